@@ -1,0 +1,1 @@
+"""Chapter 4: predictions become one submission."""

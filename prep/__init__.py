@@ -1,0 +1,1 @@
+"""Chapter 1: corpora and external sets become JSONL rows."""

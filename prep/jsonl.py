@@ -1,0 +1,126 @@
+"""JSON Lines and JSON as every chapter reads and writes them: UTF-8, NFC, `\n` ends, all or nothing."""
+
+import hashlib
+import json
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from prep.errors import UserError
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[str]]:
+    """Open a text file that takes the place of `path` only when it is complete.
+
+    A killed run leaves either the old file or the new one, never half of one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_text(path: Path) -> str:
+    """The whole of a UTF-8 file; raises `UserError` where it is missing, a folder or not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; name a file in it") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
+
+
+def read_json(path: Path) -> Any:
+    """Parse one JSON document; raises `UserError` naming line and column where it is malformed."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
+            "mend or download the file again"
+        ) from None
+
+
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) of a JSONL file; blank lines are skipped."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{path}, line {number}: malformed JSON ({error.msg}); each line must hold one object"
+            ) from None
+        if not isinstance(value, dict):
+            raise UserError(
+                f"{path}, line {number}: a {type(value).__name__}, not an object; "
+                "each line must hold one object"
+            )
+        yield number, value
+
+
+def read_records(path: Path, model: type[Record]) -> list[Record]:
+    """All lines of a JSONL file as validated records; raises `UserError` naming line and field."""
+    return [validated(value, model, f"{path}, line {n}") for n, value in read_objects(path)]
+
+
+def validated(value: Any, model: type[Record], where: str) -> Record:
+    """`value` as a record of `model`; raises `UserError` that says where, which field and why."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "record"
+        message = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{where}: field {field}: {message}") from None
+
+
+def dump(record: BaseModel | dict[str, Any]) -> str:
+    """One record as one line of JSON: keys in their declared order, NFC, Korean unescaped."""
+    value = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
+    return unicodedata.normalize("NFC", json.dumps(value, ensure_ascii=False))
+
+
+def write_records(path: Path, records: Iterable[BaseModel | dict[str, Any]]) -> int:
+    """Write records as JSONL, all or nothing; returns how many lines were written."""
+    count = 0
+    with replacing(path) as file:
+        for record in records:
+            file.write(dump(record) + "\n")
+            count += 1
+    return count
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one indented JSON document, all or nothing."""
+    with replacing(path) as file:
+        text = json.dumps(value, ensure_ascii=False, indent=2)
+        file.write(unicodedata.normalize("NFC", text) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Chapter 2: rows become weights, by Axolotl recipes."""
