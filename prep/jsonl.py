@@ -1,4 +1,4 @@
-"""JSON Lines and JSON as every chapter reads and writes them: UTF-8, NFC, `\n` ends, all or nothing."""
+"""JSONL and JSON as every chapter reads and writes them: UTF-8, NFC, all or nothing."""
 
 import hashlib
 import json
@@ -71,7 +71,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             value = json.loads(line)
         except json.JSONDecodeError as error:
             raise UserError(
-                f"{path}, line {number}: malformed JSON ({error.msg}); each line must hold one object"
+                f"{path}, line {number}: malformed JSON ({error.msg}); a line must hold one object"
             ) from None
         if not isinstance(value, dict):
             raise UserError(

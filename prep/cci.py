@@ -1,0 +1,183 @@
+"""Reader for the institute's dialogue-inference questions (대화 맥락 추론, NIKL 2024).
+
+The file is a JSON list of items: id, input (conversation, reference_id, category, inference_1..3)
+and output. A run of whitespace becomes one space, so that an utterance stays on its line of the
+prompt.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from prep.errors import UserError
+from prep.jsonl import read_json, validated
+from prep.records import CATEGORIES, Question, Split, Strict, Turn
+from prep.text import nfc, one_line, writable
+
+SOURCE = "cci-2024"
+OPTIONS = ("inference_1", "inference_2", "inference_3")
+REQUEST = "request 인공지능 말평 2024 대화 맥락 추론 at kli.korean.go.kr"
+
+
+class Changed(Strict):
+    """A text altered beyond whitespace; `field` is its place in the source record."""
+
+    id: str
+    source: str
+    split: Split
+    field: str
+    before: int | float
+    after: str
+    reason: Literal["not-a-string"]
+
+
+class _Published(BaseModel):
+    """Unknown fields are refused: a file that has them is not the one this reader was made for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Utterance(_Published):
+    speaker: Literal[1, 2, "1", "2"]
+    utterance: str | int | float
+    utterance_id: str | list[str]
+
+
+class _Input(_Published):
+    conversation: list[_Utterance] = Field(min_length=1)
+    reference_id: str | list[str]
+    category: str
+    inference_1: str
+    inference_2: str
+    inference_3: str
+
+    @field_validator("category")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        value = nfc(value)
+        if value not in CATEGORIES:
+            raise ValueError(f"unknown category {value!r}; give one of {', '.join(CATEGORIES)}")
+        return value
+
+
+class _Item(_Published):
+    id: str
+    input: _Input
+    output: str = ""
+
+    @field_validator("output", mode="before")
+    @classmethod
+    def _one_answer(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            raise ValueError(f"{len(value)} answers; give one of {', '.join(OPTIONS)} or none")
+        if value not in ("", *OPTIONS):
+            raise ValueError(f"{value!r} names no option; give one of {', '.join(OPTIONS)} or none")
+        return value
+
+
+def read(path: Path, split: Split, source: str = SOURCE) -> tuple[list[Question], list[Changed]]:
+    """The questions of one file in its order, and what was altered in them.
+
+    `source` names the file's corpus where it is another one of the same form.
+
+    An `output` that is empty or absent gives `answer` None. `group` is the dialogue: the stem that
+    its utterance ids share before the last dot. Raises `UserError` naming file, item and remedy.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file; {REQUEST} and name the file in params.yaml")
+    items = read_json(path)
+    if not isinstance(items, list) or not items:
+        found = "an empty list" if items == [] else f"a {type(items).__name__}"
+        raise UserError(f"{path}: {found}, not a list of items; {REQUEST}")
+    questions: list[Question] = []
+    changes: list[Changed] = []
+    seen: set[str] = set()
+    for number, value in enumerate(items, start=1):
+        name = value.get("id") if isinstance(value, dict) else None
+        where = f"{path}, item {name if isinstance(name, str) else f'number {number}'}"
+        item = validated(writable(value, where), _Item, where)
+        if item.id in seen:
+            raise UserError(f"{where}: the id is there twice; rename or delete one of the two")
+        seen.add(item.id)
+        questions.append(_question(item, source, split, where, changes))
+    return questions, changes
+
+
+def _question(
+    item: _Item, source: str, split: Split, where: str, changes: list[Changed]
+) -> Question:
+    """One published item as a Question; alterations are added to `changes`."""
+    turns: list[Turn] = []
+    names: dict[str, str] = {}  # every utterance id, also of merged ones, to its turn's id
+    for number, said in enumerate(item.input.conversation):
+        if not isinstance(said.utterance, str):
+            changes.append(
+                Changed(
+                    id=item.id,
+                    source=source,
+                    split=split,
+                    field=f"input.conversation.{number}.utterance",
+                    before=said.utterance,
+                    after=str(said.utterance),
+                    reason="not-a-string",
+                )
+            )
+        ids = [said.utterance_id] if isinstance(said.utterance_id, str) else said.utterance_id
+        if not ids:
+            raise UserError(f"{where}: utterance {number + 1} has no utterance_id; give it one")
+        for name in ids:
+            if name in names:
+                raise UserError(f"{where}: utterance_id {name} is there twice; give each its own")
+            names[name] = ids[0]
+        turns.append(
+            Turn(speaker=f"화자{said.speaker}", text=one_line(str(said.utterance)), id=ids[0])
+        )
+    stems = {name.rpartition(".")[0] for name in names}
+    if len(stems) > 1 or "" in stems:
+        raise UserError(
+            f"{where}: the utterance ids must share what stands before their last dot "
+            f"(the dialogue), but there are {len(stems)} stems; mend the ids"
+        )
+    record = {
+        "id": item.id,
+        "source": source,
+        "split": split,
+        "group": stems.pop(),
+        "turns": turns,
+        "focus": _focus(item.input, names, where),
+        "category": item.input.category,
+        "options": _options(item.input, where),
+        "answer": OPTIONS.index(item.output) if item.output else None,
+    }
+    return validated(record, Question, where)
+
+
+def _focus(given: _Input, names: dict[str, str], where: str) -> list[str]:
+    """The ids of the reference turns, each once, in the order given."""
+    wanted = given.reference_id
+    references = [wanted] if isinstance(wanted, str) else wanted
+    if not references:
+        raise UserError(f"{where}: reference_id names no utterance; give one to three")
+    for name in references:
+        if name not in names:
+            raise UserError(
+                f"{where}: reference {name} is no utterance of the conversation; mend reference_id"
+            )
+    return list(dict.fromkeys(names[name] for name in references))
+
+
+def _options(given: _Input, where: str) -> list[str]:
+    """The three options, none empty and no two alike."""
+    seen: dict[str, str] = {}
+    for field in OPTIONS:
+        text = one_line(getattr(given, field))
+        if not text:
+            raise UserError(f"{where}: {field} is empty; give every option a text")
+        if text in seen:
+            raise UserError(
+                f"{where}: {seen[text]} and {field} are identical, so that two answers would be "
+                "right; mend or delete the item"
+            )
+        seen[text] = field
+    return list(seen)

@@ -1,0 +1,29 @@
+"""What every reader does to text before it becomes a record."""
+
+import json
+import unicodedata
+from typing import Any
+
+from prep.errors import UserError
+
+
+def nfc(text: str) -> str:
+    """The text with composed Hangul and without outer whitespace."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def one_line(text: str) -> str:
+    """`nfc`, and every run of whitespace as one space."""
+    return " ".join(nfc(text).split())
+
+
+def writable(record: Any, where: str) -> Any:
+    r"""A parsed record as it is; raises `UserError` where it holds half a surrogate pair.
+
+    JSON can escape one ("\ud800"), but no UTF-8 file can hold it.
+    """
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: holds half a character (\\ud800 to \\udfff); mend it") from None
+    return record

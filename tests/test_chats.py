@@ -1,0 +1,157 @@
+"""The readers of chat sets: alpaca pairs, messages, Magpie's and ShareGPT's conversations."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prep import chats
+from prep.config import Source
+from prep.errors import UserError
+
+
+def read(folder: Path, kind: str, *records: Any, suffix: str = "jsonl") -> Any:
+    path = folder / f"set.{suffix}"
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    path.write_text(lines if suffix == "jsonl" else json.dumps(records), encoding="utf-8")
+    return chats.read(Source(source=kind, name="made", path=str(path)))
+
+
+def said(chat: Any) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in chat.messages]
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_alpaca_pairs(tmp_path: Path, suffix: str) -> None:
+    whole, removed = read(
+        tmp_path,
+        "alpaca",
+        {"instruction": "띄어 쓰세요.", "input": "나는간다", "output": " 나는 간다 ", "score": 3},
+        {"instruction": "인사하세요.", "input": "", "output": "안녕하세요."},
+        {"id": 7, "instruction": "세어 보세요.", "output": "하나\n둘"},
+        suffix=suffix,
+    )
+    assert [said(chat) for chat in whole] == [
+        [("user", "띄어 쓰세요.\n\n나는간다"), ("assistant", "나는 간다")],
+        [("user", "인사하세요."), ("assistant", "안녕하세요.")],
+        [("user", "세어 보세요."), ("assistant", "하나\n둘")],
+    ]
+    assert [chat.id for chat in whole] == ["made-000001", "made-000002", "7"]
+    assert {chat.source for chat in whole} == {"made"}
+    assert removed == []
+
+
+def test_messages_and_conversations(tmp_path: Path) -> None:
+    plain = [("system", "짧게."), ("user", "안녕?"), ("assistant", "네."), ("user", "또?")]
+    plain.append(("assistant", "네!"))
+    magpie = [("human", "이름은?"), ("gpt", "없어요.")]
+    whole, _ = read(
+        tmp_path,
+        "messages",
+        {"id": "a", "messages": [{"role": r, "content": t} for r, t in plain]},
+        {
+            "uuid": "b",
+            "instruction": "이름은?",
+            "conversations": [{"from": r, "value": t} for r, t in magpie],
+        },
+        {"conversations": [{"role": r, "content": t} for r, t in plain[1:3]]},
+    )
+    assert [said(chat) for chat in whole] == [
+        plain,
+        [("user", "이름은?"), ("assistant", "없어요.")],
+        plain[1:3],
+    ]
+    assert [chat.id for chat in whole] == ["a", "b", "made-000003"]
+
+
+def test_empty_texts_are_removed_with_their_reason(tmp_path: Path) -> None:
+    whole, removed = read(
+        tmp_path,
+        "alpaca",
+        {"id": "no-answer", "instruction": "네?", "output": " \n"},
+        {"id": "no-question", "instruction": "", "output": "네."},
+        {"id": "only-input", "instruction": "", "input": "네?", "output": "네."},
+    )
+    assert [chat.id for chat in whole] == ["only-input"]
+    assert [(r.id, r.source, r.reason) for r in removed] == [
+        ("no-answer", "made", "empty"),
+        ("no-question", "made", "empty"),
+    ]
+    pairs = [("system", ""), ("user", "네?"), ("assistant", "네.")]
+    record = {"messages": [{"role": r, "content": t} for r, t in pairs]}
+    [chat], _ = read(tmp_path, "messages", record)
+    assert said(chat) == pairs[1:]
+
+
+WRONG = {
+    "missing field": ("alpaca", {"instruction": "네?"}, "field output: missing"),
+    "wrong type": ("alpaca", {"instruction": "네?", "output": 3}, "field output: a int; give text"),
+    "wrong form": ("messages", {"instruction": "네?"}, "neither messages nor conversations"),
+    "no list": ("messages", {"messages": "네?"}, "field messages: no list of messages"),
+    "no object": ("messages", {"messages": ["네?"]}, "field messages.0: not an object"),
+    "unknown role": (
+        "messages",
+        {"messages": [{"role": "bot", "content": "네"}, {"role": "assistant", "content": "네"}]},
+        "field messages: roles bot, assistant;",
+    ),
+    "user last": (
+        "messages",
+        {"conversations": [{"from": "human", "value": "네"}]},
+        "field conversations: roles user;",
+    ),
+    "no text": ("messages", {"messages": [{"role": "user"}]}, "messages.0: field content: missing"),
+    "half a character": ("alpaca", {"instruction": "\ud800", "output": "네"}, "half a character"),
+    "wrong id": ("alpaca", {"id": [1], "instruction": "네", "output": "네"}, "field id: a list"),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_mistakes_name_file_line_and_field(tmp_path: Path, mistake: str) -> None:
+    kind, record, sentence = WRONG[mistake]
+    good = {"instruction": "네?", "output": "네."}
+    pair = zip(("user", "assistant"), good.values(), strict=True)
+    good["messages"] = [{"role": r, "content": t} for r, t in pair]
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, kind, good, record)
+    assert str(caught.value).startswith(f"{tmp_path / 'set.jsonl'}, line 2")
+    assert sentence in str(caught.value)
+
+
+def test_a_doubled_id(tmp_path: Path) -> None:
+    pair = {"id": "a", "instruction": "네?", "output": "네."}
+    with pytest.raises(UserError, match="line 2: field id: a is there twice"):
+        read(tmp_path, "alpaca", pair, pair)
+
+
+def test_other_files(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"neither \.json nor \.jsonl"):
+        chats.read(Source(source="alpaca", name="made", path=str(tmp_path / "set.csv")))
+    (tmp_path / "set.json").write_text("{}")
+    with pytest.raises(UserError, match="a dict, not a list of records"):
+        chats.read(Source(source="alpaca", name="made", path=str(tmp_path / "set.json")))
+
+
+def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets.config
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    source = Source(source="messages", name="made", hub="nobody/made-up", revision="0" * 40)
+    with pytest.raises(
+        UserError, match=r"cannot be loaded from the hub .* give its `path`"
+    ) as caught:
+        chats.read(source)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hub_set_read_through_the_datasets_library(tmp_path: Path) -> None:
+    # a folder with a data file is loaded by the same call as a set of the hub
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    record = {"conversations": [{"from": "human", "value": "네?"}, {"from": "gpt", "value": "네."}]}
+    (folder / "train.jsonl").write_text(json.dumps(record) + "\n")
+    source = Source(source="messages", name="made", hub=str(folder), revision="main")
+    [chat], _ = chats.read(source)
+    assert (chat.id, said(chat)) == ("made-000001", [("user", "네?"), ("assistant", "네.")])
