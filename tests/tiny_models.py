@@ -1,0 +1,104 @@
+"""Tiny random language models and a tokenizer, built on the spot for tests: nothing downloaded.
+
+The weights are drawn wide, so that the letters' probabilities differ clearly and a comparison of
+two engines means something; the soft-cap and the sliding window are set where they bite.
+"""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+TEXTS = (
+    "### 지시문:\n다음 대화를 읽고 물음에 답하세요.\n",
+    "1: 어제 산책하다가 비를 흠뻑 맞았어.\n2: 그래서 감기에 걸렸구나.\n",
+    "1: 주말에 등산 갈래?\n2: 좋아, 도시락은 내가 쌀게.\n",
+    "보기\nA. 화자 1은 우산이 없었다.\nB. 화자 2는 산을 싫어한다.\nC. 둘은 도서관에 있다.\n",
+    "원인 후행사건 전제 동기 반응 가운데 알맞은 것을 고르세요.\n",
+)
+TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{% if message['role'] == 'assistant' %}"
+    "{{ '### Response:\n' + message['content'] + eos_token }}"
+    "{% else %}{{ '### Instruction:\n' + message['content'] + '\n\n' }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '### Response:\n' }}{% endif %}"
+)
+
+
+def save_tokenizer(
+    folder: Path, template: str | None = TEMPLATE, special: tuple[str, ...] = (), size: int = 512
+) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE on a few Korean lines and save it with its chat template."""
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=["<pad>", "<eos>", "<bos>", *special],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    raw.train_from_iterator(TEXTS * 4, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>"
+    )
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def save_gemma2(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:
+    """A random Gemma-2 whose soft-caps and 16-token sliding window change its output."""
+    torch.manual_seed(seed)
+    config = Gemma2Config(
+        vocab_size=512,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=32,
+        query_pre_attn_scalar=4,
+        attn_logit_softcapping=4.0,
+        final_logit_softcapping=12.0,
+        sliding_window=16,
+        max_position_embeddings=512,
+        initializer_range=0.25,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
+    return _save(Gemma2ForCausalLM(config).to(dtype), folder)
+
+
+def save_llama(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:
+    """A random Llama with grouped-query attention and a head of its own."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=512,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=512,
+        initializer_range=0.25,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+        tie_word_embeddings=False,
+    )
+    return _save(LlamaForCausalLM(config).to(dtype), folder)
+
+
+def _save(model: torch.nn.Module, folder: Path) -> Path:
+    model.save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
