@@ -26,6 +26,7 @@ from prep.records import CATEGORIES
 SIZES = {"train": 900, "dev": 100, "test": 300}  # dialogues, two questions each
 BROAD = 900  # dialogues of the broad set
 CHATS = 300  # rows of each chat set
+PATIENCE = 200  # dialogues in a row that were there before: the grammar is used up
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,18 @@ def corpus(split: str, dialogues: int, seed: int, register: str = "target") -> l
     rng = random.Random(f"{seed}/{register}/{split}")
     seen: set[Talk] = set()
     items: list[dict[str, Any]] = []
-    tries = 0
+    misses = 0
     while len(seen) < dialogues:
-        tries += 1
-        if tries > 20 * dialogues + 1000:
-            raise UserError(
-                f"the grammar holds only about {len(seen)} different {register} dialogues for "
-                f"{split}; ask for fewer than {dialogues}"
-            )
         dialogue = talk(rng, CATEGORIES[len(seen) % len(CATEGORIES)], register, split)
         if dialogue in seen:
+            misses += 1
+            if misses == PATIENCE:
+                raise UserError(
+                    f"the grammar holds only about {len(seen)} different {register} dialogues for "
+                    f"{split}; ask for fewer than {dialogues}"
+                )
             continue
+        misses = 0
         seen.add(dialogue)
         name = f"synthetic-{register}-{split}-{len(seen):05d}"
         items += [item(rng, dialogue, fact, register, name) for fact in (0, 1)]

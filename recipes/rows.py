@@ -1,0 +1,134 @@
+"""Rows as the template renders them, to compare with what Axolotl would train on."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prep.errors import UserError
+from prep.jsonl import read_objects
+
+
+@dataclass
+class Rendered:
+    """The rows of one split: what names each, and where its answer begins.
+
+    `starts` maps the digest of a row's ids to the number of its prompt's ids, or to None for a row
+    without an answer letter.
+    """
+
+    names: str = ""
+    count: int = 0
+    starts: dict[bytes, int | None] = field(default_factory=dict)
+    letters: dict[str, int] = field(default_factory=dict)
+
+
+def key(ids: Iterable[int]) -> bytes:
+    """A short name for a sequence of token ids."""
+    return hashlib.sha256(np.asarray(ids, dtype=np.int32).tobytes()).digest()
+
+
+def render(paths: list[Path], tokenizer: Any, limit: int) -> Rendered:
+    """Render and tokenise all rows; raises `UserError` naming the first one unfit."""
+    rendered = Rendered(names=", ".join(map(str, paths)))
+    for path in paths:
+        for number, row in read_objects(path):
+            where = f"{path}, row {row.get('id', f'of line {number}')}"
+            ids, start = tokenised(row, tokenizer, where)
+            if len(ids) > limit:
+                raise UserError(
+                    f"{where}: {len(ids)} tokens, over the recipe's sequence_len of {limit}; "
+                    "raise sequence_len, or leave the row out in params.yaml"
+                )
+            check_bos(ids, tokenizer, where)
+            if start is not None:
+                check_letter(row, ids[start], rendered.letters, tokenizer, where)
+            rendered.starts[key(ids)] = start
+            rendered.count += 1
+    if not rendered.count:
+        raise UserError(f"{rendered.names}: no rows; run python prep/build.py again")
+    return rendered
+
+
+def tokenised(row: dict[str, Any], tokenizer: Any, where: str) -> tuple[list[int], int | None]:
+    """Ids of the whole row and, where it has an answer letter, of its prompt how many.
+
+    The prompt is rendered as scoring renders it; its ids must begin the row's ids.
+    """
+    messages = row.get("messages") or []
+    if not messages or messages[-1].get("role") != "assistant":
+        raise UserError(
+            f"{where}: does not end with the assistant's message, so there is nothing to learn; "
+            "train on a stage's file, not on rows meant for scoring"
+        )
+    try:
+        ids = encode(tokenizer, messages)
+    except Exception as error:  # a template raises what it likes
+        raise UserError(
+            f"{where}: the chat template refuses it ({error}); see `system` in params.yaml"
+        ) from None
+    if row.get("labels") is None:
+        return ids, None
+    prompt = encode(tokenizer, messages[:-1], add_generation_prompt=True)
+    if ids[: len(prompt)] != prompt:
+        raise UserError(
+            f"{where}: its prompt's tokens change when the answer follows, so that it would be "
+            "scored on other tokens than trained; use another chat_template"
+        )
+    return ids, len(prompt)
+
+
+def encode(tokenizer: Any, messages: list[dict[str, str]], **options: bool) -> list[int]:
+    """Messages as token ids, by the tokenizer's own chat template."""
+    return tokenizer.apply_chat_template(messages, return_dict=False, **options)
+
+
+def check_bos(ids: list[int], tokenizer: Any, where: str) -> None:
+    """Raise `UserError` unless a row begins with its only BOS, where its tokenizer knows one."""
+    bos = tokenizer.bos_token_id
+    wanted = int(bos is not None and (ids[0] == bos or bos in tokenizer("").input_ids))
+    if bos is not None and (ids.count(bos) != wanted or (wanted and ids[0] != bos)):
+        raise UserError(
+            f"{where}: {ids.count(bos)} times {tokenizer.bos_token} instead of once at the start; "
+            "mend the row's text or the chat template"
+        )
+
+
+def check_letter(
+    row: dict[str, Any], first: int, letters: dict[str, int], tokenizer: Any, where: str
+) -> None:
+    """Raise `UserError` unless the answer's first token is its letter alone, one id everywhere."""
+    answer, token = row.get("answer"), tokenizer.decode([first])
+    if answer is None or token.strip() != answer:
+        raise UserError(
+            f"{where}: the first token to be trained is {token!r}, not the letter {answer}; "
+            "see `answer` in params.yaml, or use another chat_template"
+        )
+    if letters.setdefault(answer, first) != first:
+        raise UserError(
+            f"{where}: the letter {answer} is token {first} here and {letters[answer]} in an "
+            "earlier row; use another chat_template"
+        )
+
+
+def compare(rendered: Rendered, dataset: Any) -> None:
+    """Raise `UserError` unless Axolotl trains on all rows, from the answer's letter on.
+
+    `dataset` holds `input_ids` and `labels` a row, -100 where nothing is learnt.
+    """
+    for ids, labels in zip(dataset["input_ids"], dataset["labels"], strict=True):
+        start = rendered.starts.get(key(ids), -1)
+        trained = next((place for place, label in enumerate(labels) if label != -100), None)
+        if start == -1 or start not in (None, trained):
+            raise UserError(
+                f"{rendered.names}: Axolotl tokenises a row unlike its chat template, or learns "
+                "something before the answer's letter; use `type: chat_template` and set eot_tokens"
+            )
+    if len(dataset) != rendered.count:
+        raise UserError(
+            f"{rendered.names}: {rendered.count} rows, but Axolotl would train on {len(dataset)}; "
+            "set `excess_length_strategy: raise` and look for rows with nothing to learn"
+        )

@@ -1,0 +1,90 @@
+"""Pretrain the tiny base from scratch and install it, with a manifest of how it came about.
+
+Run as: python recipes/tiny/make_base.py
+
+It is the demo's stand-in for a downloaded model. A run that was killed goes on where it stopped.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
+
+from prep.errors import UserError, entry
+from prep.jsonl import sha256, write_json
+
+DRILLS = Path("data/tiny-base/drills.jsonl")
+INIT = Path("outputs/tiny-base/init")
+TRAINED = Path("outputs/tiny-base/trained")
+BASE = Path("recipes/tiny/base")
+RECIPE = Path("recipes/tiny/base.yml")
+KEPT = (
+    "model.safetensors",
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+)
+LIMIT = 5_000_000  # bytes that may be committed
+
+
+STEPS = (  # the commands, in their order; their seeds are their defaults
+    [sys.executable, "prep/drills.py", "--out", str(DRILLS)],
+    [sys.executable, "recipes/tiny/init_base.py", "--out", str(INIT)],
+    ["accelerate", "launch", "-m", "axolotl.cli.train", str(RECIPE)],
+)
+
+
+def install() -> None:
+    """Put the trained files beside their manifest in recipes/tiny/base, in one move."""
+    new = BASE.with_name("base.new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    for name in KEPT:
+        shutil.copyfile(TRAINED / name, new / name)
+    size = sum(path.stat().st_size for path in new.iterdir())
+    if size > LIMIT:
+        raise UserError(f"{TRAINED}: {size:,} bytes, over the {LIMIT:,} that may be committed")
+    packages = ("axolotl", "torch", "transformers", "tokenizers", "accelerate")
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout
+    manifest = {
+        "command": "make tiny-base",
+        "seeds": {"drills": 2024, "weights": 0, "order": "the curriculum's"},
+        "commit": commit.strip(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
+        "drills_sha256": sha256(DRILLS),
+        "recipe_sha256": sha256(RECIPE),
+        "files_sha256": {name: sha256(new / name) for name in KEPT},
+    }
+    write_json(new / "manifest.json", manifest)
+    shutil.rmtree(BASE, ignore_errors=True)
+    new.rename(BASE)
+    print(f"{BASE}: {size:,} bytes; {json.dumps(manifest['versions'])}")
+
+
+def main() -> None:
+    """Make drills and a random model, train it, install it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog="example: python recipes/tiny/make_base.py",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args()
+    for command in STEPS:
+        code = subprocess.run(command).returncode
+        if code:
+            raise UserError(f"{' '.join(command)}: ended with code {code}; its reason stands above")
+    install()
+
+
+if __name__ == "__main__":
+    entry(main)

@@ -1,0 +1,258 @@
+"""The guard names runs by content, resumes only the same run, and refuses what cannot be right."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import axolotl.train
+import pytest
+from axolotl.utils.dict import DictDefault
+from axolotl.utils.tee import close_debug_log
+from conftest import chat_row, training_row, write_rows
+from safetensors.torch import load_file
+from transformers import AutoTokenizer
+
+from prep.errors import UserError
+from recipes import guard
+from recipes.resume import EpochSampler
+from recipes.rows import check_letter, compare, render
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    """A recipe with its data and a base folder, in the current directory."""
+    monkeypatch.chdir(tmp_path)
+    write_rows(Path("rows.jsonl"), [training_row(0)])
+    Path("base").mkdir()
+    Path("base/model.safetensors").write_bytes(b"weights")
+    Path("base/config.json").write_text("{}")
+    Path("base/tokenizer.json").write_text("{}")
+    monkeypatch.setenv("AXOLOTL_TEE_STDOUT", "0")
+    yield DictDefault(
+        base_model="./base", datasets=[{"path": "rows.jsonl"}], output_dir="./out", seed=42
+    )
+    close_debug_log()
+
+
+def changed(recipe, **change):
+    return DictDefault({**recipe, **change})
+
+
+def claimed(recipe):
+    data = {str(path): guard.sha256(path) for path in guard.require_data(recipe)}
+    guard.claim(recipe, guard.run_of(recipe.to_dict(), data))
+    return guard.digest(guard.content(recipe.to_dict(), data))
+
+
+def test_a_run_ends_with_one_sentence_before_anything_is_written(workplace, run):
+    rows = workplace / "data/demo/stage1.jsonl"
+    kept = rows.rename(rows.with_suffix(".away"))
+    arguments = ("recipes/tiny/stage1.yml", "--output-dir", "outputs/none")
+    done = run("-m", "axolotl.cli.train", *arguments)
+    kept.rename(rows)
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert said == [
+        "error: data/demo/stage1.jsonl: no such file; run python prep/build.py --run demo first"
+    ]
+    assert "Traceback" not in done.stderr
+    assert list((workplace / "outputs/none").glob("[!d]*")) == []  # but for Axolotl's debug.log
+
+
+def test_axolotl_ran_under_the_guard(chain):
+    for stage in ("stage1", "stage2"):
+        record = json.loads((chain.place / "outputs/demo" / stage / "run.json").read_text())
+        assert sorted(record) == ["base", "data", "recipe"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("rows.jsonl", "{}"), ("base/tokenizer.json", "[]"), ("base/chat_template.jinja", "x")],
+)
+def test_edited_files_get_a_new_name(recipe, path, text):
+    before = claimed(recipe)
+    assert claimed(recipe) == before
+    Path(path).write_text(text)
+    assert claimed(recipe) != before
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"chat_template": "gemma"}, {"sequence_len": 9}])
+def test_another_setting_of_the_rows_gets_a_new_name(recipe, change):
+    assert claimed(recipe) != claimed(changed(recipe, **change))
+    assert claimed(recipe) == claimed(changed(recipe, learning_rate=1e-3))
+
+
+@pytest.mark.parametrize("change", ["seed", "base", "data"])
+def test_another_run_moves_the_old_one_aside(recipe, change, capsys):
+    claimed(recipe)
+    state = Path("out/checkpoint-3/trainer_state.json")
+    state.parent.mkdir()
+    state.write_text("{}")
+    if change == "seed":
+        recipe["seed"] = 7
+    elif change == "base":
+        Path("base/model.safetensors").write_bytes(b"other")
+    else:
+        write_rows(Path("rows.jsonl"), [training_row(1)])
+    claimed(recipe)
+    (aside,) = Path().glob("out.stale-*")
+    assert (aside / "checkpoint-3/trainer_state.json").is_file()
+    assert sorted(path.name for path in Path("out").iterdir()) == ["debug.log", "run.json"]
+    assert f"moved to {aside}" in capsys.readouterr().out
+
+
+def test_the_same_run_keeps_whole_checkpoints_only(recipe):
+    claimed(recipe)
+    whole, half = Path("out/checkpoint-3"), Path("out/checkpoint-6")
+    whole.mkdir()
+    half.mkdir()
+    (whole / "trainer_state.json").write_text("{}")
+    (half / "model.safetensors").write_text("")
+    claimed(changed(recipe, logging_steps=1))
+    assert whole.is_dir()
+    assert not half.exists()
+
+
+def test_a_killed_run_ends_like_one_never_killed(chain, run):
+    whole = chain.place / "outputs/demo/stage2"
+    killed = chain.place / "outputs/demo/stage2-killed"
+    shutil.copytree(whole, killed)
+    (killed / "model.safetensors").unlink()
+    for step in (4, 6, 7):
+        shutil.rmtree(killed / f"checkpoint-{step}")
+    done = run(*chain.train2, "--output-dir", "outputs/demo/stage2-killed")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (killed / "checkpoint-6").is_dir()
+    one, other = load_file(whole / "model.safetensors"), load_file(killed / "model.safetensors")
+    assert [name for name in one if not one[name].equal(other[name])] == []
+
+
+def test_an_interrupted_run_ends_as_one(recipe, monkeypatch):
+    monkeypatch.setattr(axolotl.train, "setup_signal_handler", None)
+    before = signal.getsignal(signal.SIGINT)
+    guard.GuardPlugin().register(recipe)
+    try:
+        axolotl.train.setup_signal_handler(recipe, None)
+        with pytest.raises(SystemExit) as left:
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert left.value.code == 130
+
+
+def test_the_seed_and_the_epoch_decide_the_order():
+    def order(seed, epoch):
+        sampler = EpochSampler(50, seed)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    orders = [order(1, 0), order(1, 1), order(2, 0)]
+    assert all(sorted(one) == list(range(50)) for one in orders)
+    assert order(1, 1) == orders[1]
+    assert len({tuple(one) for one in orders}) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"bf16": True}, r"no GPU here, and the recipe asks for one \(bf16\)"),
+        ({"attn_implementation": "flash_attention_2"}, "use recipes/tiny/stage1.yml"),
+        ({"load_in_4bit": True, "test_datasets": [{"path": "x"}]}, "take out test_datasets"),
+    ],
+)
+def test_recipes_for_a_gpu_are_refused_without_one(monkeypatch, recipe, change, said):
+    monkeypatch.setattr(guard.torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=said):
+        guard.require_device(changed(recipe, **change))
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("./outputs/stage1-merged", r"run python recipes/merge\.py"),
+        ("./models/gemma", "download it there"),
+        ("google/no-such-model", "accept its licence"),
+    ],
+)
+def test_a_missing_base_is_refused_with_its_remedy(recipe, base, said):
+    with pytest.raises(UserError, match=said):
+        guard.require_base(changed(recipe, base_model=base))
+    guard.require_base(recipe)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(chain):
+    return AutoTokenizer.from_pretrained(chain.place / "outputs/demo/stage1")
+
+
+def rendered(tmp_path, tokenizer, row, limit=512):
+    write_rows(tmp_path / "rows.jsonl", [row])
+    return render([tmp_path / "rows.jsonl"], tokenizer, limit)
+
+
+def test_rows_are_rendered_and_compared(tmp_path, tokenizer):
+    made = rendered(tmp_path, tokenizer, training_row(0, (1, 0, 2)))
+    assert (made.count, list(made.letters)) == (1, ["B"])
+    ids = tokenizer.apply_chat_template(training_row(0, (1, 0, 2))["messages"], return_dict=False)
+    (start,) = made.starts.values()
+    assert tokenizer.decode(ids[start:]) == "B. 우산 이야기<eos>"
+    labels = [-100] * start + ids[start:]
+    compare(made, Columns([ids], [labels]))
+    for broken, said in (
+        (Columns([ids], [ids]), "before the answer's letter"),
+        (Columns([ids[:-1]], [labels[:-1]]), "unlike its chat template"),
+        (Columns([], []), "1 rows, but Axolotl would train on 0"),
+    ):
+        with pytest.raises(UserError, match=said):
+            compare(made, broken)
+
+
+class Columns(dict):
+    """Tokenised rows, by column."""
+
+    def __init__(self, ids, labels):
+        super().__init__(input_ids=ids, labels=labels)
+
+    def __len__(self):
+        return len(self["input_ids"])
+
+
+def edited(row, **messages):
+    said = [m | {"content": messages.get(m["role"], m["content"])} for m in row["messages"]]
+    return row | {"messages": said}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (training_row(0) | {"messages": training_row(0)["messages"][:1]}, "meant for scoring"),
+        (edited(training_row(0), assistant="우산 이야기"), "not the letter A"),
+        (edited(training_row(0), assistant="B. 우산 이야기"), "not the letter A"),
+        (training_row(0) | {"answer": None}, "not the letter None"),
+        (edited(training_row(0), user="<bos>우산"), "2 times <bos>"),
+        (edited(chat_row(0), user="우산 " * 300), "over the recipe's sequence_len of 512"),
+    ],
+)
+def test_unfit_rows_are_refused_by_name(tmp_path, tokenizer, row, said):
+    with pytest.raises(UserError, match=said) as refused:
+        rendered(tmp_path, tokenizer, row)
+    assert f"rows.jsonl, row {row['id']}: " in str(refused.value)
+
+
+def test_a_letter_must_be_one_token_everywhere(tokenizer):
+    plain, spaced = tokenizer.convert_tokens_to_ids(["A", "▁A"])
+    letters = {}
+    check_letter(training_row(0), plain, letters, tokenizer, "row 1")
+    assert letters == {"A": plain}
+    with pytest.raises(UserError, match=f"row 2: the letter A is token {spaced} here and {plain}"):
+        check_letter(training_row(1), spaced, letters, tokenizer, "row 2")
+
+
+def test_a_prompt_that_melts_into_its_answer_is_refused(tmp_path, tokenizer):
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer.name_or_path)
+    tokenizer.chat_template = tokenizer.chat_template.replace("### Response:\n", "기")
+    row = edited(training_row(0), assistant="타")
+    with pytest.raises(UserError, match="prompt's tokens change when the answer follows"):
+        rendered(tmp_path, tokenizer, row)

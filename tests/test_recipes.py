@@ -1,0 +1,167 @@
+"""Recipes fit the installed Axolotl, one another and the rules of this house."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import optimi
+import pytest
+import torch
+import yaml
+
+from prep.errors import UserError
+from recipes.check import house_problems, read_recipe, schema_problems
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPES = sorted((ROOT / "recipes").glob("*.yml")) + sorted((ROOT / "recipes/tiny").glob("*.yml"))
+
+# all that a tiny recipe may say otherwise, and why
+CPU = {"bf16", "attn_implementation", "gradient_checkpointing"}
+KERNELS = {"lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel"}  # need CUDA
+PLACES = {"base_model", "revision_of_model", "datasets", "test_datasets", "output_dir"}
+SIZE = {"sequence_len", "micro_batch_size", "gradient_accumulation_steps"}
+LENGTH = {"num_epochs", "max_steps", "save_strategy", "save_steps", "eval_strategy", "eval_steps"}
+RATES = {"learning_rate", "lora_dropout", "weight_decay", "optimizer", "logging_steps"}
+# one evaluation on a CPU spoils the gradients of 4-bit weights
+NO_EVALUATION = {"eval_sample_packing"}
+ALLOWED = CPU | KERNELS | PLACES | SIZE | LENGTH | RATES | NO_EVALUATION
+
+
+def load(name: str) -> dict:
+    return yaml.safe_load((ROOT / "recipes" / name).read_text(encoding="utf-8"))
+
+
+def test_the_linter_passes_every_recipe():
+    names = [path.relative_to(ROOT).as_posix() for path in RECIPES]
+    done = subprocess.run(
+        [sys.executable, "recipes/check.py", *names], cwd=ROOT, text=True, capture_output=True
+    )
+    assert (done.returncode, done.stdout) == (0, f"{len(names)} recipes are sound\n"), done.stderr
+
+
+@pytest.mark.parametrize("stage", ["stage1.yml", "stage2.yml"])
+def test_tiny_differs_only_in_named_keys(stage):
+    real, tiny = load(stage), load(f"tiny/{stage}")
+    differing = {key for key in real | tiny if real.get(key) != tiny.get(key)}
+    assert differing - ALLOWED == set()
+    # of the data, only the place differs
+    for split in ("datasets", "test_datasets"):
+        for mine, other in zip(tiny.get(split, []), real[split], strict=False):
+            assert {k: v for k, v in mine.items() if k != "path"} == {
+                k: v for k, v in other.items() if k != "path"
+            }
+
+
+def test_siblings_share_one_key_order():
+    order = list(load("stage1.yml"))
+    for name in ("stage2.yml", "tiny/stage1.yml", "tiny/stage2.yml"):
+        shared = [key for key in load(name) if key in order]
+        assert shared == sorted(shared, key=order.index), name
+
+
+@pytest.mark.parametrize("stage", ["stage1.yml", "stage2.yml"])
+def test_hyperparameters_of_seed_004(stage):
+    recipe = load(stage)
+    assert (
+        recipe["base_model"]
+        == {
+            "stage1.yml": "google/gemma-2-9b-it",
+            "stage2.yml": "./outputs/stage1-merged",
+        }[stage]
+    )
+    wanted = {
+        "stage1.yml": {
+            "lora_r": 16,
+            "lora_alpha": 32,
+            "lora_dropout": 0.05,
+            "micro_batch_size": 4,
+            "gradient_accumulation_steps": 4,
+            "optimizer": "adamw_bnb_8bit",
+        },
+        "stage2.yml": {
+            "micro_batch_size": 3,
+            "gradient_accumulation_steps": 5,
+            "sample_packing": True,
+            "pad_to_sequence_len": True,
+        },
+    }[stage] | {
+        "num_epochs": 5,
+        "learning_rate": 2e-5,
+        "weight_decay": 0.05,
+        "lr_scheduler": "cosine",
+        "warmup_steps": 20,
+        "gradient_checkpointing": True,
+        "seed": 42,
+    }
+    assert {key: recipe[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"micro_bach_size": 4}, "knows no key micro_bach_size; did you mean micro_batch_size?"),
+        ({"datasets": [{"path": "x", "field_mesages": "m"}]}, "did you mean field_messages?"),
+        ({"flash_attention": True}, "key flash_attention is deprecated"),
+        ({"micro_batch_size": "four"}, "micro_batch_size: Input should be a valid integer"),
+        ({"plugins": ["recipes.gard.GuardPlugin"]}, "cannot be imported"),
+    ],
+)
+def test_schema_problems_are_found(change, problem):
+    found = list(schema_problems(load("tiny/stage2.yml") | change))
+    assert any(problem in one for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"attn_implementation": "sdpa"}, "soft-cap"),
+        ({"excess_length_strategy": "drop"}, "long rows vanish"),
+        ({"val_set_size": 0.1}, "test_datasets"),
+        ({"chat_template": "gemma"}, "set eot_tokens to [<end_of_turn>]"),
+        ({"eot_tokens": ["<end_of_turn>"]}, "eot_tokens differs"),
+        ({"base_model": "./outputs/other-merged"}, "made by no recipe"),
+        ({"plugins": []}, "add recipes.guard.GuardPlugin"),
+    ],
+)
+def test_house_problems_are_found(monkeypatch, change, problem):
+    monkeypatch.chdir(ROOT)
+    path, before = Path("recipes/tiny/stage2.yml"), [load("tiny/stage1.yml")]
+    assert list(house_problems(path, load("tiny/stage2.yml"), before)) == []
+    found = list(house_problems(path, load("tiny/stage2.yml") | change, before))
+    assert any(problem in one for one in found), found
+
+
+def test_a_header_with_another_path_is_found(monkeypatch):
+    monkeypatch.chdir(ROOT / "recipes")
+    found = list(house_problems(Path("stage1.yml"), load("stage1.yml"), []))
+    assert ["axolotl.cli.train stage1.yml" in one for one in found] == [True]
+
+
+def test_a_repeated_key_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "twice.yml"
+    path.write_text("sample_packing: true\nseed: 1\nsample_packing: false\n")
+    with pytest.raises(UserError, match=r"twice\.yml, line 3: key sample_packing is there twice"):
+        read_recipe(path)
+
+
+def walked(optimizer: type, dtype: torch.dtype) -> torch.Tensor:
+    """How far stage 2's learning rate carries bf16 weights of a usual size in 100 steps."""
+    generator = torch.Generator().manual_seed(0)
+    start = (torch.randn(4096, generator=generator) * 0.02).to(torch.bfloat16)
+    drift = torch.randn(4096, generator=generator) * 1e-3
+    weight = torch.nn.Parameter(start.to(dtype).clone())
+    rate = float(load("stage2.yml")["learning_rate"])
+    steps = optimizer([weight], lr=rate, betas=(0.9, 0.999), weight_decay=0.0, foreach=False)
+    for _ in range(100):
+        weight.grad = (drift + 1e-3 * torch.randn(4096, generator=generator)).to(dtype)
+        steps.step()
+    return weight.detach().float() - start.float()
+
+
+def test_stage2_loses_no_small_update():
+    assert load("stage2.yml")["optimizer"] == "optimi_adamw"
+    true = walked(torch.optim.AdamW, torch.float32)
+    kept = walked(optimi.AdamW, torch.bfloat16)
+    lost = walked(torch.optim.AdamW, torch.bfloat16)
+    assert (kept - true).norm() / true.norm() < 0.05
+    assert (lost - true).norm() / true.norm() > 0.5  # what plain AdamW on bf16 would do
