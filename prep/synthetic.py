@@ -23,9 +23,9 @@ from prep.josa import attach
 from prep.jsonl import write_json, write_records
 from prep.records import CATEGORIES
 
-SIZES = {"train": 900, "dev": 100, "test": 300}  # dialogues, two questions each
-BROAD = 900  # dialogues of the broad set
-CHATS = 300  # rows of each chat set
+SIZES = {"train": 300, "dev": 50, "test": 300}  # dialogues, two questions each
+BROAD = 450  # dialogues of the broad set
+CHATS = 150  # rows of each chat set
 PATIENCE = 200  # dialogues in a row that were there before: the grammar is used up
 
 

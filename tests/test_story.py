@@ -1,0 +1,51 @@
+"""The story as a stranger meets it: entries explain themselves, dvc.yaml is one whole graph."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ENTRIES = sorted(
+    path
+    for folder in ("prep", "recipes", "eval", "ensemble")
+    for path in Path(folder).rglob("*.py")
+    if "    entry(main)" in path.read_text("utf-8")
+)
+DVC = Path(".venv-dvc/bin/dvc")
+
+
+def test_all_entries_are_found():
+    assert {"build.py", "score.py", "vote.py", "merge.py", "check.py", "synthetic.py"} <= {
+        path.name for path in ENTRIES
+    }
+
+
+@pytest.mark.parametrize("path", ENTRIES, ids=str)
+def test_help_has_an_example_that_names_the_entry(path):
+    result = subprocess.run(
+        [sys.executable, str(path), "--help"], capture_output=True, text=True, check=True
+    )
+    assert "example" in result.stdout
+    assert f"python {path}" in result.stdout
+    assert f"Run as: python {path}" in path.read_text("utf-8")
+
+
+@pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
+def test_the_story_leads_from_corpus_to_submission_for_both_runs():
+    result = subprocess.run(
+        [DVC.resolve(), "dag", "--md", "--outs"], capture_output=True, text=True, check=True
+    )
+    for name in ("data/stage2.jsonl", "outputs/stage1-merged", "submissions/cci.json"):
+        assert f'"{name}"' in result.stdout
+    for name in ("data/demo/raw", "outputs/demo-seed3", "submissions/demo.json"):
+        assert f'"{name}"' in result.stdout
+
+
+def test_members_differ_by_seed_only():
+    members = yaml.safe_load(Path("params.yaml").read_text("utf-8"))["members"]
+    demo = [member for member in members.values() if member["run"] == "demo"]
+    assert len(demo) == 3
+    assert len({member.pop("seed") for member in demo}) == 3
+    assert demo[0] == demo[1] == demo[2]
