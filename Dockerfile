@@ -6,9 +6,9 @@ ARG CPU_BASE=python:3.11-slim-bookworm
 ARG GPU_BASE=nvidia/cuda:13.0.1-devel-ubuntu24.04
 
 FROM ${CPU_BASE} AS cpu
-# lscpu (util-linux) tells vLLM the cores
+# vLLM loads libnuma and asks lscpu (util-linux) for the cores
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends make util-linux \
+    && apt-get install -y --no-install-recommends libnuma1 make util-linux \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 1000 maerak \
     && install -d -o maerak /maerak

