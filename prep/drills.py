@@ -20,16 +20,17 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from prep.errors import entry
 from prep.grammar import BORDER, BROAD, TARGET, Kind, fill, pairs
 from prep.jsonl import write_records
+from prep.records import LABELS
 from prep.synthetic import unmarked
 
 KINDS: tuple[Kind, ...] = (*TARGET.values(), *BROAD.values())
-LETTERS = ("A", "B", "C")
+
 Drill = Callable[[random.Random], tuple[str, str]]  # -> user text, assistant text
 
 
 def lettered(lines: list[str]) -> str:
     """The lines with their letters, one a line."""
-    return "\n".join(f"{letter}. {line}" for letter, line in zip(LETTERS, lines, strict=False))
+    return "\n".join(f"{letter}. {line}" for letter, line in zip(LABELS, lines, strict=False))
 
 
 def things(rng: random.Random, count: int) -> list[str]:
@@ -66,14 +67,14 @@ def recite_words(rng: random.Random) -> tuple[str, str]:
     """Three lettered words; the answer names them again and again, each with its letter."""
     words = things(rng, 3)
     said = [rng.randrange(3) for _ in range(8)]
-    return lettered(words), "답: " + " ".join(words[k] + BORDER + LETTERS[k] for k in said)
+    return lettered(words), "답: " + " ".join(words[k] + BORDER + LABELS[k] for k in said)
 
 
 def recite_pairs(rng: random.Random) -> tuple[str, str]:
     """Three lettered sentences; the answer names speaker and thing of each with its letter."""
     grid = cells(rng)
     said = [rng.randrange(len(grid)) for _ in range(6)]
-    named = (f"화자{grid[k][0]} {grid[k][1]}{BORDER}{LETTERS[k]}" for k in said)
+    named = (f"화자{grid[k][0]} {grid[k][1]}{BORDER}{LABELS[k]}" for k in said)
     return lettered(option_lines(rng, grid)), "답: " + " ".join(named)
 
 
@@ -93,7 +94,7 @@ def match_line(rng: random.Random) -> tuple[str, str]:
     k = rng.randrange(len(grid))
     who, thing = grid[k]
     given = f"화자{who} {thing}" if rng.random() < 0.5 else f"{thing} 화자{who}"
-    return f"기준: {given}\n\n{lettered(option_lines(rng, grid))}", LETTERS[k]
+    return f"기준: {given}\n\n{lettered(option_lines(rng, grid))}", LABELS[k]
 
 
 # From dense to sparse: first many letters an answer, then one at the end of a whole drill.
