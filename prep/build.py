@@ -22,12 +22,13 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from prep import cci, chats, jsonl
+from prep import jsonl
 from prep.config import Corpus, Run, Source, load_run
 from prep.errors import UserError, entry
 from prep.mix import Portion, Scored, chat_portions, question_portion, without_answer
 from prep.records import Question, Split
 from prep.render import Renderer, load_prompt
+from prep.sources import cci, chats
 
 REMEDY = (
     f"{cci.REQUEST} and name its files in params.yaml or give --corpus; fetch the external sets or "

@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import Field, StringConstraints, model_validator
 
-from prep.cci import SOURCE
 from prep.errors import UserError
 from prep.jsonl import read_text, validated
 from prep.records import Strict
+from prep.sources.cci import SOURCE
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 RESERVED = {"dev", "test", "dev-loss", "removed", "changed"}  # what prep writes besides the stages

@@ -126,3 +126,15 @@ class Removed(Strict):
     split: Split
     reason: Reason
     near: str | None = None
+
+
+class Changed(Strict):
+    """A text altered beyond whitespace; `field` is its place in the source record."""
+
+    id: str
+    source: str
+    split: Split
+    field: str
+    before: int | float
+    after: str
+    reason: Literal["not-a-string"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from prep import cci
 from prep.errors import UserError
+from prep.sources import cci
 
 
 def item(number: int = 1, **changes: Any) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from prep import chats
 from prep.config import Source
 from prep.errors import UserError
+from prep.sources import chats
 
 
 def read(folder: Path, kind: str, *records: Any, suffix: str = "jsonl") -> Any:

@@ -11,11 +11,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 from statsmodels.stats.proportion import proportion_confint
 
-from prep import cci
 from prep.drills import CURRICULUM, drills
 from prep.errors import UserError
 from prep.grammar import BORDER, BROAD, TARGET, split_of
 from prep.records import CATEGORIES
+from prep.sources import cci
 from prep.synthetic import SIZES, corpus
 
 

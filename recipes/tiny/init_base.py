@@ -15,12 +15,12 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
 
-from prep import cci
 from prep.drills import drills
 from prep.errors import entry
 from prep.grammar import BORDER
 from prep.jsonl import write_json
 from prep.render import Renderer, load_prompt
+from prep.sources import cci
 from prep.synthetic import corpus, proofreading
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]

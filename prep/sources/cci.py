@@ -12,24 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from prep.errors import UserError
 from prep.jsonl import read_json, validated
-from prep.records import CATEGORIES, Question, Split, Strict, Turn
+from prep.records import CATEGORIES, Changed, Question, Split, Turn
 from prep.text import nfc, one_line, writable
 
 SOURCE = "cci-2024"
 OPTIONS = ("inference_1", "inference_2", "inference_3")
 REQUEST = "request 인공지능 말평 2024 대화 맥락 추론 at kli.korean.go.kr"
-
-
-class Changed(Strict):
-    """A text altered beyond whitespace; `field` is its place in the source record."""
-
-    id: str
-    source: str
-    split: Split
-    field: str
-    before: int | float
-    after: str
-    reason: Literal["not-a-string"]
 
 
 class _Published(BaseModel):

@@ -1,0 +1,1 @@
+"""Readers: corpora and external sets become Questions and Chats."""
