@@ -22,6 +22,9 @@ class Engine(Protocol):
     ) -> list[list[float]]:
         """For each prompt the raw log-probabilities (nats) of its letters."""
 
+    def close(self) -> None:
+        """Give its memory back; the next model may need it."""
+
 
 def choose(asked: str, adapter: Path | None, argv: Sequence[str]) -> str:
     """`vllm` or `hf` for `asked` (auto, vllm or hf).

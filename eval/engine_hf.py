@@ -90,6 +90,11 @@ class Engine:
                 bar.update(len(batch))
         return result
 
+    def close(self) -> None:
+        """Let go of the weights."""
+        del self.model, self.head
+        torch.cuda.empty_cache()
+
     def _next_token(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
         """(rows, vocabulary) log-probabilities of the token after each prompt."""
         lengths = torch.tensor([len(prompt) for prompt in prompts])

@@ -32,6 +32,7 @@ for _key, _value in (DEFAULTS if torch.cuda.is_available() else DEFAULTS | CPU_D
 
 import vllm  # noqa: E402 - it reads the environment when it is imported
 from vllm import LLM, SamplingParams, TokensPrompt  # noqa: E402
+from vllm.distributed import cleanup_dist_env_and_memory  # noqa: E402
 
 TOP = 20  # the most log-probabilities that vLLM returns by rank unless told otherwise
 
@@ -81,6 +82,11 @@ class Engine:
                 )
             result.append([found[token].logprob for token in wanted])
         return result
+
+    def close(self) -> None:
+        """Let go of the weights and the cache, so that this process can load another model."""
+        del self.llm
+        cleanup_dist_env_and_memory()
 
 
 def _sampling(letters: Sequence[int]) -> SamplingParams:

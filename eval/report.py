@@ -4,7 +4,6 @@ Run as: python eval/report.py predictions/*.jsonl --data data/dev.jsonl
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from rich.table import Table
 from eval.accuracy import Tally, by_category, chance, tally, wilson
 from eval.predictions import LetterMass, join, read
 from prep.errors import UserError, entry
-from prep.jsonl import read_records, sha256
+from prep.jsonl import read_records, sha256, write_json
 from prep.records import Row
 
 
@@ -77,7 +76,7 @@ def show(results: Sequence[Result], rows: Sequence[Row]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line and print the table or its figures."""
+    """Read the command line, print the table and write its figures where asked."""
     parser = argparse.ArgumentParser(
         description="Print how often predictions are right, with 95 % Wilson intervals.",
         epilog="example:\n  python eval/report.py predictions/*.jsonl --data data/dev.jsonl",
@@ -85,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("predictions", nargs="+", type=Path, help="files that score.py wrote")
     parser.add_argument("--data", required=True, type=Path, help="the scored rows, with answers")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     args = parser.parse_args(argv)
 
     rows = read_records(args.data, Row)
@@ -99,9 +98,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise UserError(f"{path}: made from an earlier {args.data}; score that file again")
         results.append(Result.of(path.stem, rows, choices, meta.letter_mass))
     if args.json:
-        print(json.dumps(as_json(results, rows), ensure_ascii=False, indent=2))
-    else:
-        show(results, rows)
+        write_json(args.json, as_json(results, rows))
+    show(results, rows)
 
 
 if __name__ == "__main__":

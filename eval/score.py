@@ -9,6 +9,8 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,25 @@ from prep.records import Prediction, Row
 EPILOG = """\
 example:
   python eval/score.py --model outputs/stage2 --data data/test.jsonl --out predictions/stage2.jsonl
+  python eval/score.py --model a=outputs/one b=outputs/two --data data/test.jsonl --out predictions
 
-Besides the predictions it writes NAME.meta.json: what made them. Of equally probable options the
-one published first is chosen. vLLM is used where it is installed, here or in .venv-vllm
-(MAERAK_VLLM_PYTHON names another interpreter), else transformers."""
+Several models are scored one after another by one process; --out is then a folder, which gets
+NAME.jsonl of each. Besides the predictions it writes NAME.meta.json: what made them. Of equally
+probable options the one published first is chosen. vLLM is used where it is installed, here or in
+.venv-vllm (MAERAK_VLLM_PYTHON names another interpreter), else transformers."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to score: where it lies, and all rows in its own token ids."""
+
+    model: str
+    out: Path
+    folder: Path
+    dtype: str
+    chat_template: str
+    prompts: list[list[int]]
+    letters: list[list[int]]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,35 +53,67 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     args = _arguments(argv)
     chosen = backend.choose(args.backend, args.adapter, argv)
-    started = time.monotonic()
-    predictions.meta_path(args.out)
+    outs = targets(args.model, args.out)
     rows = read_rows(args.data)
-    folder = model_files.resolve(args.model)
-    adapter = args.adapter and model_files.resolve_adapter(args.adapter)
+    # all are prepared before the first is scored: what is wrong with one shows at once
+    jobs = [prepare(model, out, rows, args) for out, model in outs.items()]
+    results = [score(job, rows, chosen, args) for job in jobs]
+    if any(row.answer for row in rows):
+        show(results, rows)
+
+
+def targets(models: Sequence[str], out: Path) -> dict[Path, str]:
+    """The predictions file of each model, given as MODEL or NAME=MODEL; raises `UserError`."""
+    if out.suffix == ".jsonl" and len(models) > 1:
+        raise UserError(f"{out}: one file for {len(models)} models; give --out a folder")
+    if out.suffix not in ("", ".jsonl") and not out.is_dir():
+        raise UserError(f"{out}: a prediction file's name must end in .jsonl; rename it")
+    result: dict[Path, str] = {}
+    for given in models:
+        name, equals, model = given.partition("=")
+        if not equals or "/" in name:  # a path may hold an equals sign of its own
+            name, model = Path(given).name, given
+        path = out if out.suffix == ".jsonl" else out / f"{name}.jsonl"
+        if path in result:
+            raise UserError(f"--model: two are named {name}; name one anew, as NAME={model}")
+        result[path] = model
+    return result
+
+
+def prepare(model: str, out: Path, rows: Sequence[Row], args: argparse.Namespace) -> Job:
+    """All that can go wrong before a model is loaded; raises `UserError`."""
+    folder = model_files.resolve(model)
     tokenizer = load_tokenizer(folder, args.chat_template)
     prompts, letters = encode_rows(tokenizer, rows, args.data, model_files.config(folder))
     dtype = model_files.stored_dtype(folder) if args.dtype == "auto" else args.dtype
+    return Job(model, out, folder, dtype, str(tokenizer.chat_template), prompts, letters)
+
+
+def score(job: Job, rows: Sequence[Row], chosen: str, args: argparse.Namespace) -> Result:
+    """Load a model, score all rows, write predictions and sidecar."""
+    started = time.monotonic()
+    adapter = args.adapter and model_files.resolve_adapter(args.adapter)
     engine = backend.open_engine(
         chosen,
-        folder,
+        job.folder,
         adapter=adapter,
-        dtype=dtype,
+        dtype=job.dtype,
         batch_size=args.batch_size,
-        longest=max(map(len, prompts)),
+        longest=max(map(len, job.prompts)),
     )
-
-    begun = time.monotonic()
-    logprobs = engine.letter_logprobs(prompts, letters)
-    seconds = time.monotonic() - begun
+    with closing(engine):
+        begun = time.monotonic()
+        logprobs = engine.letter_logprobs(job.prompts, job.letters)
+        seconds = time.monotonic() - begun
     scored = [predict(row, values) for row, values in zip(rows, logprobs, strict=True)]
     mass = masses(logprobs)
     meta = {
         "method": "letter-logprob",
-        "model": args.model,
-        "weights_sha256": model_files.weights_sha256(folder),
+        "model": job.model,
+        "weights_sha256": model_files.weights_sha256(job.folder),
         "adapter": args.adapter and str(args.adapter),
         "adapter_sha256": adapter and model_files.weights_sha256(adapter),
-        "chat_template_sha256": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest(),
+        "chat_template_sha256": hashlib.sha256(job.chat_template.encode()).hexdigest(),
         "data": {"path": str(args.data), "sha256": sha256(args.data), "rows": len(rows)},
         "prompts": sorted({row.prompt for row in rows if row.prompt}),
         "backend": engine.about,
@@ -75,17 +124,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             "rows_per_second": round(len(rows) / seconds, 2),
         },
     }
-    predictions.write(args.out, scored, meta)
-    print(f"{args.out}: {len(rows)} rows, {len(rows) / seconds:.1f} a second")
+    predictions.write(job.out, scored, meta)
+    print(f"{job.out}: {len(rows)} rows, {len(rows) / seconds:.1f} a second")
     if mass.mean < 0.5:
         print(
             f"warning: only {mass.mean:.1%} of the probability falls on the letters; the model was "
             "not trained on this prompt and chat template, or not yet",
             file=sys.stderr,
         )
-    if any(row.answer for row in rows):
-        choices = {one.id: one.choice for one in scored}
-        show([Result.of(args.out.stem, rows, choices, mass)], rows)
+    return Result.of(job.out.stem, rows, {one.id: one.choice for one in scored}, mass)
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -151,9 +198,15 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--model", required=True, help="a model folder, or a hub model as owner/name")
+    add(
+        "--model",
+        required=True,
+        nargs="+",
+        metavar="[NAME=]MODEL",
+        help="a model folder, or a hub model as owner/name; NAME names its predictions in a folder",
+    )
     add("--data", required=True, type=Path, help="rows to score, as prep/build.py writes them")
-    add("--out", required=True, type=Path, help="predictions to write, NAME.jsonl")
+    add("--out", required=True, type=Path, help="predictions to write: NAME.jsonl, or a folder")
     add("--backend", choices=("auto", "vllm", "hf"), default="auto", help="default: %(default)s")
     add(
         "--dtype",

@@ -26,6 +26,7 @@ from axolotl.utils.data.shared import DATASET_HASH_CONFIG_EXTRA_FIELDS
 from axolotl.utils.distributed import barrier, is_main_process
 from axolotl.utils.tee import close_debug_log, prepare_debug_log
 from datasets.exceptions import DatasetGenerationError
+from transformers import set_seed
 from transformers.utils import cached_file
 
 from prep.errors import UserError
@@ -134,6 +135,10 @@ class GuardPlugin(BasePlugin):
             if is_main_process():
                 complete.touch()
         return meta
+
+    def pre_model_load(self, cfg: Any) -> None:
+        """Seed what comes before the trainer: Axolotl draws an adapter's first weights unseeded."""
+        set_seed(cfg.seed)
 
     def get_trainer_cls(self, cfg: Any) -> type[AxolotlTrainer] | None:
         """Pack rows in an order that a resumed run finds again."""

@@ -162,7 +162,8 @@ def chain(workplace: Path, run: Run) -> SimpleNamespace:
     short = ("--warmup_steps", "0", "--save_steps", "2", "--save_total_limit", "9")
     short += ("--dataset_num_proc", "1")
     few = (*short, "--max_steps", "3", "--micro_batch_size", "8")
-    done.stage1 = run(*train, "recipes/tiny/stage1.yml", *few)
+    done.train1 = (*train, "recipes/tiny/stage1.yml", *few)
+    done.stage1 = run(*done.train1)
     assert done.stage1.returncode == 0, done.stage1.stderr[-3000:]
     done.merge = run("recipes/merge.py", "recipes/tiny/stage1.yml")
     assert done.merge.returncode == 0, done.merge.stderr[-3000:]

@@ -129,6 +129,14 @@ def test_a_killed_run_ends_like_one_never_killed(chain, run):
     assert [name for name in one if not one[name].equal(other[name])] == []
 
 
+def test_the_same_recipe_gives_the_same_bytes(chain, run):
+    again = run(*chain.train1, "--output_dir", "again")
+    assert again.returncode == 0, again.stderr[-3000:]
+    weights = "adapter_model.safetensors"
+    first = (chain.place / "outputs/demo/stage1" / weights).read_bytes()
+    assert (chain.place / "again" / weights).read_bytes() == first
+
+
 def test_an_interrupted_run_ends_as_one(recipe, monkeypatch):
     monkeypatch.setattr(axolotl.train, "setup_signal_handler", None)
     before = signal.getsignal(signal.SIGINT)

@@ -35,10 +35,12 @@ def scored(tmp_path: Path) -> tuple[Path, Path]:
     return data, save_predictions(tmp_path / "model-a.jsonl", data, logprobs)
 
 
-def test_figures(scored: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_figures(
+    scored: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data, predictions = scored
-    report.main([str(predictions), "--data", str(data), "--json"])
-    found = json.loads(capsys.readouterr().out)
+    report.main([str(predictions), "--data", str(data), "--json", str(tmp_path / "figures.json")])
+    found = json.loads((tmp_path / "figures.json").read_text("utf-8"))
     assert found["chance"] == 0.333333
     result = found["results"]["model-a"]
     assert (result["correct"], result["n"], result["accuracy"]) == (7, 10, 0.7)

@@ -36,6 +36,9 @@ class FixedEngine:
         assert all(len(row) == 3 for row in letters)
         return [[math.log(share) for share in (0.1, 0.6, 0.2)] for _ in prompts]
 
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture(scope="module")
 def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -272,3 +275,36 @@ def test_the_interpreter_of_vllm_gets_the_same_command(tmp_path: Path) -> None:
         text=True,
     )
     assert done.stdout.split() == ["1", str(ROOT / "eval/score.py"), *options]
+
+
+def test_several_models_are_scored_in_one_run_as_they_are_alone(
+    gemma: Path, llama: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "dev.jsonl"
+    save_rows(data, 12)
+    run(gemma, data, tmp_path / "alone.jsonl")
+    both = tmp_path / "both"
+    models = [f"first={gemma}", f"second={llama}", "--data", str(data), "--out", str(both)]
+    score.main(["--model", *models, "--backend", "hf"])
+    assert (both / "first.jsonl").read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
+    assert (both / "second.jsonl").read_bytes() != (both / "first.jsonl").read_bytes()
+    meta = json.loads((both / "second.meta.json").read_text("utf-8"))
+    assert meta["model"] == str(llama)
+
+
+@pytest.mark.parametrize(
+    ("models", "out", "found"),
+    [
+        (["a", "b"], "p.jsonl", "p.jsonl: one file for 2 models; give --out a folder"),
+        (["x=a", "x=b"], "p", "two are named x; name one anew, as NAME=b"),
+        (["runs/a", "other/a"], "p", "two are named a"),
+    ],
+)
+def test_names_of_predictions_must_differ(models: list[str], out: str, found: str) -> None:
+    with pytest.raises(UserError, match=found):
+        score.targets(models, Path(out))
+
+
+def test_a_path_may_hold_an_equals_sign() -> None:
+    named = score.targets(["runs/lr=2e-5", "b=runs/lr=1e-5"], Path("p"))
+    assert named == {Path("p/lr=2e-5.jsonl"): "runs/lr=2e-5", Path("p/b.jsonl"): "runs/lr=1e-5"}

@@ -39,13 +39,17 @@ def test_the_story_leads_from_corpus_to_submission_for_both_runs():
     )
     for name in ("data/stage2.jsonl", "outputs/stage1-merged", "submissions/cci.json"):
         assert f'"{name}"' in result.stdout
-    for name in ("data/demo/raw", "outputs/demo-seed3", "submissions/demo.json"):
+    for name in ("data/demo/raw", "outputs/demo/members/seed3", "submissions/demo.json"):
         assert f'"{name}"' in result.stdout
 
 
 def test_members_differ_by_seed_only():
     members = yaml.safe_load(Path("params.yaml").read_text("utf-8"))["members"]
-    demo = [member for member in members.values() if member["run"] == "demo"]
+    demo = [member for name, member in members.items() if name.startswith("demo-")]
     assert len(demo) == 3
-    assert len({member.pop("seed") for member in demo}) == 3
+    seeds = [member.pop("seed") for member in demo]
+    assert [member.pop("outputs") for member in demo] == [
+        f"outputs/demo/members/seed{seed}" for seed in seeds
+    ]
+    assert len(set(seeds)) == 3
     assert demo[0] == demo[1] == demo[2]
