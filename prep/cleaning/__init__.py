@@ -3,12 +3,12 @@
 A run's `clean:` is the name of a preset or a list of rules in their order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from prep.cleaning import dialogue, jamo, seed002, seed004, symbols, text
 from prep.cleaning.rule import Rule
-from prep.records import Changed, Question, Turn
+from prep.records import Changed, Question
 
 _CORRECTED: tuple[Rule, ...] = (
     text.SPACES,
@@ -59,6 +59,8 @@ def clean(question: Question, rules: Sequence[str]) -> tuple[Question, list[Chan
     A reference that a rule drops, as only those of seed 002 do, is no longer in the focus. Raises
     `ValueError` for an unknown rule.
     """
+    if question.passage is not None:
+        return question, []
     turns, options, focus = question.turns, question.options, set(question.focus)
     changes: list[Changed] = []
     for name in rules_of(list(rules)):
@@ -83,7 +85,7 @@ def clean(question: Question, rules: Sequence[str]) -> tuple[Question, list[Chan
             if before != after
         ]
         turns, options, focus = cleaned, chosen, focus & left.keys()
-    if not _said(turns):
+    if not any(turn.text.strip() for turn in turns):
         return question, []
     changed = {
         "turns": turns,
@@ -93,10 +95,6 @@ def clean(question: Question, rules: Sequence[str]) -> tuple[Question, list[Chan
     return Question.model_validate({**dict(question), **changed}), changes
 
 
-def _said(turns: Sequence[Turn]) -> bool:
-    return any(turn.text.strip() for turn in turns)
-
-
-def _nearest(name: str, names: Sequence[str] | dict[str, object]) -> str:
+def _nearest(name: str, names: Iterable[str]) -> str:
     [nearest, *_] = get_close_matches(name, [*names], n=1, cutoff=0.0)
     return f"the nearest known name is {nearest}"

@@ -69,8 +69,8 @@ def short(turns: Sequence[Turn], focus: Set[str]) -> list[Turn]:
 
 
 def _text(name: str, change: Callable[[str], str], *examples: tuple[str, str]) -> TextRule:
-    what = " ".join((change.__doc__ or "").split()).rstrip(".")
-    return TextRule(f"seed-002-{name}", what, examples, change, spares=False)
+    what = (change.__doc__ or "").rstrip(".")
+    return TextRule(f"seed-002-{name}", what[:1].lower() + what[1:], examples, change, spares=False)
 
 
 STEPS = (
