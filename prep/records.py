@@ -128,13 +128,47 @@ class Removed(Strict):
     near: str | None = None
 
 
+Change = Literal[
+    "not-a-string",
+    # the cleaning rules by name
+    "spaces",
+    "symbols",
+    "speakers",
+    "names",
+    "marks",
+    "abbreviations",
+    "laughter",
+    "greetings",
+    "wordless",
+    "empty",
+    "merge",
+    "special-characters",
+    "stop-words",
+    "seed-002-spaces",
+    "seed-002-eung",
+    "seed-002-marks",
+    "seed-002-symbols",
+    "seed-002-greetings",
+    "seed-002-names",
+    "seed-002-jamo",
+    "seed-002-wordless",
+    "seed-002-empty",
+    "seed-002-short",
+]
+
+
 class Changed(Strict):
-    """A text altered beyond whitespace; `field` is its place in the source record."""
+    """A text altered: where, by what, and how it read before and after.
+
+    `field` is the place in the source record for "not-a-string", else in the Question: "turns.ID"
+    or "options.INDEX" from 0. `after` is None where the utterance is gone: dropped by "empty" and
+    its like, or by "merge" joined to the one before it, whose own line shows the whole.
+    """
 
     id: str
     source: str
     split: Split
     field: str
-    before: int | float
-    after: str
-    reason: Literal["not-a-string"]
+    before: str | int | float
+    after: str | None
+    reason: Change
