@@ -5,17 +5,19 @@
 | the id of a scored question in any text of the record, or as its own     | holds-scored-id |
 | the group of a scored question                                           | near-scored     |
 | its dialogue or passage, equal or near                                   | near-scored     |
-| its question and options in whatever order, equal or near                | near-scored     |
+| its question and options in whatever order, equal; if long, also near    | near-scored     |
 | its prompt or dialogue as a user's message, equal or near                | near-scored     |
 | 48 characters on end of its dialogue or passage, who speaks left out     | near-scored     |
 
-Near is what `prep.dedup` calls near. Characters are letters and digits, as compared there. What
+Near is what `prep.dedup` calls near; equal is said of letters and digits, as compared there. What
 many questions have in common is no sign: options with fewer than 20 letters between them ("ㄱ, ㄴ",
-"예", years), and contexts below 40 characters, which are compared with question and options instead.
+"예", years), and contexts below 40 characters, which count as a part of question and options.
+Question and options below 200 characters are never near: short ones differ by the one word that
+makes them another question.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from prep.dedup import kept_characters, near_any
@@ -25,6 +27,7 @@ from prep.render import Renderer
 
 CONTEXT = 40  # characters from which a context is compared by itself
 OPTIONS = 20  # letters from which options tell one question from another
+NEAR_ITEM = 200  # characters from which question and options may be near
 IDENTIFIER = 8  # characters from which an id that holds a digit can be told from a word
 LETTER = re.compile(r"[^\W\d_ㄱ-ㆎ]")  # no digits and no single jamo
 
@@ -44,44 +47,56 @@ class Scored:
         self.bits = bits
         self._groups: dict[str, str] = {}
         self._contexts: dict[str, str] = {}
-        self._items: dict[str, str] = {}
+        self._items: dict[str, str] = {}  # as letters and digits
+        self._long_items: dict[str, str] = {}
         self._prompts: dict[str, str] = {}
         self._quotes = Quotes()
-        for one in questions:
+        for one in sorted(questions, key=lambda question: (question.source, question.id)):
             self._groups.setdefault(one.group, one.id)
             if text := context(one):
                 self._contexts.setdefault(text, one.id)
                 self._quotes.add(spoken(one), one.id)
             if text := item(one):
-                self._items.setdefault(text, one.id)
+                self._items.setdefault(kept_characters(text), one.id)
+                if is_long(text):
+                    self._long_items.setdefault(text, one.id)
             _, user = renderer.prompt.texts(one, range(len(one.options)))
             self._prompts.setdefault(user, one.id)
         self._ids = _ids(one.id for one in questions)
 
     def contacts(self, records: Sequence[Question] | Sequence[Chat]) -> dict[int, Contact]:
         """Of training records that must go: place, and why. An id counts before nearness."""
-        near: dict[int, str] = {}
-        questions = [(i, one) for i, one in enumerate(records) if isinstance(one, Question)]
-        chats = [(i, one) for i, one in enumerate(records) if isinstance(one, Chat)]
-        for i, one in questions:
-            if one.group in self._groups:
-                near.setdefault(i, self._groups[one.group])
-        asked = [(i, m.content) for i, one in chats for m in one.messages if m.role == "user"]
-        for texts, scored in (
-            ([(i, context(one)) for i, one in questions], self._contexts),
-            ([(i, item(one)) for i, one in questions], self._items),
-            (asked, self._contexts | self._prompts),
-        ):
+        near = self._equal(records)
+        for texts, scored in self._comparisons(records):
             for i, found in self._near([(i, text) for i, text in texts if text], scored):
                 near.setdefault(i, found)
         for i, one in enumerate(records):
             if i not in near and (found := self._quotes.find(spoken(one))):
                 near[i] = found
-        result = {i: Contact("near-scored", found) for i, found in near.items()}
-        for i, one in enumerate(records):
-            if found := self._held(one):
-                result[i] = Contact("holds-scored-id", found)
-        return result
+        held = {i: found for i, one in enumerate(records) if (found := self._held(one))}
+        contacts = {i: Contact("near-scored", found) for i, found in near.items()}
+        return contacts | {i: Contact("holds-scored-id", found) for i, found in held.items()}
+
+    def _equal(self, records: Sequence[Question] | Sequence[Chat]) -> dict[int, str]:
+        """Of questions with a scored group, or scored question and options: place, scored id."""
+        found = {
+            i: self._groups.get(one.group) or self._items.get(kept_characters(item(one)))
+            for i, one in enumerate(records)
+            if isinstance(one, Question)
+        }
+        return {i: name for i, name in found.items() if name}
+
+    def _comparisons(
+        self, records: Sequence[Question] | Sequence[Chat]
+    ) -> Iterator[tuple[list[tuple[int, str]], dict[str, str]]]:
+        """What is compared with what: (place, text) of records, and the ids of scored texts."""
+        questions = [(i, one) for i, one in enumerate(records) if isinstance(one, Question)]
+        yield [(i, context(one)) for i, one in questions], self._contexts
+        items = [(i, item(one)) for i, one in questions]
+        yield [(i, text) for i, text in items if is_long(text)], self._long_items
+        chats = [(i, one) for i, one in enumerate(records) if isinstance(one, Chat)]
+        asked = [(i, m.content) for i, one in chats for m in one.messages if m.role == "user"]
+        yield asked, self._contexts | self._long_items | self._prompts
 
     def _near(
         self, texts: Sequence[tuple[int, str]], scored: dict[str, str]
@@ -124,6 +139,11 @@ def spoken(record: Question | Chat) -> str:
     if isinstance(record, Question):
         return record.passage or "\n".join(turn.text for turn in record.turns)
     return "\n".join(message.content for message in record.messages)
+
+
+def is_long(text: str) -> bool:
+    """Whether question and options are long enough to be near to others, not only equal."""
+    return len(kept_characters(text)) >= NEAR_ITEM
 
 
 def _texts(record: Question | Chat) -> list[str]:
