@@ -153,9 +153,9 @@ def _texts(record: Question | Chat) -> list[str]:
 
 
 def _ids(ids: Iterable[str]) -> re.Pattern[str] | None:
-    """A pattern of all ids that cannot be taken for a word, whole and not as a part of another."""
+    """A pattern of all ids that cannot be taken for a word, whole; a Korean particle may follow."""
     told = [one for one in ids if len(one) >= IDENTIFIER and re.search(r"\d", one)]
     if not told:
         return None
     either = "|".join(re.escape(one) for one in sorted(told, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)({either})(?!\w)")
+    return re.compile(rf"(?<![0-9A-Za-z])({either})(?![0-9A-Za-z])")

@@ -6,6 +6,7 @@ where they stand.
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -25,7 +26,7 @@ def fold_numbers(
 ) -> list[int]:
     """The fold of each question, 0 to count - 1; groups and near questions share one.
 
-    Raises `UserError` where there are fewer groups than folds.
+    Raises `UserError` where groups, or the questions of every category, are fewer than the folds.
     """
     order = sorted(range(len(questions)), key=lambda i: (questions[i].source, questions[i].id))
     groups = joined(questions, near)
@@ -36,6 +37,8 @@ def fold_numbers(
         )
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     categories = [questions[i].category for i in order]
+    if max(Counter(categories).values()) < count:
+        raise UserError(f"{count} folds, but no category has as many questions; give fewer folds")
     numbers = [0] * len(questions)
     with warnings.catch_warnings():
         # a category with fewer questions than folds cannot be in all of them
