@@ -2,7 +2,9 @@
 
 The wrong one is the option that a model finds the most probable of the wrong ones, where its
 predictions of the training questions are at hand, else drawn by the question's source and id. A
-question gives as many rows as it has orders, all with the same wrong option.
+question gives as many rows as it has orders, all with the same wrong option. Axolotl trains them
+with `rl: orpo` and `type: chat_template.argilla`. TRL masks the prompt in the odds ratio alone: the
+likelihood term learns the whole chosen conversation.
 """
 
 from collections import defaultdict
