@@ -1,12 +1,18 @@
 """What a source gives to a stage's mix: its records less the removed ones, rendered as rows."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from prep.dedup import copies, near_any, near_copies
-from prep.records import Chat, Question, Reason, Removed, Row
+from prep.augment.mixing import repeated, times
+from prep.dedup import copies, near_copies
+from prep.guards.contamination import Contact, Scored
+from prep.records import Chat, Question, Reason, Removed, Row, record_id
 from prep.render import Renderer
+
+Record = TypeVar("Record", Question, Chat)
+Fits = Callable[[Row], bool]
 
 
 @dataclass(frozen=True)
@@ -32,113 +38,115 @@ class Portion:
         return {"read": self.read, "removed": reasons, "kept": self.kept, "rows": len(self.rows)}
 
 
-class Scored:
-    """The dev and test questions, which no training record may come near to."""
-
-    def __init__(self, questions: Sequence[Question], renderer: Renderer, bits: int) -> None:
-        self.bits = bits
-        self._groups: dict[str, str] = {}
-        self._dialogues: dict[str, str] = {}
-        self._prompts: dict[str, str] = {}
-        for question in questions:
-            self._groups.setdefault(question.group, question.id)
-            self._dialogues.setdefault(dialogue(question), question.id)
-            _, user = renderer.prompt.texts(question, range(len(question.options)))
-            self._prompts.setdefault(user, question.id)
-
-    def near_questions(self, questions: Sequence[Question]) -> dict[int, str]:
-        """Of questions whose dialogue is a scored one or near to it: place, and the scored id."""
-        ids = list(self._dialogues.values())
-        found = near_any(
-            [dialogue(question) for question in questions], [*self._dialogues], self.bits
-        )
-        near = {i: ids[j] for i, j in found.items()}
-        for i, question in enumerate(questions):
-            if question.group in self._groups:
-                near[i] = self._groups[question.group]
-        return near
-
-    def near_chats(self, chats: Sequence[Chat]) -> dict[int, str]:
-        """Of chats that ask with a scored dialogue or prompt, or near: place, and the scored id."""
-        said = [
-            (i, message.content)
-            for i, chat in enumerate(chats)
-            for message in chat.messages
-            if message.role == "user"
-        ]
-        ids = [*self._dialogues.values(), *self._prompts.values()]
-        texts = [*self._dialogues, *self._prompts]
-        near: dict[int, str] = {}
-        for k, j in sorted(near_any([text for _, text in said], texts, self.bits).items()):
-            near.setdefault(said[k][0], ids[j])
-        return near
-
-
-def dialogue(question: Question) -> str:
-    """The dialogue as a prompt shows it, or the passage."""
-    return question.passage or "\n".join(f"{turn.speaker}: {turn.text}" for turn in question.turns)
-
-
 def without_answer(questions: Sequence[Question]) -> tuple[list[Question], list[Removed]]:
     """Questions that have an answer, and those removed because they have none."""
     answered = [question for question in questions if question.answer is not None]
     return answered, [_gone(q, "no-answer") for q in questions if q.answer is None]
 
 
-def question_portion(questions: Sequence[Question], scored: Scored, renderer: Renderer) -> Portion:
-    """Training rows of questions.
+def question_portion(
+    questions: Sequence[Question],
+    scored: Scored,
+    renderer: Renderer,
+    weight: float = 1.0,
+    fits: Fits | None = None,
+) -> Portion:
+    """Training rows of questions, taken by the weight of their source.
 
     Several questions share a dialogue by design, so that among themselves only copies go: the same
-    dialogue, reference, category and options; the one with the smallest id stays.
+    dialogue, reference, category and options; the one with the smallest id stays. `fits` says
+    whether a row is short enough; a question of which one row is not goes with all its rows.
     """
     answered, removed = without_answer(questions)
-    near = scored.near_questions(answered)
-    removed += [_gone(answered[i], "near-scored", near[i]) for i in sorted(near)]
-    apart = [question for i, question in enumerate(answered) if i not in near]
+    contacts = scored.contacts(answered)
+    removed += _gave_away(answered, contacts)
+    apart = [question for i, question in enumerate(answered) if i not in contacts]
     by_id = sorted(apart, key=lambda question: question.id)
     copied = copies(_content(question) for question in by_id)
     twice = {by_id[i].id: by_id[first].id for i, first in copied.items()}
     removed += [_gone(q, "exact-duplicate", twice[q.id]) for q in apart if q.id in twice]
     kept = [question for question in apart if question.id not in twice]
-    rows = [row for question in kept for row in renderer.training(question)]
-    return Portion(questions[0].source, len(questions), len(kept), rows, removed)
+
+    def render(taken: Sequence[Question], counts: Sequence[int]) -> list[Row]:
+        pairs = zip(taken, counts, strict=True)
+        return renderer.training([one for q, count in pairs for one in repeated(q, count)])
+
+    rows, left_out = _shaped(kept, render, weight, renderer.seed, fits)
+    left = len(kept) - len(left_out)
+    return Portion(questions[0].source, len(questions), left, rows, removed + left_out)
 
 
 def chat_portions(
-    sets: Sequence[tuple[str, list[Chat], list[Removed]]], scored: Scored, renderer: Renderer
+    sets: Sequence[tuple[str, list[Chat], list[Removed]]],
+    scored: Scored,
+    renderer: Renderer,
+    weights: Mapping[str, float] | None = None,
+    fits: Fits | None = None,
 ) -> list[Portion]:
     """Training rows of chat sets, duplicates removed within and across them.
 
     `sets` holds (name, chats, chats already removed) in the order of the mix. Of duplicates the one
     of the first set stays, there the longest, then the one with the smallest id, in whatever order
-    they were read.
+    they were read. `weights` has the sets that are not taken just once, by name; see `times`.
     """
     ranked = [(place, chat) for place, (_, chats, _) in enumerate(sets) for chat in chats]
     ranked.sort(key=lambda pair: (pair[0], -len(_conversation(pair[1])), pair[1].id))
     chats = [chat for _, chat in ranked]
-    gone: list[Removed] = []
+    contacts = scored.contacts(chats)
+    gone = _gave_away(chats, contacts)
+    chats = [chat for i, chat in enumerate(chats) if i not in contacts]
 
     def drop(found: dict[int, str], reason: Reason) -> None:
         gone.extend(_gone(chats[i], reason, near) for i, near in sorted(found.items()))
         chats[:] = [chat for i, chat in enumerate(chats) if i not in found]
 
-    drop(scored.near_chats(chats), "near-scored")
     alike = copies(tuple((m.role, m.content) for m in chat.messages) for chat in chats)
     drop({i: chats[first].id for i, first in alike.items()}, "exact-duplicate")
     near = near_copies([_conversation(chat) for chat in chats], scored.bits)
     drop({i: chats[first].id for i, first in near.items()}, "near-duplicate")
 
+    def render(taken: Sequence[Chat], counts: Sequence[int]) -> list[Row]:
+        pairs = zip(taken, counts, strict=True)
+        return [row for chat, count in pairs for row in repeated(renderer.chat(chat), count)]
+
     kept = {(chat.source, chat.id) for chat in chats}
-    return [
-        Portion(
-            name,
-            len(read) + len(empty),
-            sum(chat.source == name for chat in chats),
-            [renderer.chat(chat) for chat in read if (name, chat.id) in kept],
-            empty + [record for record in gone if record.source == name],
-        )
-        for name, read, empty in sets
-    ]
+    portions = []
+    for name, read, empty in sets:
+        own = [chat for chat in read if (name, chat.id) in kept]
+        weight = (weights or {}).get(name, 1.0)
+        rows, left_out = _shaped(own, render, weight, renderer.seed, fits)
+        removed = [*empty, *(one for one in gone if one.source == name), *left_out]
+        count = len(own) - len(left_out)
+        portions.append(Portion(name, len(read) + len(empty), count, rows, removed))
+    return portions
+
+
+def _shaped(
+    records: Sequence[Record],
+    render: Callable[[Sequence[Record], Sequence[int]], list[Row]],
+    weight: float,
+    seed: int,
+    fits: Fits | None,
+) -> tuple[list[Row], list[Removed]]:
+    """Rows of as many records as the weight says, all short enough, and the records left out.
+
+    Without the records that are too long, others are drawn and other orders balance the letters:
+    so it is done again until no row is too long.
+    """
+    removed: list[Removed] = []
+    short: dict[str, bool] = {}  # by row id, which tells a record's orders apart
+    while True:
+        counts = times(records, weight, seed)
+        rows = render(records, counts)
+        if fits:
+            short |= {row.id: fits(row) for row in rows if row.id not in short}
+        long = {record_id(row.id) for row in rows if not short.get(row.id, True)}
+        if not long:
+            break
+        removed += [_gone(one, "too-long") for one in records if one.id in long]
+        records = [one for one in records if one.id not in long]
+    pairs = zip(records, counts, strict=True)
+    return rows, removed + [_gone(one, "not-sampled") for one, count in pairs if not count]
 
 
 def _content(question: Question) -> tuple[object, ...]:
@@ -150,6 +158,12 @@ def _content(question: Question) -> tuple[object, ...]:
 
 def _conversation(chat: Chat) -> str:
     return "\n".join(message.content for message in chat.messages if message.role != "system")
+
+
+def _gave_away(
+    records: Sequence[Question] | Sequence[Chat], contacts: Mapping[int, Contact]
+) -> list[Removed]:
+    return [_gone(records[i], c.reason, c.scored) for i, c in sorted(contacts.items())]
 
 
 def _gone(record: Question | Chat, reason: Reason, near: str | None = None) -> Removed:

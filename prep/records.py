@@ -4,6 +4,7 @@
 over Predictions. No chapter knows more of another than these types.
 """
 
+import re
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -75,7 +76,8 @@ class Row(Strict):
 
     `order[k]` is the published index of the option shown as `labels[k]`; `answer` is a label.
     A training row ends with the assistant's message, a scoring row with the user's. Rows made from
-    a Chat have no labels, no order and no answer.
+    a Chat have no labels, no order and no answer. After its record's id, a row's id has the number
+    of a repeat ("~2") and the order shown ("~BAC"), where it is one of several.
     """
 
     id: str
@@ -100,6 +102,44 @@ class Row(Strict):
         return self
 
 
+def record_id(row_id: str) -> str:
+    """The id of the record that a row was made from: without its repeat and its order."""
+    return re.sub(r"(~\d+)?(~[A-E]+)?$", "", row_id)
+
+
+class Preference(Strict):
+    """A question with a right answer and a wrong one, for training on what to prefer (ORPO).
+
+    `chosen` and `rejected` are whole conversations, alike but for the last message; `rejected`
+    answers with the published option `wrong`. A system text that is kept stands in `system` alone.
+    There is no field `prompt`: Axolotl's `chat_template.argilla` would take it for the user's text.
+    """
+
+    id: str
+    source: str
+    split: Split
+    group: str
+    category: str
+    template: str
+    system: str | None
+    chosen: list[Message] = Field(min_length=2)
+    rejected: list[Message] = Field(min_length=2)
+    labels: list[str]
+    order: list[int]
+    answer: str
+    wrong: int
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.chosen[:-1] != self.rejected[:-1]:
+            raise ValueError("chosen and rejected answer different prompts")
+        if self.chosen[-1] == self.rejected[-1]:
+            raise ValueError("chosen and rejected are the same answer")
+        if self.wrong == self.order[self.labels.index(self.answer)]:
+            raise ValueError(f"wrong {self.wrong} is the option of the answer {self.answer}")
+        return self
+
+
 class Prediction(Strict):
     """What a model says of one scoring row, by published option.
 
@@ -114,7 +154,14 @@ class Prediction(Strict):
 
 
 Reason = Literal[
-    "exact-duplicate", "near-duplicate", "near-scored", "empty", "no-answer", "too-long"
+    "exact-duplicate",
+    "near-duplicate",
+    "near-scored",  # equal or near to a dev or test question, or quotes one
+    "holds-scored-id",
+    "empty",
+    "no-answer",
+    "too-long",
+    "not-sampled",  # left out by the weight of its source
 ]
 
 

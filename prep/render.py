@@ -8,15 +8,15 @@ the version.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from prep.augment.orders import Orders, arranged
 from prep.errors import UserError
 from prep.josa import attach
 from prep.jsonl import read_text
-from prep.records import LABELS, Chat, Message, Question, Row
+from prep.records import LABELS, Chat, Message, Preference, Question, Row
 
 PROMPTS = Path(__file__).resolve().parent / "prompts"
 
@@ -82,13 +82,14 @@ class Renderer:
     """How a run shows its questions: the prompt and the run's options of the same names.
 
     `answer`: "option" trains on "A. text", "letter" on "A". `system`: "fold" or "keep".
-    `orders`: "published" or "all", training rows in each of the n! orders of their options.
+    `orders` and `seed`: the orders of options a training question is shown in.
     """
 
     prompt: Prompt
     answer: str = "option"
     system: str = "fold"
-    orders: str = "published"
+    orders: Orders = "published"
+    seed: int = 42
 
     def scoring(self, question: Question) -> Row:
         """A question in its published order, ending with the user's message."""
@@ -98,15 +99,36 @@ class Renderer:
         """A scoring row with the right answer as the assistant's message, for the eval loss."""
         return self._row(question, range(len(question.options)), question.id, answered=True)
 
-    def training(self, question: Question) -> list[Row]:
-        """A question with its answer, one row an order; "~BAC" names the order in the row's id."""
-        published = tuple(range(len(question.options)))
-        if self.orders == "published":
-            return [self._row(question, published, question.id, answered=True)]
+    def training(self, questions: Sequence[Question]) -> list[Row]:
+        """Questions with their answers, a row for each order they are shown in."""
         return [
-            self._row(question, order, f"{question.id}~{shown(order)}", answered=True)
-            for order in permutations(published)
+            self._row(question, order, row_id, answered=True)
+            for question, order, row_id in arranged(questions, self.orders, self.seed)
         ]
+
+    def preference(
+        self, question: Question, order: Sequence[int], row_id: str, wrong: int
+    ) -> Preference:
+        """A question, its right answer and the wrong published option, as ORPO trains on them."""
+        row = self._row(question, order, row_id, answered=True)
+        system, turns = None, row.messages
+        if turns[0].role == "system":
+            system, turns = turns[0].content, turns[1:]
+        return Preference(
+            id=row.id,
+            source=row.source,
+            split=row.split,
+            group=row.group,
+            category=question.category,
+            template=self.prompt.name,
+            system=system,
+            chosen=turns,
+            rejected=[*turns[:-1], self._reply(question, order, wrong)],
+            labels=row.labels or [],
+            order=list(order),
+            answer=row.answer or "",
+            wrong=wrong,
+        )
 
     def chat(self, chat: Chat) -> Row:
         """A chat as a training row without labels."""
@@ -126,18 +148,20 @@ class Renderer:
     def _arranged(self, messages: Sequence[Message]) -> list[Message]:
         return folded(messages) if self.system == "fold" else list(messages)
 
+    def _reply(self, question: Question, order: Sequence[int], option: int) -> Message:
+        """The assistant's message that answers with a published option."""
+        label = LABELS[list(order).index(option)]
+        text = f"{label}. {question.options[option]}" if self.answer == "option" else label
+        return Message(role="assistant", content=text)
+
     def _row(self, question: Question, order: Sequence[int], row_id: str, answered: bool) -> Row:
         system, user = self.prompt.texts(question, order)
         messages = [Message(role="system", content=system)] if system else []
         messages.append(Message(role="user", content=user))
-        label = None if question.answer is None else LABELS[list(order).index(question.answer)]
         if answered:
-            if label is None or question.answer is None:
+            if question.answer is None:
                 raise ValueError(f"{question.id}: a training row needs an answer")
-            text = f"{label}. {question.options[question.answer]}"
-            messages.append(
-                Message(role="assistant", content=text if self.answer == "option" else label)
-            )
+            messages.append(self._reply(question, order, question.answer))
         return Row(
             id=row_id,
             source=question.source,
@@ -148,10 +172,5 @@ class Renderer:
             messages=self._arranged(messages),
             labels=list(LABELS[: len(order)]),
             order=list(order),
-            answer=label,
+            answer=None if question.answer is None else LABELS[list(order).index(question.answer)],
         )
-
-
-def shown(order: Sequence[int]) -> str:
-    """The published labels in the order shown: (1, 0, 2) is "BAC"."""
-    return "".join(LABELS[i] for i in order)

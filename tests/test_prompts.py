@@ -85,8 +85,8 @@ def test_system_is_folded_or_kept() -> None:
 
 def test_the_answer_is_the_option_or_its_letter() -> None:
     prompt = load_prompt("baseline")
-    [option] = Renderer(prompt, answer="option").training(question(answer=1))
-    [letter] = Renderer(prompt, answer="letter").training(question(answer=1))
+    [option] = Renderer(prompt, answer="option").training([question(answer=1)])
+    [letter] = Renderer(prompt, answer="letter").training([question(answer=1)])
     assert option.messages[-1] == Message(role="assistant", content="B. 화자2는 걷기를 좋아한다.")
     assert letter.messages[-1] == Message(role="assistant", content="B")
     assert option.id == letter.id == "q-1"
@@ -95,7 +95,7 @@ def test_the_answer_is_the_option_or_its_letter() -> None:
 
 def test_all_orders_keep_the_answer_with_its_option() -> None:
     asked = question(answer=1)
-    rows = Renderer(load_prompt("baseline"), orders="all").training(asked)
+    rows = Renderer(load_prompt("baseline"), orders="all").training([asked])
     assert [row.id for row in rows] == [
         f"q-1~{o}" for o in ("ABC", "ACB", "BAC", "BCA", "CAB", "CBA")
     ]

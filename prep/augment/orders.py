@@ -1,0 +1,79 @@
+"""The orders in which a training question shows its options.
+
+| orders     | rows a question | the right answer's letter                                         |
+|------------|-----------------|-------------------------------------------------------------------|
+| published  | 1               | as published                                                      |
+| balanced   | 1               | equally often each, over the questions with as many options (± 1) |
+| cyclic     | n               | each once: the n rotations                                        |
+| all        | n!              | each (n - 1)! times                                               |
+
+`cyclic` and `all` add rows, and are augmentation; `published` and `balanced` are not.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from typing import Literal
+
+from prep.augment.seeded import draw
+from prep.records import LABELS, Question
+
+Orders = Literal["published", "balanced", "cyclic", "all"]
+Order = tuple[int, ...]
+ADDS_ROWS: frozenset[Orders] = frozenset({"cyclic", "all"})
+
+
+def arranged(
+    questions: Sequence[Question], orders: Orders, seed: int
+) -> Iterator[tuple[Question, Order, str]]:
+    """(question, order, row id) for every training row, in the order of the questions.
+
+    `order[k]` is the published index of the option shown as the k-th letter. What a question is
+    shown in depends on the seed, its source and id, and for `balanced` on which other questions
+    there are, but never on where they stand. Raises ValueError for a question without an answer.
+    """
+    balanced = _balanced(questions, seed) if orders == "balanced" else {}
+    for place, question in enumerate(questions):
+        published = tuple(range(len(question.options)))
+        if orders == "published":
+            yield question, published, question.id
+            continue
+        if orders == "balanced":
+            shown_in = [balanced[place]]
+        elif orders == "cyclic":
+            shown_in = [published[k:] + published[:k] for k in published]
+        else:
+            shown_in = list(permutations(published))
+        for order in shown_in:
+            yield question, order, f"{question.id}~{shown(order)}"
+
+
+def shown(order: Sequence[int]) -> str:
+    """The published labels in the order shown: (1, 0, 2) is "BAC"."""
+    return "".join(LABELS[i] for i in order)
+
+
+def _balanced(questions: Sequence[Question], seed: int) -> dict[int, Order]:
+    """One order a question, by its place, such that every letter is right equally often.
+
+    Questions are counted through in a drawn order, category after category, and the count gives the
+    letter: both within a category and over all of them two letters differ by one question at most.
+    """
+
+    def drawn(place: int) -> tuple[int, str, int, str, str]:
+        one = questions[place]
+        number = draw(seed, "order", one.source, one.id)
+        return len(one.options), one.category, number, one.source, one.id
+
+    result: dict[int, Order] = {}
+    counted: dict[int, int] = {}  # by number of options
+    for place in sorted(range(len(questions)), key=drawn):
+        question = questions[place]
+        if question.answer is None:
+            raise ValueError(f"{question.id}: a training row needs an answer")
+        size = len(question.options)
+        count = counted[size] = counted.get(size, draw(seed, "first letter", size)) + 1
+        wrong = [order for order in permutations(i for i in range(size) if i != question.answer)]
+        rest = wrong[draw(seed, "others", question.source, question.id) % len(wrong)]
+        letter = count % size
+        result[place] = (*rest[:letter], question.answer, *rest[letter:])
+    return result
