@@ -22,10 +22,17 @@ def moved(run: Run, folder: Path | None) -> Run:
 
 
 def read(run: Run) -> Iterator[tuple[Path, list[Question]]]:
-    """Each of the corpus files that is there, with its questions as published."""
+    """Each of the corpus files that is there, with its questions as published.
+
+    Answers of a filled-in test file are left out where the run says so (test_answers: drop).
+    """
     for split, file in run.corpus.model_dump(exclude_none=True).items():
-        if Path(file).is_file():
-            yield Path(file), cci.read(Path(file), split)[0]
+        if not Path(file).is_file():
+            continue
+        questions = cci.read(Path(file), split)[0]
+        if split == "test" and run.test_answers == "drop":
+            questions = [question.model_copy(update={"answer": None}) for question in questions]
+        yield Path(file), questions
 
 
 def cleaned(questions: Sequence[Question], preset: str) -> list[Question] | None:

@@ -93,6 +93,7 @@ def histogram(axes: Axes, values: pd.Series, edges: list[float], unit: str) -> N
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.margins(y=0.05)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     above = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.1}
     axes.legend(ncols=3, fontsize=8, handlelength=1.2, columnspacing=1.0, **above)
@@ -101,10 +102,11 @@ def histogram(axes: Axes, values: pd.Series, edges: list[float], unit: str) -> N
 def heat(axes: Axes, table: pd.DataFrame) -> None:
     """Counts of a table in its cells, coloured by their share of the row."""
     shares = table.div(table.sum(axis=1).clip(lower=1), axis=0)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=max(0.6, shares.to_numpy().max()), aspect="auto")
+    full = max(0.6, shares.to_numpy().max())
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=full, aspect="auto")
     for row, counts in enumerate(table.to_numpy()):
         for column, count in enumerate(counts):
-            dark = shares.iat[row, column] > 0.4
+            dark = shares.iat[row, column] > 0.6 * full
             colour = "white" if dark else INK
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
     axes.set_xticks(range(table.shape[1]), list(table.columns))
