@@ -20,6 +20,7 @@ WHY = {
     "near-scored": "equal or near to a dev or test question, or quotes one",
     "holds-scored-id": "names a dev or test question",
     "empty": "a text it needs is empty",
+    "bad-options": "options that cannot be asked with: empty, alike, too few or too many",
     "no-answer": "has no answer to train on or to compare with",
     "too-long": "longer than the run allows",
     "not-sampled": "left out by the weight of its source",
@@ -34,7 +35,7 @@ def card(report: dict[str, Any]) -> str:
     """A build's data card in Markdown, with the head that the Hugging Face Hub reads.
 
     `report` is build.json. Its `sources`, where there, say what is known of each by name: origin,
-    licence, published, tracks.
+    licence, noncommercial, published (a date as text), tracks.
     """
     environment = Environment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
@@ -91,12 +92,13 @@ def _input(name: str, about: dict[str, Any], report: dict[str, Any]) -> dict[str
     """What was read as `name`: where from, which version of it, and under which licence."""
     known = report.get("sources", {}).get(name.partition("/")[0], {})
     tracks = known.get("tracks") or []
+    licence = known.get("licence") or "not stated"
     return {
         "name": name,
         "read": about.get("file") or about["hub"],
         "version": about.get("sha256") or about["revision"],
         "origin": known.get("origin") or "not stated",
-        "licence": known.get("licence") or "not stated",
+        "licence": f"{licence}, non-commercial" if known.get("noncommercial") else licence,
         "published": known.get("published") or "not stated",
         "tracks": ", ".join(tracks) or "not stated",
     }

@@ -130,8 +130,9 @@ def test_a_name_cannot_break_the_cards_tables() -> None:
     assert r"| 대화\|dev.json |" in card(REPORT)
     report = deepcopy(REPORT)
     report["sources"]["cci-2024"]["licence"] = "one\ntwo | <b>[three](x)"
+    report["sources"]["cci-2024"]["noncommercial"] = True
     line = next(line for line in card(report).split("\n") if "two" in line)
-    assert r"| one two \| \<b>\[three\](x) |" in line
+    assert r"| one two \| \<b>\[three\](x), non-commercial |" in line
 
 
 def test_every_table_of_the_card_has_cells_as_headings() -> None:
