@@ -1,63 +1,119 @@
-"""Show rows as a person reads them: messages with roles, the answer, the order of the options.
+"""Show a record: raw and cleaned side by side, then the prompt; or the rows of a file.
 
 Run as: python prep/show.py data/demo/stage2.jsonl
+
+An id is looked for in the run's corpus, then in the rows that were built from it.
 """
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from rich.console import Console, Group
-from rich.panel import Panel
-from rich.text import Text
+from rich.console import Console, RenderableType
 
+from prep import corpus
+from prep.config import Run, load_run
 from prep.errors import UserError, entry
-from prep.jsonl import read_records
-from prep.records import Row
+from prep.jsonl import read_objects, read_records, validated
+from prep.panels import question_panel, row_panel
+from prep.records import Question, Removed, Row
+from prep.render import Renderer, load_prompt
+from prep.text import nfc
 
-STYLES = {"system": "dim", "user": "default", "assistant": "green"}
+SUGGESTED = 3
 
 
-def panel(row: Row) -> Panel:
-    """One row in a frame; its texts are shown as they are, never as markup."""
-    parts = []
-    for message in row.messages:
-        parts += [Text(message.role, style="bold"), Text(message.content, STYLES[message.role])]
-    facts = [row.source, row.split, f"group {row.group}"]
-    facts += [fact for fact in (row.category, row.prompt) if fact]
-    if row.labels and row.order is not None:
-        shown = ", ".join(
-            f"{label} = option {index + 1}"
-            for label, index in zip(row.labels, row.order, strict=True)
+def record(run: Run, wanted: str, preset: str) -> list[RenderableType]:
+    """A record by its id, or that of one of its rows; raises `UserError` with the nearest ids."""
+    questions = {q.id: q for _, found in corpus.read(run) for q in found}
+    raw = questions.get(wanted) or questions.get(_record(wanted))
+    shown: list[RenderableType] = []
+    if raw:
+        cleaned = (corpus.cleaned([raw], preset) or [None])[0]
+        shown.append(question_panel(raw, cleaned, _removed(run, raw)))
+        if raw.id == wanted:
+            renderer = Renderer(load_prompt(run.prompt), run.answer, run.system, run.orders)
+            question = cleaned or raw
+            make = renderer.scoring if question.answer is None else renderer.loss
+            return [*shown, row_panel(make(question))]
+    rows = list(_rows(run))
+    named = [row for row in rows if wanted in (row["id"], _record(row["id"]))]
+    if not named:
+        known = [*questions, *(row["id"] for row in rows if row.get("labels"))]
+        raise UserError(
+            f"no record {wanted} in the corpus of the run, and no row in {run.out}; "
+            f"{_nearest(wanted, known)}"
         )
-        facts += [shown, f"answer {row.answer or 'not published'}"]
-    parts.append(Text(" · ".join(facts), style="cyan"))
-    return Panel(Group(*parts), title=Text(row.id), title_align="left")
+    return [*shown, *(row_panel(validated(row, Row, f"{run.out}, row {wanted}")) for row in named)]
+
+
+def rows_of(file: Path, wanted: str | None, count: int) -> list[RenderableType]:
+    """The first rows of a file, or those of an id in all their orders; raises `UserError`."""
+    rows = read_records(file, Row)
+    if wanted is None:
+        return [row_panel(row) for row in rows[: max(count, 0)]]
+    named = [row for row in rows if wanted in (row.id, _record(row.id))]
+    if not named:
+        near = _nearest(wanted, [row.id for row in rows])
+        raise UserError(f"{file}: no row with id {wanted}; {near}")
+    return [row_panel(row) for row in named]
+
+
+def _record(row_id: str) -> str:
+    """The id of the record that a row was made from."""
+    return row_id.partition("~")[0]
+
+
+def _rows(run: Run) -> Iterator[dict]:
+    """The rows that were built of the run, as far as they are there."""
+    for file in sorted(Path(run.out).glob("*.jsonl")):
+        yield from (value for _, value in read_objects(file) if "messages" in value)
+
+
+def _removed(run: Run, question: Question) -> list[Removed]:
+    """Why the last build left a question out, if it did."""
+    file = Path(run.out) / "removed.jsonl"
+    here = (question.id, question.source, question.split)
+    found = read_records(file, Removed) if file.is_file() else []
+    return [gone for gone in found if (gone.id, gone.source, gone.split) == here]
+
+
+def _nearest(wanted: str, known: Sequence[str]) -> str:
+    """A sentence with the ids that hold the wanted one, else with those most like it."""
+    ids = list(dict.fromkeys(known))
+    near = [name for name in ids if wanted in name][:SUGGESTED]
+    near = near or get_close_matches(wanted, ids, SUGGESTED)
+    return f"the nearest ids are {', '.join(near)}" if near else "no id is like it"
 
 
 def main() -> None:
-    """Print the rows asked for."""
+    """Print the record or the rows asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
-        epilog="example: python prep/show.py data/demo/stage2.jsonl --n 1",
+        epilog="example: python prep/show.py synthetic-target-dev-00001-1 --run demo\n"
+        "         python prep/show.py data/demo/stage2.jsonl --n 1",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, help="a JSONL file of rows")
+    parser.add_argument("what", metavar="ID|FILE", help="a record's id, or a .jsonl file of rows")
+    parser.add_argument("--run", default="cci", help="an entry of runs in the params file (cci)")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
+    parser.add_argument("--corpus", type=Path, help="folder that holds the run's corpus files")
+    parser.add_argument("--clean", default="maerak", help="a preset of cleaning rules (maerak)")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--id", help="show the rows of this id, in all their orders")
-    which.add_argument("--n", type=int, default=3, help="show the first N rows (3)")
+    which.add_argument("--id", help="of a FILE: the rows of this id, in all their orders")
+    which.add_argument("--n", type=int, default=3, help="of a FILE: the first N rows (3)")
     args = parser.parse_args()
 
-    rows = read_records(args.file, Row)
-    if args.id is not None:
-        rows = [row for row in rows if args.id in (row.id, row.id.partition("~")[0])]
-        if not rows:
-            raise UserError(f"{args.file}: no row with id {args.id}; ids stand in the field `id`")
+    if args.what.endswith(".jsonl"):
+        shown = rows_of(Path(args.what), args.id and nfc(args.id), args.n)
     else:
-        rows = rows[: max(args.n, 0)]
-    Console().print(*map(panel, rows), sep="\n")
+        run = corpus.moved(load_run(args.params, args.run), args.corpus)
+        shown = record(run, nfc(args.what), args.clean)
+    Console().print(*shown, sep="\n")
 
 
 if __name__ == "__main__":

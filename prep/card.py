@@ -1,0 +1,109 @@
+"""The data card of a build: a page that says what its files were made from, how, and what went.
+
+It is made from build.json alone, so that it agrees with it and holds no date and no folder.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, StrictUndefined
+
+from prep.jsonl import read_text
+from prep.summary import lines, rows
+
+TEMPLATE = Path(__file__).with_name("card.md.jinja")
+WHY = {
+    "exact-duplicate": "equal to a record that stays",
+    "near-duplicate": "nearly equal to a record that stays",
+    "near-scored": "equal or near to a dev or test question, or quotes one",
+    "holds-scored-id": "names a dev or test question",
+    "empty": "a text it needs is empty",
+    "bad-options": "options that cannot be asked with: empty, alike, too few or too many",
+    "no-answer": "has no answer to train on or to compare with",
+    "too-long": "longer than the run allows",
+    "not-sampled": "left out by the weight of its source",
+}
+OTHERS = {
+    "removed.jsonl": "every record left out, and why",
+    "changed.jsonl": "every text altered, before and after",
+}
+
+
+def card(report: dict[str, Any]) -> str:
+    """A build's data card in Markdown, with the head that the Hugging Face Hub reads.
+
+    `report` is build.json. Its `sources`, where there, say what is known of each by name: origin,
+    licence, noncommercial, published (a date as text), tracks.
+    """
+    environment = Environment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["cell"] = _cell
+    headings, counts = rows(report)
+    removed = [
+        (file, source, reason, count)
+        for file, source, figures in lines(report)
+        for reason, count in sorted(figures["removed"].items())
+    ]
+    return environment.from_string(read_text(TEMPLATE)).render(
+        head=_head(report),
+        run=report["run"],
+        command=f"python prep/build.py --run {report['run']} --stages {' '.join(report['stages'])}",
+        settings=report["settings"],
+        inputs=[_input(name, about, report) for name, about in report["inputs"].items()],
+        headings=headings,
+        counts=counts,
+        removed=removed,
+        why=WHY,
+        outputs=report["outputs"],
+        others=OTHERS,
+    )
+
+
+def _head(report: dict[str, Any]) -> str:
+    """The card's YAML: language, task, licence, and which file is which part of the set."""
+    written = [name.removesuffix(".jsonl") for name in report["outputs"] if name not in OTHERS]
+    head = {
+        "pretty_name": f"Maerak, run {report['run']}",
+        "language": ["ko"],
+        "license": "other",
+        "license_name": "by-source",
+        "task_categories": ["multiple-choice", "text-generation"],
+        "configs": [
+            {
+                "config_name": name.replace("/", "-"),
+                "data_files": [{"split": _part(name), "path": f"{name}.jsonl"}],
+            }
+            for name in written
+        ],
+    }
+    return yaml.safe_dump(head, allow_unicode=True, sort_keys=False)
+
+
+def _part(name: str) -> str:
+    """What the Hub calls the rows of a file: train, validation or test."""
+    parts = {"dev": "validation", "dev-loss": "validation", "test": "test"}
+    return parts.get(name.rpartition("/")[2], "train")
+
+
+def _input(name: str, about: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """What was read as `name`: where from, which version of it, and under which licence."""
+    known = report.get("sources", {}).get(name.partition("/")[0], {})
+    tracks = known.get("tracks") or []
+    licence = known.get("licence") or "not stated"
+    return {
+        "name": name,
+        "read": about.get("file") or about["hub"],
+        "version": about.get("sha256") or about["revision"],
+        "origin": known.get("origin") or "not stated",
+        "licence": f"{licence}, non-commercial" if known.get("noncommercial") else licence,
+        "published": known.get("published") or "not stated",
+        "tracks": ", ".join(tracks) or "not stated",
+    }
+
+
+def _cell(value: object) -> str:
+    """A value as one cell of a Markdown table."""
+    return re.sub(r"([|\\`*_<\[\]])", r"\\\1", " ".join(str(value).split()))

@@ -1,0 +1,104 @@
+"""Draw a corpus: categories, answers, lengths and words of every split, raw and cleaned.
+
+Run as: python prep/eda.py
+
+Writes a PNG a chart, index.html that holds them all, and figures.json. The words shown are the
+corpus's own: whoever may not share the corpus must not share its plots.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from rich.console import Console
+from rich.progress import track
+
+from prep import corpus, jsonl
+from prep.config import load_run
+from prep.errors import UserError, entry
+from prep.plots.charts import charts
+from prep.plots.facts import Facts
+from prep.plots.page import page
+from prep.plots.words import word_counts
+from prep.records import Question
+
+
+def draw(
+    title: str,
+    inputs: Sequence[dict[str, str]],
+    raw: Sequence[Question],
+    cleaned: Sequence[Question] | None = None,
+) -> dict[str, bytes]:
+    """All files of a corpus's plots by name, in memory; the same questions give the same bytes."""
+    versions = {"raw": raw} if cleaned is None else {"raw": raw, "cleaned": cleaned}
+    facts = Facts.of(versions)
+    found = charts(facts, word_counts(versions))
+    pictures = [
+        (chart, chart.png()) for chart in track(found, "drawing", console=Console(stderr=True))
+    ]
+    report = {"inputs": inputs, "overview": facts.overview(), "figures": facts.figures()}
+    return {
+        **{f"{chart.name}.png": png for chart, png in pictures},
+        "figures.json": (json.dumps(report, ensure_ascii=False, indent=2) + "\n").encode(),
+        "index.html": page(title, inputs, facts, pictures).encode(),
+    }
+
+
+def write(files: dict[str, bytes], out: Path) -> None:
+    """Write files, each under its name only once all of them are complete."""
+    parts = {name: out / f".{name}.{os.getpid()}.part" for name in files}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, part in parts.items():
+            part.write_bytes(files[name])
+        for name, part in parts.items():
+            part.replace(out / name)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); check --out") from None
+    finally:
+        for part in parts.values():
+            if part.is_file():
+                part.unlink()
+
+
+def main() -> None:
+    """Draw one run's corpus."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog="example: python prep/eda.py --run cci --corpus ~/nikl-cci-2024 --out eda",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--run", default="cci", help="an entry of runs in the params file (cci)")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
+    parser.add_argument("--corpus", type=Path, help="folder that holds the run's corpus files")
+    parser.add_argument("--clean", default="maerak", help="a preset of cleaning rules (maerak)")
+    parser.add_argument("--out", type=Path, help="folder to write (eda in that of the run)")
+    args = parser.parse_args()
+
+    run = corpus.moved(load_run(args.params, args.run), args.corpus)
+    read = list(corpus.read(run))
+    if not read:
+        named = ", ".join(run.corpus.model_dump(exclude_none=True).values())
+        raise UserError(f"no such file: {named}; name the corpus in {args.params} or by --corpus")
+    raw = [question for _, questions in read for question in questions]
+    cleaned = corpus.cleaned(raw, args.clean)
+    inputs = [
+        {"split": questions[0].split, "file": path.name, "sha256": jsonl.sha256(path)}
+        for path, questions in read
+    ]
+    title = f"{args.run}: the corpus in figures"
+    out = args.out or Path(run.out) / "eda"
+    files = draw(title, inputs, raw, cleaned)
+    write(files, out)
+    if cleaned is None:
+        print("note: there are no cleaning rules: shown as published only")
+    print("\n".join(str(out / name) for name in files))
+
+
+if __name__ == "__main__":
+    entry(main)
