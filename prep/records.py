@@ -28,7 +28,10 @@ class Turn(Strict):
 
 
 class Question(Strict):
-    """A multiple-choice item, whatever its source; `answer` is a 0-based index into `options`."""
+    """A multiple-choice item, whatever its source; `answer` is a 0-based index into `options`.
+
+    Its context is a dialogue or a passage; the passage is empty where the question needs none.
+    """
 
     id: str
     source: str
@@ -47,6 +50,8 @@ class Question(Strict):
     def _consistent(self) -> Self:
         if bool(self.turns) == (self.passage is not None):
             raise ValueError("a question needs either turns or a passage")
+        if not self.turns and not self.passage and not self.question:
+            raise ValueError("a question with an empty passage needs a question text")
         missing = set(self.focus) - {turn.id for turn in self.turns}
         if missing:
             raise ValueError(f"focus names no turn of the dialogue: {', '.join(sorted(missing))}")
@@ -114,7 +119,13 @@ class Prediction(Strict):
 
 
 Reason = Literal[
-    "exact-duplicate", "near-duplicate", "near-scored", "empty", "no-answer", "too-long"
+    "exact-duplicate",
+    "near-duplicate",
+    "near-scored",
+    "empty",
+    "bad-options",
+    "no-answer",
+    "too-long",
 ]
 
 
@@ -135,6 +146,6 @@ class Changed(Strict):
     source: str
     split: Split
     field: str
-    before: int | float
+    before: int | float | str
     after: str
-    reason: Literal["not-a-string"]
+    reason: Literal["not-a-string", "note-split"]

@@ -5,15 +5,18 @@ and output. A run of whitespace becomes one space, so that an utterance stays on
 prompt.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from prep.errors import UserError
-from prep.jsonl import read_json, validated
+from prep.jsonl import validated
 from prep.records import CATEGORIES, Changed, Question, Split, Turn
-from prep.text import nfc, one_line, writable
+from prep.sources.files import records
+from prep.sources.reader import Place, collect
+from prep.text import nfc, one_line
 
 SOURCE = "cci-2024"
 OPTIONS = ("inference_1", "inference_2", "inference_3")
@@ -67,49 +70,34 @@ class _Item(_Published):
 def read(path: Path, split: Split, source: str = SOURCE) -> tuple[list[Question], list[Changed]]:
     """The questions of one file in its order, and what was altered in them.
 
-    `source` names the file's corpus where it is another one of the same form.
-
-    An `output` that is empty or absent gives `answer` None. `group` is the dialogue: the stem that
-    its utterance ids share before the last dot. Raises `UserError` naming file, item and remedy.
+    `source` names the file's corpus where it is another one of the same form. Raises `UserError`
+    naming file, item and remedy.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file; {REQUEST} and name the file in params.yaml")
-    items = read_json(path)
-    if not isinstance(items, list) or not items:
-        found = "an empty list" if items == [] else f"a {type(items).__name__}"
-        raise UserError(f"{path}: {found}, not a list of items; {REQUEST}")
-    questions: list[Question] = []
-    changes: list[Changed] = []
-    seen: set[str] = set()
-    for number, value in enumerate(items, start=1):
-        name = value.get("id") if isinstance(value, dict) else None
-        where = f"{path}, item {name if isinstance(name, str) else f'number {number}'}"
-        item = validated(writable(value, where), _Item, where)
-        if item.id in seen:
-            raise UserError(f"{where}: the id is there twice; rename or delete one of the two")
-        seen.add(item.id)
-        questions.append(_question(item, source, split, where, changes))
-    return questions, changes
+    got = collect(question, records(path), source, split)
+    return got.questions, got.changed
 
 
-def _question(
-    item: _Item, source: str, split: Split, where: str, changes: list[Changed]
-) -> Question:
-    """One published item as a Question; alterations are added to `changes`."""
+def question(record: dict[str, Any], place: Place) -> Iterator[Question | Changed]:
+    """One published item as a Question, and what was altered in it.
+
+    An `output` that is empty or absent gives `answer` None. `group` is the dialogue: the stem that
+    its utterance ids share before the last dot.
+    """
+    item, where = validated(record, _Item, place.where), place.where
     turns: list[Turn] = []
     names: dict[str, str] = {}  # every utterance id, also of merged ones, to its turn's id
     for number, said in enumerate(item.input.conversation):
         if not isinstance(said.utterance, str):
-            changes.append(
-                Changed(
-                    id=item.id,
-                    source=source,
-                    split=split,
-                    field=f"input.conversation.{number}.utterance",
-                    before=said.utterance,
-                    after=str(said.utterance),
-                    reason="not-a-string",
-                )
+            yield Changed(
+                id=item.id,
+                source=place.source,
+                split=place.split,
+                field=f"input.conversation.{number}.utterance",
+                before=said.utterance,
+                after=str(said.utterance),
+                reason="not-a-string",
             )
         ids = [said.utterance_id] if isinstance(said.utterance_id, str) else said.utterance_id
         if not ids:
@@ -127,10 +115,10 @@ def _question(
             f"{where}: the utterance ids must share what stands before their last dot "
             f"(the dialogue), but there are {len(stems)} stems; mend the ids"
         )
-    record = {
+    value = {
         "id": item.id,
-        "source": source,
-        "split": split,
+        "source": place.source,
+        "split": place.split,
         "group": stems.pop(),
         "turns": turns,
         "focus": _focus(item.input, names, where),
@@ -138,7 +126,7 @@ def _question(
         "options": _options(item.input, where),
         "answer": OPTIONS.index(item.output) if item.output else None,
     }
-    return validated(record, Question, where)
+    yield validated(value, Question, where)
 
 
 def _focus(given: _Input, names: dict[str, str], where: str) -> list[str]:
