@@ -19,6 +19,12 @@ def one_line(text: str) -> str:
     return " ".join(nfc(text).split())
 
 
+def short(value: object) -> str:
+    """A value as errors quote it: on one line, printable, at most 60 characters."""
+    text = "".join(char if char.isprintable() else "�" for char in str(value)[:61])
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
 def digest(text: str) -> str:
     """16 hexadecimal digits that texts share which differ in case, spaces or punctuation alone."""
     kept = re.sub(r"[\W_]+", "", nfc(text).casefold()) or nfc(text)

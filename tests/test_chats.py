@@ -10,7 +10,6 @@ from prep.errors import UserError
 from prep.sources.source import Source
 from prep.sources.source import read as read_source
 
-
 COMMIT = "0" * 40
 
 

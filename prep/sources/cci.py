@@ -16,7 +16,7 @@ from prep.jsonl import validated
 from prep.records import CATEGORIES, Changed, Question, Split, Turn
 from prep.sources.files import records
 from prep.sources.reader import Place, collect
-from prep.text import nfc, one_line
+from prep.text import nfc, one_line, short
 
 SOURCE = "cci-2024"
 OPTIONS = ("inference_1", "inference_2", "inference_3")
@@ -48,7 +48,9 @@ class _Input(_Published):
     def _known(cls, value: str) -> str:
         value = nfc(value)
         if value not in CATEGORIES:
-            raise ValueError(f"unknown category {value!r}; give one of {', '.join(CATEGORIES)}")
+            raise ValueError(
+                f"unknown category {short(value)!r}; give one of {', '.join(CATEGORIES)}"
+            )
         return value
 
 
@@ -63,7 +65,9 @@ class _Item(_Published):
         if isinstance(value, list):
             raise ValueError(f"{len(value)} answers; give one of {', '.join(OPTIONS)} or none")
         if value not in ("", *OPTIONS):
-            raise ValueError(f"{value!r} names no option; give one of {', '.join(OPTIONS)} or none")
+            raise ValueError(
+                f"{short(value)!r} names no option; give one of {', '.join(OPTIONS)} or none"
+            )
         return value
 
 
@@ -104,7 +108,9 @@ def question(record: dict[str, Any], place: Place) -> Iterator[Question | Change
             raise UserError(f"{where}: utterance {number + 1} has no utterance_id; give it one")
         for name in ids:
             if name in names:
-                raise UserError(f"{where}: utterance_id {name} is there twice; give each its own")
+                raise UserError(
+                    f"{where}: utterance_id {short(name)} is there twice; give each its own"
+                )
             names[name] = ids[0]
         turns.append(
             Turn(speaker=f"화자{said.speaker}", text=one_line(str(said.utterance)), id=ids[0])
@@ -138,7 +144,8 @@ def _focus(given: _Input, names: dict[str, str], where: str) -> list[str]:
     for name in references:
         if name not in names:
             raise UserError(
-                f"{where}: reference {name} is no utterance of the conversation; mend reference_id"
+                f"{where}: reference {short(name)} is no utterance of the conversation; "
+                "mend reference_id"
             )
     return list(dict.fromkeys(names[name] for name in references))
 

@@ -9,6 +9,7 @@ from prep.errors import UserError
 from prep.jsonl import validated
 from prep.records import Chat, Removed
 from prep.sources.reader import Id, Place, Published
+from prep.text import short
 
 ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's names
 CORRECT = "다음 글에서 틀린 곳을 바르게 고쳐 쓰세요."
@@ -48,7 +49,7 @@ def messages(record: dict[str, Any], place: Place) -> Made:
     roles = [ROLES.get(turn.role, turn.role) for turn in given.messages]
     system = roles[0] == "system"
     if roles != ["system"] * system + ["user", "assistant"] * max(1, (len(roles) - system) // 2):
-        shown = ", ".join(role if len(role) <= 20 else f"{role[:20]}…" for role in roles[:6])
+        shown = short(", ".join(roles))
         raise UserError(
             f"{place.where}: field messages: roles {shown!r}; user and assistant must take turns, "
             "the assistant last, with a system text at most in front"

@@ -14,7 +14,7 @@ from prep.sources.literal import literal
 from prep.sources.reader import Place, Published
 
 LISTED = re.compile(r"\n[^\n]*\(A\).*", re.DOTALL)  # from the line of the first option to the end
-TITLE = re.compile(r"\n#+[^\n]*\s*$")  # the heading over the options
+TITLE = re.compile(r"\n#[^\n:]*:\s*$")  # the heading over them
 
 
 class _Query(Published):

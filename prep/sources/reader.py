@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from prep.errors import UserError
 from prep.jsonl import validated
 from prep.records import Changed, Chat, Question, Reason, Removed, Split
-from prep.text import digest, nfc, one_line, writable
+from prep.text import digest, nfc, one_line, short, writable
 
 
 def _as_id(value: Any) -> Any:
@@ -137,8 +137,9 @@ def collect(
                 made[type(value)].append(value)
                 if not isinstance(value, Changed):
                     if value.id in seen:
+                        name = short(value.id)
                         raise UserError(
-                            f"{where}: field id: {value.id} is there twice; give each its own"
+                            f"{where}: field id: {name} is there twice; give each its own"
                         )
                     seen.add(value.id)
         except RecursionError:

@@ -121,7 +121,6 @@ ENTRIES = (
         ("id", "paragraph", "problems", "question_plus"),
         "questions",
         exam.row,
-        generic=True,
     ),
     Entry(
         "kmmlu",
@@ -188,7 +187,11 @@ ENTRIES = (
         "CC BY-SA 4.0",
         False,
         date(2022, 4, 8),
-        ("paragraph", "premise", "word", "context", "sentence", "question", "label"),
+        (
+            *("paragraph", "question", "premise", "alternative_1", "alternative_2"),
+            *("word", "context_1", "context_2"),
+            *("context", "ending_1", "ending_2", "ending_3", "ending_4", "sentence", "label"),
+        ),
         "questions",
         kobest.row,
     ),
