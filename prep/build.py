@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from rich.console import Console
 from rich.table import Table
 
 from prep import jsonl
-from prep.config import Corpus, Run, Source, load_run
+from prep.config import Corpus, Run, load_run
 from prep.errors import UserError, entry
 from prep.mix import Portion, Scored, chat_portions, question_portion, without_answer
 from prep.records import Question, Split
 from prep.render import Renderer, load_prompt
-from prep.sources import cci, chats
+from prep.sources import cci
+from prep.sources.reader import Read
+from prep.sources.source import CORPUS, Source, read
 
 REMEDY = (
     f"{cci.REQUEST} and name its files in params.yaml or give --corpus; fetch the external sets or "
@@ -46,18 +48,16 @@ class Build:
     report: dict[str, Any]
     notes: list[str]
 
-    def read(self, split: Split, source: Source | None = None) -> list[Question]:
-        """The questions of a corpus file, or of a source of that form.
-
-        What was changed in them goes to changed.jsonl.
-        """
-        name = (source and source.name) or cci.SOURCE
-        path = Path(source.path) if source and source.path else self.corpus[split]
-        questions, changes = cci.read(path, split, name)
-        if f"{name}/{split}" not in self.report["inputs"]:
-            self.files["changed.jsonl"] += changes
-        self._input(f"{name}/{split}", path)
-        return questions
+    def read(self, source: Source, split: Split = "train") -> Read:
+        """What a source gives; what was changed in it goes to changed.jsonl."""
+        got = read(source, self.corpus[split], split)
+        questions = source.entry.kind == "questions"
+        name = f"{source.title}/{split}" if questions else source.title
+        if name not in self.report["inputs"]:
+            self.files["changed.jsonl"] += got.changed
+        path = None if source.hub else source.path or self.corpus[split]
+        self._input(name, path, source.hub, source.pinned)
+        return got
 
     def scored(self, renderer: Renderer) -> Scored:
         """Read dev and test, as far as they are there, and render their rows."""
@@ -65,7 +65,7 @@ class Build:
         for split in ("dev", "test"):
             if not self.corpus[split].is_file():
                 continue
-            questions = self.read(split)
+            questions = self.read(Source(source=CORPUS), split).questions
             everything += questions
             removed = []
             if split == "dev":
@@ -82,7 +82,7 @@ class Build:
                     f"{self.corpus[split].name}: answers left out (test_answers: drop)"
                 )
             rows = [renderer.scoring(question) for question in questions]
-            portion = Portion(cci.SOURCE, len(rows) + len(removed), len(rows), rows, removed)
+            portion = Portion(CORPUS, len(rows) + len(removed), len(rows), rows, removed)
             self.files[f"{split}.jsonl"] = list(rows)
             self.files["removed.jsonl"] += removed
             self.report["scored"][split] = portion.counts()
@@ -91,17 +91,18 @@ class Build:
     def stage(self, name: str, scored: Scored, renderer: Renderer) -> None:
         """Read one stage's mix, remove what must not be in it and render the rest."""
         mix = self.run.stages[name]
-        sets = []
-        for source in mix:
-            if source.source != "cci":
-                sets.append((source.name or "", *chats.read(source)))
-                self._input(source.name or "", source.path, source.hub, source.revision)
+        given = [(source, self.read(source)) for source in mix]
+        sets = [
+            (got.source, got.chats, got.removed)
+            for source, got in given
+            if source.entry.kind == "chats"
+        ]
         portions = {portion.source: portion for portion in chat_portions(sets, scored, renderer)}
-        for source in mix:
-            if source.source == "cci":
-                train = question_portion(self.read("train", source), scored, renderer)
-                portions[train.source] = train
-        ordered = [portions[source.name or cci.SOURCE] for source in mix]
+        for source, got in given:
+            if source.entry.kind == "questions":
+                shown = replace(renderer, prompt=load_prompt(source.prompt or self.run.prompt))
+                portions[got.source] = _questions(got, scored, shown)
+        ordered = [portions[source.title] for source in mix]
         rows = [row for portion in ordered for row in portion.rows]
         # `datasets` takes a column's type from the first rows: those with labels come first
         rows.sort(key=lambda row: row.labels is None)
@@ -130,6 +131,14 @@ class Build:
             if path
             else {"hub": hub, "revision": revision}
         )
+
+
+def _questions(got: Read, scored: Scored, renderer: Renderer) -> Portion:
+    """The portion of a question source, with what its reader has removed."""
+    if not got.questions:
+        return Portion(got.source, got.records, 0, [], got.removed)
+    portion = question_portion(got.questions, scored, renderer)
+    return replace(portion, read=got.records, removed=got.removed + portion.removed)
 
 
 def build(name: str, run: Run, stages: Sequence[str]) -> Build:
@@ -200,7 +209,7 @@ def notes(done: Build, out: Path) -> list[str]:
 
 def table(done: Build) -> Table:
     """The figures of a build, one line a source and scored set."""
-    lines = [(split, cci.SOURCE, counts) for split, counts in done.report["scored"].items()]
+    lines = [(split, CORPUS, counts) for split, counts in done.report["scored"].items()]
     for stage, part in done.report["stages"].items():
         lines += [(stage, source, counts) for source, counts in part["sources"].items()]
     reasons = sorted({reason for *_, counts in lines for reason in counts["removed"]})

@@ -1,17 +1,16 @@
 """One run of params.yaml, validated: what prep reads, how it renders and what it writes."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import yaml
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from prep.errors import UserError
 from prep.jsonl import read_text, validated
 from prep.records import Strict
-from prep.sources.cci import SOURCE
+from prep.sources.source import Name, Source
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 RESERVED = {"dev", "test", "dev-loss", "removed", "changed"}  # what prep writes besides the stages
 
 
@@ -21,32 +20,6 @@ class Corpus(Strict):
     train: str
     dev: str | None = None
     test: str | None = None
-
-
-class Source(Strict):
-    """One part of a stage's mix: the run's CCI train file, another file of its form,
-    given by name and path, or a chat set in a file or on the hub."""
-
-    source: Literal["cci", "alpaca", "messages"]
-    name: Name | None = None
-    path: str | None = None
-    hub: str | None = None
-    revision: str | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.source == "cci":
-            if self.hub or self.revision or bool(self.name) != bool(self.path):
-                raise ValueError(
-                    "source cci takes its file from `corpus`, or a name and a path of its own"
-                )
-        elif not self.name:
-            raise ValueError(f"source {self.source} needs a name")
-        elif bool(self.path) == bool(self.hub):
-            raise ValueError(f"{self.name} needs either a path or a hub name")
-        elif bool(self.hub) != bool(self.revision):
-            raise ValueError(f"{self.name}: a hub name and its revision come together")
-        return self
 
 
 class Run(Strict):
@@ -71,13 +44,14 @@ class Run(Strict):
         for stage, mix in self.stages.items():
             if stage in RESERVED:
                 raise ValueError(f"no stage can be called {stage}: prep writes such a file")
-            names = [part.name or SOURCE for part in mix]
+            names = [part.title for part in mix]
             if len(set(names)) < len(names):
                 raise ValueError(f"{stage} names a source twice; give each its own name")
-        parts = {part.name: part for mix in self.stages.values() for part in mix}
+        parts: dict[str, dict[str, object]] = {}
         for part in (part for mix in self.stages.values() for part in mix):
-            if part != parts[part.name]:
-                raise ValueError(f"two different sources are named {part.name}; rename one")
+            what = part.model_dump(exclude={"weight", "prompt"})  # these may change by stage
+            if what != parts.setdefault(part.title, what):
+                raise ValueError(f"two different sources are named {part.title}; rename one")
         return self
 
 

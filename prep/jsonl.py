@@ -12,6 +12,7 @@ from typing import IO, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from prep.errors import UserError
+from prep.text import short
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -92,7 +93,7 @@ def validated(value: Any, model: type[Record], where: str) -> Record:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "record"
+        field = short(".".join(map(str, first["loc"]))) or "record"
         message = first["msg"].removeprefix("Value error, ")
         raise UserError(f"{where}: field {field}: {message}") from None
 

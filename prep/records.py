@@ -29,7 +29,10 @@ class Turn(Strict):
 
 
 class Question(Strict):
-    """A multiple-choice item, whatever its source; `answer` is a 0-based index into `options`."""
+    """A multiple-choice item, whatever its source; `answer` is a 0-based index into `options`.
+
+    Its context is a dialogue or a passage; the passage is empty where the question needs none.
+    """
 
     id: str
     source: str
@@ -48,6 +51,8 @@ class Question(Strict):
     def _consistent(self) -> Self:
         if bool(self.turns) == (self.passage is not None):
             raise ValueError("a question needs either turns or a passage")
+        if not self.turns and not self.passage and not self.question:
+            raise ValueError("a question with an empty passage needs a question text")
         missing = set(self.focus) - {turn.id for turn in self.turns}
         if missing:
             raise ValueError(f"focus names no turn of the dialogue: {', '.join(sorted(missing))}")
@@ -159,6 +164,7 @@ Reason = Literal[
     "near-scored",  # equal or near to a dev or test question, or quotes one
     "holds-scored-id",
     "empty",
+    "bad-options",
     "no-answer",
     "too-long",
     "not-sampled",  # left out by the weight of its source
@@ -177,6 +183,7 @@ class Removed(Strict):
 
 Change = Literal[
     "not-a-string",
+    "note-split",  # a 보기 that stood in the passage
     # the cleaning rules by name
     "spaces",
     "symbols",

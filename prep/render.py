@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, StrictUndefined, Template, meta
 
 from prep.augment.orders import Orders, arranged
 from prep.errors import UserError
@@ -23,18 +23,35 @@ PROMPTS = Path(__file__).resolve().parent / "prompts"
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt file: `name` as rows carry it ("reference@1"), and its compiled template."""
+    """A prompt file: `name` as rows carry it ("reference@1"), and its compiled template.
+
+    `shows` are the variables it uses.
+    """
 
     name: str
     template: Template
+    shows: frozenset[str]
 
     def texts(self, question: Question, order: Sequence[int]) -> tuple[str, str]:
-        """The system and the user text of a question whose options are shown in `order`."""
+        """The system and the user text of a question whose options are shown in `order`.
+
+        Raises `UserError` where the prompt would leave out what the question is about.
+        """
+        needed = {"turns"} if question.turns else {"passage", "question", "note"}
+        if not needed <= self.shows:
+            kind = "a dialogue" if question.turns else "an exam question"
+            raise UserError(
+                f"{question.source}, {question.id}: is {kind}, of which prompt {self.name} does "
+                "not show all; give the source another `prompt`"
+            )
         context = self.template.new_context(
             {
                 "turns": question.turns,
                 "focus": [turn for turn in question.turns if turn.id in question.focus],
                 "category": question.category,
+                "passage": question.passage,
+                "question": question.question,
+                "note": question.note,
                 "options": [(LABELS[k], question.options[i]) for k, i in enumerate(order)],
             }
         )
@@ -61,7 +78,8 @@ def load_prompt(name: str) -> Prompt:
     template = environment.from_string(source)
     if set(template.blocks) != {"system", "user"}:
         raise UserError(f"prep/prompts/{path.name}: needs the two blocks system and user")
-    return Prompt(f"{name}@{head[2]}", template)
+    shows = meta.find_undeclared_variables(environment.parse(source))
+    return Prompt(f"{name}@{head[2]}", template, frozenset(shows))
 
 
 def folded(messages: Sequence[Message]) -> list[Message]:

@@ -80,7 +80,7 @@ class Place:
                     {"source": "messages", "name": "talks", "path": "external/talks.jsonl"},
                     {"source": "alpaca", "name": "pairs", "path": "external/pairs.json"},
                 ],
-                "stage2": [{"source": "cci"}],
+                "stage2": [{"source": "cci-2024"}],
             },
         }
 
@@ -224,7 +224,7 @@ def test_options_reach_the_rows(place: Place) -> None:
 
 
 def test_a_stage_may_mix_questions_and_chats(place: Place) -> None:
-    mix = [{"source": "cci"}, *place.run["stages"]["stage1"]]
+    mix = [{"source": "cci-2024"}, *place.run["stages"]["stage1"]]
     place.build(stages={"both": mix}, orders="published")
     sources = [row.source for row in place.rows("both.jsonl")]
     assert sources == ["cci-2024"] * 4 + ["talks"] + ["pairs"] * 2
@@ -271,7 +271,7 @@ def test_a_failure_leaves_earlier_outputs_untouched(place: Place) -> None:
         ({"prompt": "refrence"}, "no such prompt in prep/prompts; choose one of "),
         ({"near": 8}, "params.yaml, run cci: field near: "),
         ({"ordres": "all"}, "params.yaml, run cci: field ordres: "),
-        ({"stages": {"dev": [{"source": "cci"}]}}, "no stage can be called dev"),
+        ({"stages": {"dev": [{"source": "cci-2024"}]}}, "no stage can be called dev"),
         ({"stages": {"s": [{"source": "alpaca", "path": "x"}]}}, "source alpaca needs a name"),
         (
             {"stages": {"s": [{"source": "messages", "name": "m", "hub": "org/m"}]}},

@@ -185,13 +185,19 @@ def test_a_missing_field_and_a_missing_id(tmp_path: Path) -> None:
 
 
 def test_a_doubled_id(tmp_path: Path) -> None:
-    assert error(tmp_path, item(), item()).startswith("item made-1: the id is there twice")
+    sentence = "item made-1: field id: made-1 is there twice"
+    assert error(tmp_path, item(), item()).startswith(sentence)
 
 
-@pytest.mark.parametrize("content", [{}, [], "text"])
+@pytest.mark.parametrize("content", [{}, "text"])
 def test_not_a_list_of_items(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(UserError, match=r"made\.json: .* not a list of items; request "):
+    with pytest.raises(UserError, match=r"made\.json: .* not a list of records"):
         cci.read(save(tmp_path, content), "train")
+
+
+def test_an_empty_list(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cci-2024: its file holds no records"):
+        cci.read(save(tmp_path, []), "train")
 
 
 def test_malformed_json_names_the_place(tmp_path: Path) -> None:

@@ -6,16 +6,23 @@ from typing import Any
 
 import pytest
 
-from prep.config import Source
 from prep.errors import UserError
-from prep.sources import chats
+from prep.sources.source import Source
+from prep.sources.source import read as read_source
+
+COMMIT = "0" * 40
+
+
+def given(source: Source) -> tuple[list[Any], list[Any]]:
+    got = read_source(source)
+    return got.chats, got.removed
 
 
 def read(folder: Path, kind: str, *records: Any, suffix: str = "jsonl") -> Any:
     path = folder / f"set.{suffix}"
     lines = "".join(json.dumps(record) + "\n" for record in records)
     path.write_text(lines if suffix == "jsonl" else json.dumps(records), encoding="utf-8")
-    return chats.read(Source(source=kind, name="made", path=str(path)))
+    return given(Source(source=kind, name="made", path=str(path)))
 
 
 def said(chat: Any) -> list[tuple[str, str]]:
@@ -85,24 +92,36 @@ def test_empty_texts_are_removed_with_their_reason(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "missing field": ("alpaca", {"instruction": "네?"}, "field output: missing"),
-    "wrong type": ("alpaca", {"instruction": "네?", "output": 3}, "field output: a int; give text"),
-    "wrong form": ("messages", {"instruction": "네?"}, "neither messages nor conversations"),
-    "no list": ("messages", {"messages": "네?"}, "field messages: no list of messages"),
-    "no object": ("messages", {"messages": ["네?"]}, "field messages.0: not an object"),
+    "missing field": ("alpaca", {"instruction": "네?"}, "field output: Field required"),
+    "wrong type": (
+        "alpaca",
+        {"instruction": "네?", "output": 3},
+        "field output: Input should be a valid",
+    ),
+    "wrong form": ("messages", {"instruction": "네?"}, "field messages: Field required"),
+    "no list": ("messages", {"messages": "네?"}, "field messages: Input should be a valid list"),
+    "no object": ("messages", {"messages": ["네?"]}, "field messages.0: Input should be"),
     "unknown role": (
         "messages",
         {"messages": [{"role": "bot", "content": "네"}, {"role": "assistant", "content": "네"}]},
-        "field messages: roles bot, assistant;",
+        "field messages: roles 'bot, assistant';",
     ),
     "user last": (
         "messages",
         {"conversations": [{"from": "human", "value": "네"}]},
-        "field conversations: roles user;",
+        "field messages: roles 'user';",
     ),
-    "no text": ("messages", {"messages": [{"role": "user"}]}, "messages.0: field content: missing"),
+    "no text": (
+        "messages",
+        {"messages": [{"role": "user"}]},
+        "field messages.0.content: Field required",
+    ),
     "half a character": ("alpaca", {"instruction": "\ud800", "output": "네"}, "half a character"),
-    "wrong id": ("alpaca", {"id": [1], "instruction": "네", "output": "네"}, "field id: a list"),
+    "wrong id": (
+        "alpaca",
+        {"id": [1], "instruction": "네", "output": "네"},
+        "field id: Input should be a valid string",
+    ),
 }
 
 
@@ -125,11 +144,12 @@ def test_a_doubled_id(tmp_path: Path) -> None:
 
 
 def test_other_files(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"neither \.json nor \.jsonl"):
-        chats.read(Source(source="alpaca", name="made", path=str(tmp_path / "set.csv")))
+    (tmp_path / "set.txt").write_text("[]")
+    with pytest.raises(UserError, match=r"set\.txt: is none of \.json, \.jsonl, \.csv, \.parquet"):
+        given(Source(source="alpaca", name="made", path=str(tmp_path / "set.txt")))
     (tmp_path / "set.json").write_text("{}")
     with pytest.raises(UserError, match="a dict, not a list of records"):
-        chats.read(Source(source="alpaca", name="made", path=str(tmp_path / "set.json")))
+        given(Source(source="alpaca", name="made", path=str(tmp_path / "set.json")))
 
 
 def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,11 +158,11 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    source = Source(source="messages", name="made", hub="nobody/made-up", revision="0" * 40)
+    source = Source(source="messages", name="made", hub="nobody/made-up", revision=COMMIT)
     with pytest.raises(
         UserError, match=r"cannot be loaded from the hub .* give its `path`"
     ) as caught:
-        chats.read(source)
+        given(source)
     assert "\n" not in str(caught.value)
 
 
@@ -152,6 +172,6 @@ def test_a_hub_set_read_through_the_datasets_library(tmp_path: Path) -> None:
     folder.mkdir()
     record = {"conversations": [{"from": "human", "value": "네?"}, {"from": "gpt", "value": "네."}]}
     (folder / "train.jsonl").write_text(json.dumps(record) + "\n")
-    source = Source(source="messages", name="made", hub=str(folder), revision="main")
-    [chat], _ = chats.read(source)
+    source = Source(source="messages", name="made", hub=str(folder), revision=COMMIT)
+    [chat], _ = given(source)
     assert (chat.id, said(chat)) == ("made-000001", [("user", "네?"), ("assistant", "네.")])

@@ -39,6 +39,45 @@ def question(category: str = "원인", texts: tuple[str, ...] = (), **fields: ob
     return Question(**{**record, **fields})
 
 
+def exam(**fields: object) -> Question:
+    record = {
+        "id": "e-1",
+        "source": "exam",
+        "split": "train",
+        "group": "p-1",
+        "passage": "장터는 닷새마다 열렸다.\n소금 장수가 먼저 왔다.",
+        "category": "수능형",
+        "question": "<보기>에서 옳은 것을 모두 고른 것은?",
+        "note": "ㄱ. 장터는 날마다 열렸다.\nㄴ. 소금 장수가 왔다.",
+        "options": ["ㄱ", "ㄴ", "ㄱ, ㄴ", "없다"],
+        "answer": 1,
+    }
+    return Question(**{**record, **fields})
+
+
+EXAMS = {
+    "whole": exam(),
+    "no-note": exam(note=None, question="윗글의 내용과 일치하는 것은?"),
+    "no-passage": exam(passage="", note=None, question="바람의 세기를 재는 도구는?"),
+    "note-only": exam(passage=""),
+}
+
+
+@pytest.mark.parametrize("kind", EXAMS)
+def test_whole_exam_prompt(kind: str) -> None:
+    golden = (GOLDEN / f"exam.{kind}.txt").read_text(encoding="utf-8")
+    row = Renderer(load_prompt("exam")).scoring(EXAMS[kind])
+    assert row.messages[0].content + "\n" == golden
+    assert (row.prompt, row.labels) == ("exam@1", ["A", "B", "C", "D"])
+
+
+def test_a_prompt_that_would_leave_something_out_is_refused() -> None:
+    with pytest.raises(UserError, match="exam, e-1: is an exam question, of which prompt baseline"):
+        Renderer(load_prompt("baseline")).scoring(exam())
+    with pytest.raises(UserError, match="cci-2024, q-1: is a dialogue, of which prompt exam@1"):
+        Renderer(load_prompt("exam")).scoring(question())
+
+
 @pytest.mark.parametrize("category", CATEGORIES)
 @pytest.mark.parametrize("name", ["baseline", "reference"])
 def test_whole_prompt(name: str, category: str) -> None:
@@ -51,7 +90,9 @@ def test_whole_prompt(name: str, category: str) -> None:
 
 def test_every_prompt_file_has_its_golden_files() -> None:
     named = {
-        f"{path.stem}.{kind}.txt" for path in PROMPTS.glob("*.jinja") for kind in FILES.values()
+        f"{path.stem}.{kind}.txt"
+        for path in PROMPTS.glob("*.jinja")
+        for kind in (EXAMS if path.stem == "exam" else FILES.values())
     }
     assert {path.name for path in GOLDEN.glob("*.txt")} == named
 
@@ -135,7 +176,7 @@ def test_two_labels_and_five() -> None:
 
 
 def test_an_unknown_prompt_names_the_known_ones() -> None:
-    with pytest.raises(UserError, match="choose one of baseline, reference"):
+    with pytest.raises(UserError, match="choose one of baseline, exam, reference"):
         load_prompt("refrence")
 
 

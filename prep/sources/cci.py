@@ -5,15 +5,18 @@ and output. A run of whitespace becomes one space, so that an utterance stays on
 prompt.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from prep.errors import UserError
-from prep.jsonl import read_json, validated
+from prep.jsonl import validated
 from prep.records import CATEGORIES, Changed, Question, Split, Turn
-from prep.text import nfc, one_line, writable
+from prep.sources.files import records
+from prep.sources.reader import Place, collect
+from prep.text import nfc, one_line, short
 
 SOURCE = "cci-2024"
 OPTIONS = ("inference_1", "inference_2", "inference_3")
@@ -45,7 +48,9 @@ class _Input(_Published):
     def _known(cls, value: str) -> str:
         value = nfc(value)
         if value not in CATEGORIES:
-            raise ValueError(f"unknown category {value!r}; give one of {', '.join(CATEGORIES)}")
+            raise ValueError(
+                f"unknown category {short(value)!r}; give one of {', '.join(CATEGORIES)}"
+            )
         return value
 
 
@@ -60,63 +65,52 @@ class _Item(_Published):
         if isinstance(value, list):
             raise ValueError(f"{len(value)} answers; give one of {', '.join(OPTIONS)} or none")
         if value not in ("", *OPTIONS):
-            raise ValueError(f"{value!r} names no option; give one of {', '.join(OPTIONS)} or none")
+            raise ValueError(
+                f"{short(value)!r} names no option; give one of {', '.join(OPTIONS)} or none"
+            )
         return value
 
 
 def read(path: Path, split: Split, source: str = SOURCE) -> tuple[list[Question], list[Changed]]:
     """The questions of one file in its order, and what was altered in them.
 
-    `source` names the file's corpus where it is another one of the same form.
-
-    An `output` that is empty or absent gives `answer` None. `group` is the dialogue: the stem that
-    its utterance ids share before the last dot. Raises `UserError` naming file, item and remedy.
+    `source` names the file's corpus where it is another one of the same form. Raises `UserError`
+    naming file, item and remedy.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file; {REQUEST} and name the file in params.yaml")
-    items = read_json(path)
-    if not isinstance(items, list) or not items:
-        found = "an empty list" if items == [] else f"a {type(items).__name__}"
-        raise UserError(f"{path}: {found}, not a list of items; {REQUEST}")
-    questions: list[Question] = []
-    changes: list[Changed] = []
-    seen: set[str] = set()
-    for number, value in enumerate(items, start=1):
-        name = value.get("id") if isinstance(value, dict) else None
-        where = f"{path}, item {name if isinstance(name, str) else f'number {number}'}"
-        item = validated(writable(value, where), _Item, where)
-        if item.id in seen:
-            raise UserError(f"{where}: the id is there twice; rename or delete one of the two")
-        seen.add(item.id)
-        questions.append(_question(item, source, split, where, changes))
-    return questions, changes
+    got = collect(question, records(path), source, split)
+    return got.questions, got.changed
 
 
-def _question(
-    item: _Item, source: str, split: Split, where: str, changes: list[Changed]
-) -> Question:
-    """One published item as a Question; alterations are added to `changes`."""
+def question(record: dict[str, Any], place: Place) -> Iterator[Question | Changed]:
+    """One published item as a Question, and what was altered in it.
+
+    An `output` that is empty or absent gives `answer` None. `group` is the dialogue: the stem that
+    its utterance ids share before the last dot.
+    """
+    item, where = validated(record, _Item, place.where), place.where
     turns: list[Turn] = []
     names: dict[str, str] = {}  # every utterance id, also of merged ones, to its turn's id
     for number, said in enumerate(item.input.conversation):
         if not isinstance(said.utterance, str):
-            changes.append(
-                Changed(
-                    id=item.id,
-                    source=source,
-                    split=split,
-                    field=f"input.conversation.{number}.utterance",
-                    before=said.utterance,
-                    after=str(said.utterance),
-                    reason="not-a-string",
-                )
+            yield Changed(
+                id=item.id,
+                source=place.source,
+                split=place.split,
+                field=f"input.conversation.{number}.utterance",
+                before=said.utterance,
+                after=str(said.utterance),
+                reason="not-a-string",
             )
         ids = [said.utterance_id] if isinstance(said.utterance_id, str) else said.utterance_id
         if not ids:
             raise UserError(f"{where}: utterance {number + 1} has no utterance_id; give it one")
         for name in ids:
             if name in names:
-                raise UserError(f"{where}: utterance_id {name} is there twice; give each its own")
+                raise UserError(
+                    f"{where}: utterance_id {short(name)} is there twice; give each its own"
+                )
             names[name] = ids[0]
         turns.append(
             Turn(speaker=f"화자{said.speaker}", text=one_line(str(said.utterance)), id=ids[0])
@@ -127,10 +121,10 @@ def _question(
             f"{where}: the utterance ids must share what stands before their last dot "
             f"(the dialogue), but there are {len(stems)} stems; mend the ids"
         )
-    record = {
+    value = {
         "id": item.id,
-        "source": source,
-        "split": split,
+        "source": place.source,
+        "split": place.split,
         "group": stems.pop(),
         "turns": turns,
         "focus": _focus(item.input, names, where),
@@ -138,7 +132,7 @@ def _question(
         "options": _options(item.input, where),
         "answer": OPTIONS.index(item.output) if item.output else None,
     }
-    return validated(record, Question, where)
+    yield validated(value, Question, where)
 
 
 def _focus(given: _Input, names: dict[str, str], where: str) -> list[str]:
@@ -150,7 +144,8 @@ def _focus(given: _Input, names: dict[str, str], where: str) -> list[str]:
     for name in references:
         if name not in names:
             raise UserError(
-                f"{where}: reference {name} is no utterance of the conversation; mend reference_id"
+                f"{where}: reference {short(name)} is no utterance of the conversation; "
+                "mend reference_id"
             )
     return list(dict.fromkeys(names[name] for name in references))
 

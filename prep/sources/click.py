@@ -1,0 +1,33 @@
+"""Reader for CLIcK: the answer is the text of one of the choices; the paragraph may be empty."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from prep.jsonl import validated
+from prep.records import Question, Removed
+from prep.sources.reader import Id, Place, Published
+from prep.text import one_line
+
+
+class _Row(Published):
+    id: Id = None
+    paragraph: str | None = None
+    question: str
+    choices: list[str]
+    answer: str
+
+
+def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
+    """One question; its category is what the id tells besides numbers: exam and subject."""
+    given = validated(record, _Row, place.where)
+    options = [one_line(choice) for choice in given.choices]
+    answer = one_line(given.answer)
+    yield place.question(
+        given.id,
+        category=re.sub(r"[\d_]+$", "", given.id or "") or "CLIcK",
+        question=given.question,
+        options=options,
+        answer=options.index(answer) if answer in options else -1,
+        passage=given.paragraph or "",
+    )

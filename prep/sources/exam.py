@@ -1,0 +1,78 @@
+"""Reader for the CSAT-style exam set: a CSV of id, paragraph, problems and question_plus.
+
+`problems` is a Python literal: question, choices (4 or 5) and answer, counted from 1 and empty in
+the test file. `question_plus` is the 보기, which in some rows stands at the end of the paragraph.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from prep.jsonl import validated
+from prep.records import Changed, Question, Removed
+from prep.sources.literal import literal
+from prep.sources.reader import Id, Place, Published
+
+HEADING = re.compile(r"(?:^|(?<=\s))[<＜〈《\[【]\s*보\s*기\s*[>＞〉》\]】](?=[\s:]|$):?")
+
+
+def _absent(value: Any) -> Any:
+    """An empty cell as pandas writes or reads it."""
+    if isinstance(value, float) and value != value:
+        return None
+    return None if isinstance(value, str) and value.strip().lower() in ("", "nan") else value
+
+
+class _Row(Published):
+    id: Id = None
+    paragraph: str
+    problems: str | dict[str, Any]
+    question_plus: Annotated[str | None, BeforeValidator(_absent)] = None
+
+
+class _Problem(Published):
+    question: str
+    choices: list[str]
+    answer: Annotated[int | None, BeforeValidator(_absent)] = None
+
+
+def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | Changed]:
+    """One exam question; a 보기 glued to the paragraph becomes its note, and the change is told."""
+    given = validated(record, _Row, place.where)
+    inside = f"{place.where}, field problems"
+    problems = given.problems
+    parsed = literal(problems, inside) if isinstance(problems, str) else problems
+    problem = validated(parsed, _Problem, inside)
+    passage, note = given.paragraph, given.question_plus
+    if note is None and (parts := split_note(passage)):
+        passage, note = parts
+        yield Changed(
+            id=place.named(given.id),
+            source=place.source,
+            split=place.split,
+            field="paragraph",
+            before=given.paragraph,
+            after=passage,
+            reason="note-split",
+        )
+    yield place.question(
+        given.id,
+        category="수능형",
+        question=problem.question,
+        options=problem.choices,
+        answer=None if problem.answer is None else problem.answer - 1,
+        passage=passage,
+        note=note,
+    )
+
+
+def split_note(paragraph: str) -> tuple[str, str] | None:
+    """Passage and 보기 of a paragraph that ends with one, or None where it does not.
+
+    A heading is 보기 in brackets with a space before and behind it, so that no mention of the 보기
+    in a sentence is one; with two headings it is not clear what belongs to the passage.
+    """
+    parts = [part.strip() for part in HEADING.split(paragraph)]
+    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None

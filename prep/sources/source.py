@@ -1,0 +1,93 @@
+"""One part of a stage's mix, as params.yaml names it, and what reading it gives."""
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from prep.errors import UserError
+from prep.records import Split, Strict
+from prep.sources.files import hub_records, records
+from prep.sources.reader import Read, collect
+from prep.sources.registry import REGISTRY, Entry
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+CORPUS = "cci-2024"  # the one source that may stand in the run's `corpus`
+
+
+class Source(Strict):
+    """A registry name, and where its records are: a file, a zip's member or a set of the hub.
+
+    `weight` is the source's share in a mix relative to others; `prompt` takes the place of the
+    run's for its questions. `licence` and `published` are what the registry does not know.
+    """
+
+    source: str
+    name: Name | None = None
+    path: str | None = None
+    member: str | None = None
+    hub: str | None = None
+    revision: str | None = None
+    subset: str | None = None
+    split: str = "train"
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    prompt: Name | None = None
+    licence: str | None = None
+    published: date | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.source not in REGISTRY:
+            raise ValueError(f"no source {self.source!r}; choose one of {', '.join(REGISTRY)}")
+        if self.source == CORPUS and bool(self.name) != bool(self.path or self.hub):
+            raise ValueError(
+                f"source {CORPUS} takes its file from `corpus`, or a name and a path of its own"
+            )
+        if self.entry.generic and not self.name:
+            raise ValueError(f"source {self.source} needs a name")
+        if (self.path and self.hub) or (not self.path and not self.hub and self.source != CORPUS):
+            raise ValueError(f"{self.title} needs either a path or a hub name")
+        if self.hub and not self.pinned:
+            raise ValueError(f"{self.title}: a hub name and its revision come together")
+        if self.hub and not re.fullmatch(r"[0-9a-f]{40}", self.pinned or ""):
+            raise ValueError(
+                f"{self.title}: revision {self.pinned} is no full commit hash (40 hexadecimal "
+                "digits); a branch or a tag may move"
+            )
+        if not self.hub and (self.revision or self.split != "train"):
+            raise ValueError(f"{self.title}: revision and split are those of a hub set")
+        if self.member and not (self.path or "").lower().endswith(".zip"):
+            raise ValueError(f"{self.title}: a member is part of a .zip path")
+        return self
+
+    @property
+    def title(self) -> str:
+        """What rows and reports call it."""
+        return self.name or self.source
+
+    @property
+    def entry(self) -> Entry:
+        """What the registry knows of it."""
+        return REGISTRY[self.source]
+
+    @property
+    def pinned(self) -> str | None:
+        """The hub's commit that is read."""
+        return self.revision or (self.entry.revision if self.hub == self.entry.origin else None)
+
+
+def read(source: Source, corpus: Path | None = None, split: Split = "train") -> Read:
+    """All records of a source, as questions of `split` or as chats.
+
+    `corpus` is the file of a source that names none. Raises `UserError` naming file, record, field
+    and remedy.
+    """
+    if source.hub and source.pinned:
+        found = hub_records(source.hub, source.pinned, source.subset, source.split)
+    elif source.path or corpus:
+        found = records(Path(source.path or str(corpus)), source.member)
+    else:
+        raise UserError(f"{source.title}: no file to read; name one under `corpus`")
+    return collect(source.entry.reader, found, source.title, split, source.subset)
