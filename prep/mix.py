@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prep.dedup import copies, near_any, near_copies
+from prep.dedup import Item, Simhash, copies, duplicates, near_any
 from prep.records import Chat, Question, Reason, Removed, Row
 from prep.render import Renderer
 
@@ -36,7 +36,7 @@ class Scored:
     """The dev and test questions, which no training record may come near to."""
 
     def __init__(self, questions: Sequence[Question], renderer: Renderer, bits: int) -> None:
-        self.bits = bits
+        self.method = Simhash(bits=bits)
         self._groups: dict[str, str] = {}
         self._dialogues: dict[str, str] = {}
         self._prompts: dict[str, str] = {}
@@ -50,7 +50,7 @@ class Scored:
         """Of questions whose dialogue is a scored one or near to it: place, and the scored id."""
         ids = list(self._dialogues.values())
         found = near_any(
-            [dialogue(question) for question in questions], [*self._dialogues], self.bits
+            [dialogue(question) for question in questions], [*self._dialogues], self.method
         )
         near = {i: ids[j] for i, j in found.items()}
         for i, question in enumerate(questions):
@@ -69,7 +69,7 @@ class Scored:
         ids = [*self._dialogues.values(), *self._prompts.values()]
         texts = [*self._dialogues, *self._prompts]
         near: dict[int, str] = {}
-        for k, j in sorted(near_any([text for _, text in said], texts, self.bits).items()):
+        for k, j in sorted(near_any([text for _, text in said], texts, self.method).items()):
             near.setdefault(said[k][0], ids[j])
         return near
 
@@ -113,9 +113,9 @@ def chat_portions(
     of the first set stays, there the longest, then the one with the smallest id, in whatever order
     they were read.
     """
-    ranked = [(place, chat) for place, (_, chats, _) in enumerate(sets) for chat in chats]
-    ranked.sort(key=lambda pair: (pair[0], -len(_conversation(pair[1])), pair[1].id))
-    chats = [chat for _, chat in ranked]
+    priority = {name: place for place, (name, _, _) in enumerate(sets)}
+    chats = [chat for _, read, _ in sets for chat in read]
+    chats.sort(key=lambda chat: (priority[chat.source], -len(_conversation(chat)), chat.id))
     gone: list[Removed] = []
 
     def drop(found: dict[int, str], reason: Reason) -> None:
@@ -125,8 +125,9 @@ def chat_portions(
     drop(scored.near_chats(chats), "near-scored")
     alike = copies(tuple((m.role, m.content) for m in chat.messages) for chat in chats)
     drop({i: chats[first].id for i, first in alike.items()}, "exact-duplicate")
-    near = near_copies([_conversation(chat) for chat in chats], scored.bits)
-    drop({i: chats[first].id for i, first in near.items()}, "near-duplicate")
+    items = [Item(_conversation(chat), priority[chat.source], chat.id) for chat in chats]
+    found = duplicates(items, scored.method).removed
+    drop({i: chats[near.kept].id for i, near in found.items()}, "near-duplicate")
 
     kept = {(chat.source, chat.id) for chat in chats}
     return [
