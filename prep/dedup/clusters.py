@@ -17,9 +17,11 @@ from scipy.sparse.csgraph import connected_components
 from prep.dedup import join
 from prep.dedup.meaning import difference, form
 from prep.dedup.methods import Method, MinHash, Ray, Signatures, sign
+from prep.dedup.text import Indices
 from prep.text import nfc
 
 MEMBERS = 8  # texts of one signature that others are compared with
+PARTNERS = 20  # closest texts before it in keep order that a text is verified against
 
 
 class Item(NamedTuple):
@@ -46,8 +48,8 @@ class Result:
     """Places removed and why; clusters of places (connected components), the one to stay first.
 
     `counts` tells of `short` texts (only ever equal), `distinct` signatures, `candidates` compared,
-    `capped` buckets and `crowded` texts (whose comparison was cut short), pairs `verified` as near
-    and pairs `refused` as hard negatives.
+    `capped` buckets and `crowded` texts (not compared with all that are close to them), pairs
+    `verified` as near and pairs `refused` as hard negatives.
     """
 
     removed: dict[int, Near]
@@ -112,9 +114,9 @@ def _near_edges(texts: list[str], method: Method, ray: Ray | None) -> _Edges:
     edges.counts["distinct"] = len(heads)
     leaders = _leaders(texts, long, heads, group, method, edges)
     distinct = signed.at(long[heads])
-    pairs = join.within(method.tables(distinct), method.close(distinct, distinct))
+    pairs = join.within(method.tables(distinct), method.close(distinct, distinct), method.widest)
     edges.counts |= {"candidates": pairs.candidates, "capped": pairs.capped}
-    _accept(_expanded(leaders, pairs), texts, signed, method, edges)
+    _accept(*_expanded(leaders, pairs), texts, signed, method, edges)
     return edges
 
 
@@ -145,29 +147,40 @@ def _leaders(
     return leaders
 
 
-def _expanded(leaders: list[list[int]], pairs: join.Pairs) -> Iterator[tuple[int, int]]:
+def _expanded(leaders: list[list[int]], pairs: join.Pairs) -> tuple[Indices, Indices]:
     """Pairs of texts for pairs of signatures: each text with the first `MEMBERS` of the other."""
-    for group in leaders:
-        for k, i in enumerate(group[:MEMBERS]):
-            for j in group[k + 1 :]:
-                yield i, j
-    for g, h in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True):
-        a, b = leaders[g], leaders[h]
-        for k, i in enumerate(a):
-            for j in b if k < MEMBERS else b[:MEMBERS]:
-                yield min(i, j), max(i, j)
+
+    def packed() -> Iterator[int]:
+        for group in leaders:
+            for k, i in enumerate(group[:MEMBERS]):
+                for j in group[k + 1 :]:
+                    yield i << 32 | j
+        for g, h in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True):
+            a, b = leaders[g], leaders[h]
+            for k, i in enumerate(a):
+                for j in b if k < MEMBERS else b[:MEMBERS]:
+                    yield min(i, j) << 32 | max(i, j)
+
+    return join.unpacked(np.fromiter(packed(), np.uint64))
 
 
 def _accept(
-    pairs: Iterator[tuple[int, int]],
+    left: Indices,
+    right: Indices,
     texts: list[str],
     signed: Signatures,
     method: Method,
     edges: _Edges,
 ) -> None:
-    """Keep the pairs that are near and no hard negatives."""
+    """Keep the pairs that are near and no hard negatives, of the `PARTNERS` closest of each."""
+    closest = np.lexsort((left, -method.likeness(signed, left, right).astype(float), right))
+    left, right = left[closest], right[closest]
+    _, first, count = np.unique(right, return_index=True, return_counts=True)
+    nth = np.arange(len(right)) - np.repeat(first, count)
+    edges.counts["crowded"] += int((count > PARTNERS).sum())
     near = method.near(texts, signed, texts, signed)
-    for i, j in sorted(pairs):
+    left, right = left[nth < PARTNERS], right[nth < PARTNERS]
+    for i, j in zip(left.tolist(), right.tolist(), strict=True):
         score = near(i, j)
         if score is None:
             continue

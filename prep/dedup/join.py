@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from prep.dedup.text import Hashes, Indices
 
-WIDEST = 2_000  # later signatures of its bucket that a signature is compared with
 CHUNK = 1_000_000  # candidate pairs compared at a time
 Close = Callable[[Indices, Indices], NDArray[np.bool_]]
 
@@ -26,10 +25,10 @@ class Pairs:
     capped: int = 0
 
 
-def within(tables: Iterable[Hashes], close: Close) -> Pairs:
+def within(tables: Iterable[Hashes], close: Close, widest: int) -> Pairs:
     """The close pairs (i < j) of one array of distinct signatures.
 
-    A bucket of more than `WIDEST` signatures is capped: each is compared with the `WIDEST` that
+    A bucket of more than `widest` signatures is capped: each is compared with the `widest` that
     follow it in the array, so that the work stays linear. Lost is a close pair that stands further
     apart in every bucket it shares.
     """
@@ -43,15 +42,15 @@ def within(tables: Iterable[Hashes], close: Close) -> Pairs:
         sizes = np.diff(np.append(edges, len(order)))
         place = np.arange(len(order))
         count = np.repeat(edges + sizes, sizes) - place - 1
-        capped += int((sizes > WIDEST + 1).sum())
-        count = np.minimum(count, WIDEST)
+        capped += int((sizes > widest + 1).sum())
+        count = np.minimum(count, widest)
         candidates += int(count.sum())
         for i, j in _chunks(place + 1, count):
             i, j = order[i], order[j]
             near = close(i, j)
             found.append(_packed(np.minimum(i[near], j[near]), np.maximum(i[near], j[near])))
         found = [_unique(found)]
-    return Pairs(*_unpacked(_unique(found)), candidates, capped)
+    return Pairs(*unpacked(_unique(found)), candidates, capped)
 
 
 def between(left: Iterable[Hashes], right: Iterable[Hashes], close: Close) -> Pairs:
@@ -66,7 +65,7 @@ def between(left: Iterable[Hashes], right: Iterable[Hashes], close: Close) -> Pa
             near = close(i, order[j])
             found.append(_packed(i[near], order[j][near]))
         found = [_unique(found)]
-    return Pairs(*_unpacked(_unique(found)), candidates)
+    return Pairs(*unpacked(_unique(found)), candidates)
 
 
 def _chunks(start: Indices, count: Indices) -> Iterator[tuple[Indices, Indices]]:
@@ -87,7 +86,8 @@ def _packed(i: Indices, j: Indices) -> Hashes:
     return (i.astype(np.uint64) << np.uint64(32)) | j.astype(np.uint64)
 
 
-def _unpacked(pairs: Hashes) -> tuple[Indices, Indices]:
+def unpacked(pairs: Hashes) -> tuple[Indices, Indices]:
+    """Places i and j of pairs packed as i * 2**32 + j."""
     return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(2**32 - 1)).astype(
         np.int64
     )

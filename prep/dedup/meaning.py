@@ -57,7 +57,7 @@ _MANNER = set(
 
 def difference(left: str, right: str) -> Change | None:
     """Which change of meaning tells two texts apart, or None where it may be mere wording."""
-    a, b = tokens(left), tokens(right)
+    a, b = map(tokens, sorted((left, right)))  # the alignment depends on which comes first
     first = 0
     while first < min(len(a), len(b)) and a[first] == b[first]:
         first += 1
@@ -95,9 +95,10 @@ def form(text: str) -> str:
 
 def _block(a: list[str], b: list[str]) -> Change | None:
     """What tells two short runs of tokens apart."""
-    if len(a) == len(b):
-        changes = [_change(x, y) for x, y in zip(a, b, strict=True) if x != y]
-        if None not in changes:
+    aligned = min(len(a), len(b))
+    for x, y in ((a[:aligned], b[:aligned]), (a[len(a) - aligned :], b[len(b) - aligned :])):
+        changes = [_change(v, w) for v, w in zip(x, y, strict=True) if v != w]
+        if changes and None not in changes:
             return changes[0]
     if len(a) <= 3 and len(b) <= 3 and _negated(a) != _negated(b) and _same_but_negation(a, b):
         return "polarity"

@@ -57,6 +57,11 @@ class Simhash(_Base):
         """The signatures of texts, 64 bits each."""
         return Signatures(*simhash.sign(texts, self.compatible))
 
+    @property
+    def widest(self) -> int:
+        """How many others of a bucket a signature is compared with."""
+        return simhash.WIDEST
+
     def identity(self, signed: Signatures) -> Hashes:
         """One number a signature, different for different signatures."""
         return signed.values
@@ -69,6 +74,10 @@ class Simhash(_Base):
         """Whether signatures of `left` and `right` are close."""
         a, b = left.values, right.values
         return lambda i, j: simhash.distance(a[i], b[j]) <= self.bits
+
+    def likeness(self, signed: Signatures, i: Indices, j: Indices) -> NDArray[Any]:
+        """The higher the closer: bits equal."""
+        return simhash.BITS - simhash.distance(signed.values[i], signed.values[j])
 
     def near(
         self, left: Sequence[str], a: Signatures, right: Sequence[str], b: Signatures
@@ -90,6 +99,11 @@ class MinHash(_Base):
         """The signatures of texts, (texts, 255) numbers."""
         return Signatures(*minhash.sign(texts))
 
+    @property
+    def widest(self) -> int:
+        """How many others of a bucket a signature is compared with."""
+        return minhash.WIDEST
+
     def identity(self, signed: Signatures) -> Hashes:
         """One number a signature, different for different signatures."""
         return minhash.identity(signed.values)
@@ -107,6 +121,10 @@ class MinHash(_Base):
             return estimates >= self._threshold(shorter) - minhash.SLACK
 
         return close
+
+    def likeness(self, signed: Signatures, i: Indices, j: Indices) -> NDArray[Any]:
+        """The higher the closer: the estimated similarity."""
+        return minhash.estimate(signed.values, signed.values, i, j)
 
     def near(
         self, left: Sequence[str], a: Signatures, right: Sequence[str], b: Signatures

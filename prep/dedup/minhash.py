@@ -26,6 +26,7 @@ from prep.dedup.text import (
 BANDS, ROWS = 51, 5
 SEED = 42
 SLACK = 0.12  # how far below the threshold an estimate is still verified: four deviations
+WIDEST = 100  # later signatures of its bucket, in each of the bands, that one is compared with
 SLAB = 50_000  # pairs estimated at a time
 Signatures = NDArray[np.uint32]
 

@@ -14,6 +14,7 @@ from prep.dedup.text import GRAM, Hashes, Indices, Kept, batches, gram_hashes, k
 
 BITS = 64
 BLOCK = 255  # grams whose bits are counted in one byte
+WIDEST = 2_000  # later signatures of its bucket that one is compared with
 SLAB = 500  # blocks counted at a time: what a processor's cache holds
 LANES = np.uint64(0x0101010101010101)
 
