@@ -35,7 +35,7 @@ def card(report: dict[str, Any]) -> str:
     """A build's data card in Markdown, with the head that the Hugging Face Hub reads.
 
     `report` is build.json. Its `sources`, where there, say what is known of each by name: origin,
-    licence, noncommercial, published (a date as text), tracks.
+    licence, non_commercial, published (a date as text), tracks.
     """
     environment = Environment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
@@ -98,7 +98,7 @@ def _input(name: str, about: dict[str, Any], report: dict[str, Any]) -> dict[str
         "read": about.get("file") or about["hub"],
         "version": about.get("sha256") or about["revision"],
         "origin": known.get("origin") or "not stated",
-        "licence": f"{licence}, non-commercial" if known.get("noncommercial") else licence,
+        "licence": f"{licence}, non-commercial" if known.get("non_commercial") else licence,
         "published": known.get("published") or "not stated",
         "tracks": ", ".join(tracks) or "not stated",
     }

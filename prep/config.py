@@ -1,41 +1,76 @@
 """One run of params.yaml, validated: what prep reads, how it renders and what it writes."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from prep.augment.orders import Orders
+from prep.cleaning import known
+from prep.dedup import Method, Simhash
 from prep.errors import UserError
+from prep.guards.track import Track
 from prep.jsonl import read_text, validated
-from prep.records import Strict
-from prep.sources.source import Name, Source
+from prep.records import Split, Strict
+from prep.sources.registry import REGISTRY
+from prep.sources.source import CORPUS, Name, Source
 
-RESERVED = {"dev", "test", "dev-loss", "removed", "changed"}  # what prep writes besides the stages
+# what prep writes besides the stages
+RESERVED = {"dev", "test", "dev-loss", "removed", "changed", "preferences", "folds"}
 
 
 class Corpus(Strict):
-    """The institute's files; dev and test may be absent."""
+    """The files of the task itself, in the form of one source of the registry; dev and test may be
+    absent. `dev_share` of the train file's questions are then held out as dev, dialogues whole."""
 
+    source: str = CORPUS
     train: str
     dev: str | None = None
     test: str | None = None
+    dev_share: float | None = Field(default=None, gt=0, le=0.5)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.source not in REGISTRY or REGISTRY[self.source].kind != "questions":
+            known = ", ".join(name for name, one in REGISTRY.items() if one.kind == "questions")
+            raise ValueError(f"{self.source!r} is no source of questions; choose one of {known}")
+        if self.dev and self.dev_share:
+            raise ValueError("dev_share holds dev out of train; leave out one of dev and dev_share")
+        return self
+
+    def files(self) -> dict[Split, str]:
+        """The files that are named, by split."""
+        return self.model_dump(include={"train", "dev", "test"}, exclude_none=True)
+
+
+class Lengths(Strict):
+    """By stage, the recipe whose sequence_len its rows must not exceed; `tokenizer` names a model
+    that has the recipe's tokenizer while the recipe's own base has not been made."""
+
+    recipes: dict[Name, str] = Field(min_length=1)
+    tokenizer: str | None = None
 
 
 class Run(Strict):
-    """One entry of `runs`.
+    """One entry of `runs`: what params.yaml says of it is told there.
 
-    `near` is the number of Simhash bits at which two texts are near-duplicates.
     `test_answers: drop` keeps the answers of a filled-in test file out of all that prep writes.
     """
 
+    track: Track | None = None
     corpus: Corpus
     out: str
+    clean: Annotated[str | list[str], AfterValidator(known)] = "none"
     prompt: Name
     answer: Literal["option", "letter"] = "option"
     system: Literal["fold", "keep"] = "fold"
-    orders: Literal["published", "all"] = "published"
-    near: int = Field(default=3, ge=0, le=7)
+    orders: Orders = "published"
+    seed: int = 42
+    duplicates: Method = Simhash()
+    lengths: Lengths | None = None
+    folds: int | None = Field(default=None, ge=2)
+    preferences: bool | str = False
     test_answers: Literal["drop", "keep"] = "drop"
     stages: dict[Name, list[Source]] = Field(min_length=1)
 
@@ -44,6 +79,8 @@ class Run(Strict):
         for stage, mix in self.stages.items():
             if stage in RESERVED:
                 raise ValueError(f"no stage can be called {stage}: prep writes such a file")
+            if loose := [p for p in mix if p.at_corpus and p.source != self.corpus.source]:
+                raise ValueError(f"{loose[0].title} needs either a path or a hub name")
             names = [part.title for part in mix]
             if len(set(names)) < len(names):
                 raise ValueError(f"{stage} names a source twice; give each its own name")
@@ -52,6 +89,8 @@ class Run(Strict):
             what = part.model_dump(exclude={"weight", "prompt"})  # these may change by stage
             if what != parts.setdefault(part.title, what):
                 raise ValueError(f"two different sources are named {part.title}; rename one")
+        if self.lengths and (other := self.lengths.recipes.keys() - self.stages.keys()):
+            raise ValueError(f"lengths names {sorted(other)[0]}, which is no stage")
         return self
 
 

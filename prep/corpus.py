@@ -1,13 +1,16 @@
-"""The corpus of a run as a person looks at it: its questions, raw and after the cleaning rules."""
+"""The corpus of a run: the questions of its files by split, as published."""
 
-from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 
-from prep.config import Corpus, Run
+from prep.cleaning import rules_of
+from prep.config import Run
 from prep.errors import UserError
-from prep.records import Question
-from prep.sources import cci
+from prep.guards.folds import train_and_dev
+from prep.records import Split
+from prep.sources.cci import REQUEST
+from prep.sources.reader import Read
+from prep.sources.source import Source, read
 
 
 def moved(run: Run, folder: Path | None) -> Run:
@@ -15,32 +18,51 @@ def moved(run: Run, folder: Path | None) -> Run:
     if folder is None:
         return run
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; {cci.REQUEST} and name its folder")
-    files = run.corpus.model_dump(exclude_none=True).items()
-    there = {split: str(folder / Path(file).name) for split, file in files}
-    return run.model_copy(update={"corpus": Corpus(**there)})
+        raise UserError(f"{folder}: no such folder; {REQUEST} and name its folder")
+    there = {split: str(folder / Path(file).name) for split, file in run.corpus.files().items()}
+    return run.model_copy(update={"corpus": run.corpus.model_copy(update=there)})
 
 
-def read(run: Run) -> Iterator[tuple[Path, list[Question]]]:
-    """Each of the corpus files that is there, with its questions as published.
+def rules(run: Run, preset: str | None) -> tuple[str, ...]:
+    """The cleaning rules of a preset, or the run's own; raises `UserError` for no such preset."""
+    try:
+        return rules_of(preset or run.clean)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def file_of(run: Run, split: Split) -> Path | None:
+    """The file a split is read from, or None where the run names none or it is not there.
+
+    dev comes from the train file where a share of it is held out.
+    """
+    held_out = split == "dev" and run.corpus.dev_share
+    name = run.corpus.files().get("train" if held_out else split)
+    return Path(name) if name and Path(name).is_file() else None
+
+
+def questions_of(run: Run, split: Split) -> Read | None:
+    """What the corpus has for a split, or None where it has no such file.
 
     Answers of a filled-in test file are left out where the run says so (test_answers: drop).
     """
-    for split, file in run.corpus.model_dump(exclude_none=True).items():
-        if not Path(file).is_file():
-            continue
-        questions = cci.read(Path(file), split)[0]
-        if split == "test" and run.test_answers == "drop":
-            questions = [question.model_copy(update={"answer": None}) for question in questions]
-        yield Path(file), questions
-
-
-def cleaned(questions: Sequence[Question], preset: str) -> list[Question] | None:
-    """The questions after a preset's rules, or None where there are no cleaning rules."""
-    if find_spec("prep.cleaning") is None:
+    file = file_of(run, split)
+    if file is None:
         return None
-    from prep.cleaning import PRESETS, clean
+    source = Source(source=run.corpus.source)
+    if run.corpus.dev_share and split != "test":
+        return _held_out(read(source, file, "train"), split, run)
+    got = read(source, file, split)
+    if split == "test" and run.test_answers == "drop":
+        blind = [question.model_copy(update={"answer": None}) for question in got.questions]
+        return replace(got, questions=blind)
+    return got
 
-    if preset not in PRESETS:
-        raise UserError(f"no cleaning preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    return [clean(question, PRESETS[preset])[0] for question in questions]
+
+def _held_out(got: Read, split: Split, run: Run) -> Read:
+    """The train or dev part of a train file; what was removed or altered is told of with train."""
+    train, dev = train_and_dev(got.questions, run.corpus.dev_share or 0, run.seed)
+    if split == "train":
+        return replace(got, records=len(train) + len(got.removed), questions=train)
+    questions = [question.model_copy(update={"split": "dev"}) for question in dev]
+    return Read(got.source, len(questions), questions)

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 from prep import corpus, jsonl
+from prep.cleaning import clean
 from prep.config import load_run
 from prep.errors import UserError, entry
 from prep.plots.charts import charts
@@ -76,27 +77,25 @@ def main() -> None:
     parser.add_argument("--run", default="cci", help="an entry of runs in the params file (cci)")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
     parser.add_argument("--corpus", type=Path, help="folder that holds the run's corpus files")
-    parser.add_argument("--clean", default="maerak", help="a preset of cleaning rules (maerak)")
+    parser.add_argument("--clean", default="maerak", help="the preset to compare with (maerak)")
     parser.add_argument("--out", type=Path, help="folder to write (eda in that of the run)")
     args = parser.parse_args()
 
     run = corpus.moved(load_run(args.params, args.run), args.corpus)
-    read = list(corpus.read(run))
-    if not read:
-        named = ", ".join(run.corpus.model_dump(exclude_none=True).values())
+    rules = corpus.rules(run, args.clean)
+    inputs, raw = [], []
+    for split in ("train", "dev", "test"):
+        part, path = corpus.questions_of(run, split), corpus.file_of(run, split)
+        if part and path:
+            raw += part.questions
+            inputs.append({"split": split, "file": path.name, "sha256": jsonl.sha256(path)})
+    if not raw:
+        named = ", ".join(run.corpus.files().values())
         raise UserError(f"no such file: {named}; name the corpus in {args.params} or by --corpus")
-    raw = [question for _, questions in read for question in questions]
-    cleaned = corpus.cleaned(raw, args.clean)
-    inputs = [
-        {"split": questions[0].split, "file": path.name, "sha256": jsonl.sha256(path)}
-        for path, questions in read
-    ]
-    title = f"{args.run}: the corpus in figures"
+    cleaned = [clean(question, rules)[0] for question in raw]
     out = args.out or Path(run.out) / "eda"
-    files = draw(title, inputs, raw, cleaned)
+    files = draw(f"{args.run}: the corpus in figures", inputs, raw, cleaned)
     write(files, out)
-    if cleaned is None:
-        print("note: there are no cleaning rules: shown as published only")
     print("\n".join(str(out / name) for name in files))
 
 

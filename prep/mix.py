@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from prep.augment.mixing import repeated, times
-from prep.dedup import copies, near_copies
+from prep.dedup import Item, copies, duplicates
 from prep.guards.contamination import Contact, Scored
 from prep.records import Chat, Question, Reason, Removed, Row, record_id
 from prep.render import Renderer
@@ -24,6 +24,7 @@ class Portion:
     kept: int
     rows: list[Row]
     removed: list[Removed]
+    questions: list[Question] = field(default_factory=list)  # those kept
 
     def __post_init__(self) -> None:
         if self.read != self.kept + len(self.removed):
@@ -72,8 +73,10 @@ def question_portion(
         return renderer.training([one for q, count in pairs for one in repeated(q, count)])
 
     rows, left_out = _shaped(kept, render, weight, renderer.seed, fits)
-    left = len(kept) - len(left_out)
-    return Portion(questions[0].source, len(questions), left, rows, removed + left_out)
+    gone = {one.id for one in left_out}
+    kept = [question for question in kept if question.id not in gone]
+    removed += left_out
+    return Portion(questions[0].source, len(questions), len(kept), rows, removed, kept)
 
 
 def chat_portions(
@@ -82,16 +85,17 @@ def chat_portions(
     renderer: Renderer,
     weights: Mapping[str, float] | None = None,
     fits: Fits | None = None,
-) -> list[Portion]:
-    """Training rows of chat sets, duplicates removed within and across them.
+) -> tuple[list[Portion], dict[str, int]]:
+    """Training rows of chat sets, duplicates removed within and across them, and what of the
+    comparison `dedup.Result` counts.
 
     `sets` holds (name, chats, chats already removed) in the order of the mix. Of duplicates the one
     of the first set stays, there the longest, then the one with the smallest id, in whatever order
     they were read. `weights` has the sets that are not taken just once, by name; see `times`.
     """
-    ranked = [(place, chat) for place, (_, chats, _) in enumerate(sets) for chat in chats]
-    ranked.sort(key=lambda pair: (pair[0], -len(_conversation(pair[1])), pair[1].id))
-    chats = [chat for _, chat in ranked]
+    priority = {name: place for place, (name, _, _) in enumerate(sets)}
+    chats = [chat for _, read, _ in sets for chat in read]
+    chats.sort(key=lambda chat: (priority[chat.source], -len(_conversation(chat)), chat.id))
     contacts = scored.contacts(chats)
     gone = _gave_away(chats, contacts)
     chats = [chat for i, chat in enumerate(chats) if i not in contacts]
@@ -102,8 +106,9 @@ def chat_portions(
 
     alike = copies(tuple((m.role, m.content) for m in chat.messages) for chat in chats)
     drop({i: chats[first].id for i, first in alike.items()}, "exact-duplicate")
-    near = near_copies([_conversation(chat) for chat in chats], scored.bits)
-    drop({i: chats[first].id for i, first in near.items()}, "near-duplicate")
+    items = [Item(_conversation(chat), priority[chat.source], chat.id) for chat in chats]
+    found = duplicates(items, scored.method, scored.ray)
+    drop({i: chats[near.kept].id for i, near in found.removed.items()}, "near-duplicate")
 
     def render(taken: Sequence[Chat], counts: Sequence[int]) -> list[Row]:
         pairs = zip(taken, counts, strict=True)
@@ -118,7 +123,7 @@ def chat_portions(
         removed = [*empty, *(one for one in gone if one.source == name), *left_out]
         count = len(own) - len(left_out)
         portions.append(Portion(name, len(read) + len(empty), count, rows, removed))
-    return portions
+    return portions, found.counts
 
 
 def _shaped(
@@ -153,7 +158,8 @@ def _content(question: Question) -> tuple[object, ...]:
     """What makes two questions the same: turn and utterance ids do not."""
     said = tuple((turn.speaker, turn.text) for turn in question.turns)
     places = tuple(k for k, turn in enumerate(question.turns) if turn.id in question.focus)
-    return said, question.passage, places, question.category, tuple(question.options)
+    asked = (question.category, question.question, question.note)
+    return said, question.passage, places, asked, tuple(question.options)
 
 
 def _conversation(chat: Chat) -> str:

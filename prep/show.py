@@ -16,32 +16,33 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from rich.console import Console, RenderableType
 
 from prep import corpus
+from prep.cleaning import clean
 from prep.config import Run, load_run
 from prep.errors import UserError, entry
 from prep.jsonl import read_objects, read_records, validated
 from prep.panels import question_panel, row_panel
-from prep.records import Question, Removed, Row
+from prep.records import Question, Removed, Row, record_id
 from prep.render import Renderer, load_prompt
 from prep.text import nfc
 
 SUGGESTED = 3
 
 
-def record(run: Run, wanted: str, preset: str) -> list[RenderableType]:
+def record(run: Run, wanted: str, rules: Sequence[str]) -> list[RenderableType]:
     """A record by its id, or that of one of its rows; raises `UserError` with the nearest ids."""
-    questions = {q.id: q for _, found in corpus.read(run) for q in found}
-    raw = questions.get(wanted) or questions.get(_record(wanted))
+    parts = [corpus.questions_of(run, split) for split in ("train", "dev", "test")]
+    questions = {one.id: one for part in parts if part for one in part.questions}
+    raw = questions.get(wanted) or questions.get(record_id(wanted))
     shown: list[RenderableType] = []
     if raw:
-        cleaned = (corpus.cleaned([raw], preset) or [None])[0]
+        cleaned, _ = clean(raw, rules)
         shown.append(question_panel(raw, cleaned, _removed(run, raw)))
         if raw.id == wanted:
-            renderer = Renderer(load_prompt(run.prompt), run.answer, run.system, run.orders)
-            question = cleaned or raw
-            make = renderer.scoring if question.answer is None else renderer.loss
-            return [*shown, row_panel(make(question))]
+            renderer = Renderer(load_prompt(run.prompt), run.answer, run.system)
+            make = renderer.scoring if cleaned.answer is None else renderer.loss
+            return [*shown, row_panel(make(cleaned))]
     rows = list(_rows(run))
-    named = [row for row in rows if wanted in (row["id"], _record(row["id"]))]
+    named = [row for row in rows if wanted in (row["id"], record_id(row["id"]))]
     if not named:
         known = [*questions, *(row["id"] for row in rows if row.get("labels"))]
         raise UserError(
@@ -56,16 +57,11 @@ def rows_of(file: Path, wanted: str | None, count: int) -> list[RenderableType]:
     rows = read_records(file, Row)
     if wanted is None:
         return [row_panel(row) for row in rows[: max(count, 0)]]
-    named = [row for row in rows if wanted in (row.id, _record(row.id))]
+    named = [row for row in rows if wanted in (row.id, record_id(row.id))]
     if not named:
         near = _nearest(wanted, [row.id for row in rows])
         raise UserError(f"{file}: no row with id {wanted}; {near}")
     return [row_panel(row) for row in named]
-
-
-def _record(row_id: str) -> str:
-    """The id of the record that a row was made from."""
-    return row_id.partition("~")[0]
 
 
 def _rows(run: Run) -> Iterator[dict]:
@@ -102,7 +98,7 @@ def main() -> None:
     parser.add_argument("--run", default="cci", help="an entry of runs in the params file (cci)")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
     parser.add_argument("--corpus", type=Path, help="folder that holds the run's corpus files")
-    parser.add_argument("--clean", default="maerak", help="a preset of cleaning rules (maerak)")
+    parser.add_argument("--clean", help="a preset of cleaning rules, instead of the run's own")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--id", help="of a FILE: the rows of this id, in all their orders")
     which.add_argument("--n", type=int, default=3, help="of a FILE: the first N rows (3)")
@@ -112,7 +108,7 @@ def main() -> None:
         shown = rows_of(Path(args.what), args.id and nfc(args.id), args.n)
     else:
         run = corpus.moved(load_run(args.params, args.run), args.corpus)
-        shown = record(run, nfc(args.what), args.clean)
+        shown = record(run, nfc(args.what), corpus.rules(run, args.clean))
     Console().print(*shown, sep="\n")
 
 

@@ -130,7 +130,7 @@ def test_a_name_cannot_break_the_cards_tables() -> None:
     assert r"| 대화\|dev.json |" in card(REPORT)
     report = deepcopy(REPORT)
     report["sources"]["cci-2024"]["licence"] = "one\ntwo | <b>[three](x)"
-    report["sources"]["cci-2024"]["noncommercial"] = True
+    report["sources"]["cci-2024"]["non_commercial"] = True
     line = next(line for line in card(report).split("\n") if "two" in line)
     assert r"| one two \| \<b>\[three\](x), non-commercial |" in line
 

@@ -1,17 +1,20 @@
-"""Signatures, the banded join against brute force, and what is removed from a mix."""
+"""Signatures, what is a duplicate of what, the keep rule, and inputs that break others."""
 
 import random
 import unicodedata
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+from simhash import Simhash as Package
 
-from prep.dedup import Signed, copies, kept_characters, near_any, near_copies, near_pairs, signature
-from prep.mix import Scored, chat_portions, question_portion
-from prep.records import Chat, Message, Question, Removed, Turn
-from prep.render import Renderer, load_prompt
-
-RENDERER = Renderer(load_prompt("reference"))
+from bench.pairs import Maker, collection
+from prep.dedup import Item, Method, MinHash, Near, Simhash, copies, duplicates, near_any
+from prep.dedup import simhash as bits_of
+from prep.dedup.minhash import gram_set, jaccard
+from prep.dedup.text import GRAM, gram_hashes, kept, kept_characters
 
 
 def prose(seed: int, syllables: int = 1500) -> str:
@@ -25,209 +28,248 @@ def prose(seed: int, syllables: int = 1500) -> str:
 
 LONG, OTHER = prose(1), prose(2)
 NEAR = LONG[:800] + "말" + LONG[801:]
+METHODS = [Simhash(), Simhash(hard_negatives="remove"), MinHash()]
+ODD = [
+    "",
+    "a",
+    "네",
+    " \n",
+    "?!…",
+    "🙂🙂🙂🙂",
+    "\0\0",
+    "\ud800",
+    "ㅋ" * 100_000,
+    "네\0네네네\ud800네",
+]
 
 
-def distance(left: str, right: str) -> int:
-    return (signature(left) ^ signature(right)).bit_count()
+def items(texts: list[str]) -> list[Item]:
+    return [Item(text, 0, f"{i:06}") for i, text in enumerate(texts)]
 
 
-def test_the_fixtures_are_near_and_far() -> None:
-    assert 0 < distance(LONG, NEAR) <= 3
-    assert distance(LONG, OTHER) > 10
+def gone(texts: list[str], method: Method) -> dict[int, int]:
+    return {i: near.kept for i, near in duplicates(items(texts), method).removed.items()}
+
+
+def plain_signature(text: str) -> int:
+    """The definition, one gram after another."""
+    hashes = gram_hashes(kept([text]).codes).tolist()
+    return sum(1 << b for b in range(64) if 2 * sum(h >> b & 1 for h in hashes) > len(hashes))
+
+
+texts_of_all_kinds = st.lists(
+    st.text(st.characters(codec=None) | st.sampled_from("가나다_ .1Σσİß\ud800\0"), max_size=40)
+    | st.integers(3, 1200).map(lambda n: "ㅋㅋ하" * n),
+    max_size=8,
+)
+
+
+@given(texts_of_all_kinds)
+@settings(max_examples=150, deadline=None)
+def test_a_batch_is_signed_as_its_texts_alone(texts: list[str]) -> None:
+    signs, grams = bits_of.sign(texts)
+    part = kept(texts)
+    for i, text in enumerate(texts):
+        compared = "".join(map(chr, part.codes[part.starts[i] : part.ends[i]]))
+        assert compared == kept_characters(text)
+        assert grams[i] == max(0, len(compared) - GRAM + 1)
+        assert signs[i] == (plain_signature(text) if grams[i] else 0)
+
+
+def test_slabs_and_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [prose(seed, 3 * seed) for seed in range(40)] + ["네", LONG]
+    whole = bits_of.sign(texts)
+    monkeypatch.setattr("prep.dedup.simhash.SLAB", 1)
+    monkeypatch.setattr("prep.dedup.simhash.batches", lambda texts: ([text] for text in texts))
+    alone = bits_of.sign(texts)
+    assert whole[0].tolist() == alone[0].tolist()
+    assert whole[1].tolist() == alone[1].tolist()
+
+
+def test_compatible_signatures_are_the_packages_own() -> None:
+    maker = Maker(5, pool=2000)
+    rng = random.Random(5)
+    texts = [record.text for record in collection(300, 5)]
+    texts += [maker.copy(maker.document(rng.randint(20, 300)), "marks") for _ in range(700)]
+    texts += ["Ab_c ΑΣ, ΣΑΣ! ÅŠÉ 中文字符 12_34", "İstanbul'da", "ㅋ" * 258, "a\0b\ud800c1d"]
+    signs, _ = bits_of.sign(texts, compatible=True)
+    assert signs.tolist() == [Package(text).value for text in texts]
 
 
 def test_a_signature_is_blind_to_spaces_marks_case_and_composition() -> None:
     assert kept_characters(" Ab,  다_라! \n") == "ab다라"
     loose = unicodedata.normalize("NFD", LONG.replace(" ", "  ").replace(".", "!?"))
-    assert signature(loose) == signature(LONG)
+    (a, b), _ = bits_of.sign([LONG, loose])
+    assert a == b
 
 
-def test_a_gram_that_repeats_without_end() -> None:
-    assert signature("ㅋ" * 5000) == signature("ㅋ" * 300) is not None
+def test_the_fixtures_are_near_and_far() -> None:
+    (a, b, c), _ = bits_of.sign([LONG, NEAR, OTHER])
+    assert 0 < bits_of.distance(a, b) <= 3 < 10 < bits_of.distance(a, c)
+    assert 0.98 < jaccard(gram_set(LONG), gram_set(NEAR)) < 1
+    assert jaccard(gram_set(LONG), gram_set(OTHER)) == 0
 
 
-@pytest.mark.parametrize("text", ["", "?!…", "🙂🙂🙂🙂", "네, 네", "아아"])
-def test_texts_too_short_to_compare(text: str) -> None:
-    assert signature(text) is None
-    assert near_copies([text, f" {text}", "네!!"], 7) == {}
-
-
-def test_many_texts_are_signed_alike_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [prose(seed, 30 * seed) for seed in range(20)] + ["네", LONG, NEAR]
-    alone = Signed.of(texts, "alone")
-    monkeypatch.setattr("prep.dedup.MANY", 1)
-    together = Signed.of(texts, "together")
-    assert alone.values.tolist() == together.values.tolist()
-    assert alone.places.tolist() == together.places.tolist() == [*range(1, 20), 21, 22]
-
-
-def test_short_texts_still_equal_themselves() -> None:
-    assert near_any(["네", "네.", "응"], ["음", "네"], 3) == {0: 1}
-    assert copies(["네", "응", "네", "네"]) == {2: 0, 3: 0}
-
-
-@pytest.mark.parametrize("bits", range(8))
-def test_the_join_finds_what_brute_force_finds(bits: int) -> None:
-    rng = random.Random(bits)
-    base = [rng.getrandbits(64) for _ in range(60)]
-    flipped = [
-        value ^ sum(1 << bit for bit in rng.sample(range(64), rng.randrange(10)))
-        for value in base
-        for _ in range(3)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_first_source_the_longer_and_the_smaller_id_stay(method: Method) -> None:
+    listed = [
+        Item(LONG, 1, "b"),
+        Item(LONG, 1, "a"),
+        Item(NEAR, 0, "z"),
+        Item(OTHER, 0, "c"),
+        Item(OTHER + " 꼭", 0, "d"),
+        Item("네", 0, "e"),
+        Item("네!", 0, "f"),
+        Item("네", 0, "g"),
     ]
-    left, right = base + flipped[::2], flipped
-    wanted = {
-        (i, j)
-        for i, a in enumerate(left)
-        for j, b in enumerate(right)
-        if (a ^ b).bit_count() <= bits
+    result = duplicates(listed, method)
+    kept_by = {i: (near.kept, near.reason) for i, near in result.removed.items()}
+    assert kept_by == {
+        0: (2, "near-duplicate"),
+        1: (2, "near-duplicate"),
+        3: (4, "near-duplicate"),
+        7: (5, "exact-duplicate"),
     }
-    found = {
-        pair
-        for rows, columns in near_pairs(
-            np.array(left, dtype=np.uint64), np.array(right, dtype=np.uint64), bits
-        )
-        for pair in zip(rows.tolist(), columns.tolist(), strict=True)
+    assert result.clusters == [[4, 3], [2, 1, 0], [5, 7]] or sorted(result.clusters) == [
+        [2, 1, 0],
+        [4, 3],
+        [5, 7],
+    ]
+    assert result.counts["short"] == 2
+
+
+def test_what_a_removal_tells() -> None:
+    assert duplicates(items([LONG, LONG, NEAR]), MinHash()).removed == {
+        1: Near(0, "exact-duplicate", similarity=1.0),
+        2: Near(0, "near-duplicate", similarity=jaccard(gram_set(LONG), gram_set(NEAR))),
     }
-    assert found == wanted
-    assert len(wanted) > 60
+    near = duplicates(items([LONG, NEAR]), Simhash()).removed[1]
+    assert near.similarity is None
+    assert 0 < (near.distance or 0) <= 3
 
 
-def test_the_join_in_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prep.dedup.CHUNK", 5)
-    signs = np.array([1, 2, 3, 4, 1 << 40], dtype=np.uint64)
-    found = {
-        pair
-        for rows, columns in near_pairs(signs, signs, 2)
-        for pair in zip(rows.tolist(), columns.tolist(), strict=True)
-    }
-    apart = {(2, 3), (3, 2), (2, 4), (4, 2)}  # 3 differs from 4 and from 2**40 in three bits
-    assert found == {(i, j) for i in range(5) for j in range(5)} - apart
+COLLECTION = [
+    Item(record.text, rank % 3, f"{rank:05}") for rank, record in enumerate(collection(400, 3))
+] + [Item(text, 0, f"odd-{rank}") for rank, text in enumerate(["네", "네", "네.", "", ""])]
 
 
-def test_an_earlier_kept_text_removes_its_neighbours() -> None:
-    assert near_copies([LONG, OTHER, NEAR, LONG + "!"], 3) == {2: 0, 3: 0}
-    assert near_copies([NEAR, LONG], 0) == {}
+@pytest.mark.parametrize("method", METHODS)
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=8, deadline=None)
+def test_nothing_depends_on_the_order(method: Method, seed: int) -> None:
+    def by_id(listed: list[Item]) -> tuple[object, ...]:
+        result = duplicates(listed, method)
+        removed = {
+            listed[i].id: (listed[n.kept].id, n.reason, n.distance, n.similarity)
+            for i, n in result.removed.items()
+        }
+        clusters = [[listed[i].id for i in cluster] for cluster in result.clusters]
+        return removed, clusters, result.counts
+
+    shuffled = list(COLLECTION)
+    random.Random(seed).shuffle(shuffled)
+    assert by_id(shuffled) == by_id(COLLECTION)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_removed_text_stands_near_one_that_stays(method: Method) -> None:
+    result = duplicates(COLLECTION, method)
+    places = [i for cluster in result.clusters for i in cluster]
+    assert len(set(places)) == len(places)
+    assert len(result.removed) > 30
+    cluster_of = {i: n for n, cluster in enumerate(result.clusters) for i in cluster}
+    for i, near in result.removed.items():
+        assert near.kept not in result.removed
+        assert cluster_of[i] == cluster_of[near.kept]
 
 
 def test_a_removed_text_removes_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     # 0 - 1 - 2 is a chain: 1 goes because of 0, and 2, which is near to 1 alone, stays
     signs = {"a": 0b0000, "b": 0b0011, "c": 0b1111, "d": 0b0011}
-    monkeypatch.setattr("prep.dedup.signature", signs.get)
-    assert near_copies(["a", "b", "c", "d"], 2) == {1: 0, 3: 0}
+    monkeypatch.setattr(
+        "prep.dedup.simhash.sign",
+        lambda texts, _: (
+            np.array([signs[t] for t in texts], np.uint64),
+            np.ones(len(texts), np.int64),
+        ),
+    )
+    result = duplicates(items([*signs]), Simhash(bits=2, hard_negatives="remove"))
+    assert {i: near.kept for i, near in result.removed.items()} == {1: 0, 3: 0}
+    assert result.clusters == [[0, 1, 2, 3]]
 
 
-def chat(number: str, asked: str, answer: str = "네.", source: str = "one") -> Chat:
-    messages = [Message(role="user", content=asked), Message(role="assistant", content=answer)]
-    return Chat(id=number, source=source, messages=messages)
+def test_the_packages_way_finds_the_same_within_three_bits() -> None:
+    texts = [item.text for item in COLLECTION]
+    values = [Package(unicodedata.normalize("NFC", text)).value for text in texts]
+    found = gone(texts, Simhash(compatible=True, hard_negatives="remove"))
+    for i, j in found.items():
+        assert (values[i] ^ values[j]).bit_count() <= 3
+    stay = [i for i in range(len(texts)) if i not in found and len(kept_characters(texts[i])) > 3]
+    assert all(
+        (values[i] ^ values[j]).bit_count() > 3 for n, i in enumerate(stay) for j in stay[:n]
+    )
 
 
-def question(number: str, split: str, texts: list[str], **fields: object) -> Question:
-    record = {
-        "id": number,
-        "source": "cci-2024",
-        "split": split,
-        "group": number,
-        "turns": [Turn(speaker="화자1", text=t, id=f"{number}.{k}") for k, t in enumerate(texts)],
-        "focus": [f"{number}.0"],
-        "category": "원인",
-        "options": ["가", "나", "다"],
-        "answer": 0,
-    }
-    return Question(**{**record, **fields})
+@pytest.mark.parametrize("method", METHODS)
+def test_a_record_that_differs_in_a_number_alone_stays(method: Method) -> None:
+    changed = (
+        "  ".join([LONG, "내일 3시에 만나요", OTHER]),
+        "  ".join([LONG, "내일 4시에 만나요", OTHER]),
+    )
+    removes = method.hard_negatives == "remove"
+    result = duplicates(items(list(changed)), method)
+    assert len(result.removed) == removes
+    assert result.counts["refused"] == (not removes)
+    spaced = [changed[0], changed[0].replace("  ", " ")]
+    assert gone(spaced, method) == {1: 0}
 
 
-NOTHING = Scored([], RENDERER, 3)
+@pytest.mark.parametrize("method", METHODS)
+def test_odd_inputs_finish_and_are_counted(method: Method) -> None:
+    big = (OTHER * 5100)[:10_000_000]
+    texts = [*ODD, *ODD, "ㅋ" * 300, big, unicodedata.normalize("NFD", LONG), LONG]
+    result = duplicates(items(texts), method)
+    exact = {i + len(ODD): i for i in range(len(ODD)) if ODD[i].strip()} | {3: 0, 10: 0, 13: 0}
+    assert {i: n.kept for i, n in result.removed.items()} == exact | {20: 8, 23: 22}
+    assert result.counts["short"] == 7
 
 
-def reasons(removed: list[Removed]) -> list[tuple[str, str, str | None]]:
-    return [(record.id, record.reason, record.near) for record in removed]
+def test_a_million_identical_rows_and_many_of_one_form() -> None:
+    assert len(duplicates([Item(LONG, 0, "same")] * 1_000_000, Simhash()).removed) == 999_999
+    marked = [prose(4, 60) + "!" * n for n in range(3000)]
+    for method in METHODS:
+        found = gone(marked, method)
+        assert found == dict.fromkeys(range(2999), 2999)
 
 
-def test_chats_lose_duplicates_within_and_across_sets_whatever_their_order() -> None:
-    one = [
-        chat("a", OTHER),
-        chat("b", NEAR),
-        chat("c", LONG + " 꼭."),
-        chat("d", "네"),
-        chat("e", "응"),
-    ]
-    two = [chat("f", "네", source="two"), chat("g", LONG + "?", source="two")]
-    for seed in range(5):
-        rng = random.Random(seed)
-        rng.shuffle(one)
-        rng.shuffle(two)
-        first, second = chat_portions([("one", one, []), ("two", two, [])], NOTHING, RENDERER)
-        assert reasons(first.removed) == [("b", "near-duplicate", "c")]
-        assert reasons(second.removed) == [
-            ("f", "exact-duplicate", "d"),
-            ("g", "near-duplicate", "c"),
-        ]
-        assert [row.id for row in first.rows] == [c.id for c in one if c.id != "b"]
-        assert (first.read, first.kept, second.read, second.kept) == (5, 4, 2, 0)
+def test_many_that_differ_in_a_number_are_not_compared_all_with_all() -> None:
+    texts = [f"{prose(1, 300)} {n}번" for n in range(400)]
+    result = duplicates(items([*texts, texts[123].replace(" ", "")]), MinHash())
+    assert {i: near.kept for i, near in result.removed.items()} == {400: 123}
+    counts = result.counts
+    assert 400 < counts["refused"] == counts["verified"] <= 400 * 20
+    assert counts["crowded"] > 300
 
 
-def test_short_chats_are_only_ever_exact_duplicates() -> None:
-    chats = [
-        chat("a", "네", "?"),
-        chat("b", "네", "!"),
-        chat("c", "🙂", "🙂"),
-        chat("d", "네", "?"),
-    ]
-    [portion] = chat_portions([("one", chats, [])], NOTHING, RENDERER)
-    assert reasons(portion.removed) == [("d", "exact-duplicate", "a")]
+def test_near_a_scored_text_a_change_is_no_excuse() -> None:
+    scored = [OTHER, f"{LONG} 3시에", "음", "네"]
+    asked = ["네", "네.", "응", f"{LONG} 4시에", NEAR, "네", unicodedata.normalize("NFD", OTHER)]
+    for method in (Simhash(bits=4), MinHash()):
+        assert near_any(asked, scored, method) == {0: 3, 3: 1, 4: 1, 5: 3, 6: 0}
+        assert near_any(asked, [], method) == near_any([], scored, method) == {}
+    assert copies(["네", "응", "네", "네"]) == {2: 0, 3: 0}
 
 
-def test_chats_near_a_scored_dialogue_or_prompt_go() -> None:
-    scored = question("t", "test", [LONG, OTHER], answer=None)
-    prompt = RENDERER.prompt.texts(scored, range(3))[1]
-    dialogue = f"화자1: {NEAR}\n화자1: {OTHER}"
-    later = [("user", "안녕?"), ("assistant", "네."), ("user", dialogue), ("assistant", "네.")]
-    chats = [
-        chat("a", prompt.replace("가\n", "거\n")),
-        chat("b", dialogue.lower()),
-        Chat(id="c", source="one", messages=[Message(role=r, content=t) for r, t in later]),
-        chat("d", "이어 주세요.", dialogue),
-        chat("e", prose(3)),
-    ]
-    [portion] = chat_portions([("one", chats, [])], Scored([scored], RENDERER, 3), RENDERER)
-    assert sorted(reasons(portion.removed)) == [(k, "near-scored", "t") for k in "abcd"]
-    assert [row.id for row in portion.rows] == ["e"]
+def test_methods_as_a_configuration_names_them() -> None:
+    read = TypeAdapter(Method).validate_python
+    assert read({"method": "minhash", "similarity": 0.8}) == MinHash(similarity=0.8)
+    assert read({"method": "simhash", "bits": 6}).bits == 6
+    for wrong in ({"method": "simhash", "bits": 8}, {"method": "minhash", "bits": 3}, {}):
+        with pytest.raises(ValidationError):
+            read(wrong)
 
 
-def test_questions_near_a_scored_dialogue_go() -> None:
-    scored = Scored([question("t", "test", [LONG]), question("d", "dev", [OTHER])], RENDERER, 3)
-    asked = [
-        question("a", "train", [NEAR], options=["라", "마"], category="반응"),
-        question("b", "train", [OTHER + " 그렇지요."], group="d"),
-        question("c", "train", ["전혀 다른 이야기를 하고 있습니다."]),
-        question("e", "train", ["이름만 같은 대화입니다."], group="t"),
-    ]
-    portion = question_portion(asked, scored, RENDERER)
-    assert reasons(portion.removed) == [
-        ("a", "near-scored", "t"),
-        ("b", "near-scored", "d"),
-        ("e", "near-scored", "t"),
-    ]
-    assert [row.id for row in portion.rows] == ["c"]
-
-
-def test_questions_on_one_dialogue_stay_and_copies_go() -> None:
-    texts = [LONG, OTHER]
-    asked = [
-        question("b", "train", texts),
-        question("a", "train", texts),
-        question("c", "train", texts, category="반응"),
-        question("d", "train", texts, focus=["d.1"]),
-        question("e", "train", texts, options=["나", "가", "다"]),
-        question("f", "train", texts, answer=None),
-    ]
-    portion = question_portion(asked, NOTHING, RENDERER)
-    assert reasons(portion.removed) == [("f", "no-answer", None), ("b", "exact-duplicate", "a")]
-    assert [row.id for row in portion.rows] == ["a", "c", "d", "e"]
-    assert portion.counts() == {
-        "read": 6,
-        "removed": {"exact-duplicate": 1, "no-answer": 1},
-        "kept": 4,
-        "rows": 4,
-    }
+def test_thresholds_by_length() -> None:
+    steps = MinHash()._threshold(np.array([1, 69, 70, 249, 250, 10**7]))
+    assert steps.tolist() == [0.55, 0.55, 0.7, 0.7, 0.8, 0.8]
+    assert MinHash(similarity=0.9)._threshold(np.array([5]))[0] == 0.9

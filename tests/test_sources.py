@@ -66,7 +66,7 @@ def test_the_columns_named_are_all_that_is_read(name: str) -> None:
 def test_only_the_corpus_of_2024_is_allowed_on_the_track_without_external_data() -> None:
     assert [name for name, entry in REGISTRY.items() if "ga" in entry.tracks] == ["cci-2024"]
     assert all("na" in entry.tracks for entry in REGISTRY.values())
-    assert REGISTRY["hae-rae"].noncommercial
+    assert REGISTRY["hae-rae"].non_commercial
     assert REGISTRY["magpie-gemma2-pro-ko"].licence is None
     assert REGISTRY["cci-2024"].published == date(2024, 7, 1)
 

@@ -20,7 +20,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from prep.dedup import kept_characters, near_any
+from prep.dedup import Method, Ray, near_any
+from prep.dedup.text import kept_characters
 from prep.guards.quotes import Quotes
 from prep.records import Chat, Question, Reason
 from prep.render import Renderer
@@ -43,8 +44,15 @@ class Contact:
 class Scored:
     """The dev and test questions, which no training record may come near to."""
 
-    def __init__(self, questions: Sequence[Question], renderer: Renderer, bits: int) -> None:
-        self.bits = bits
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        renderer: Renderer,
+        method: Method,
+        ray: Ray | None = None,
+    ) -> None:
+        self.method = method
+        self.ray = ray
         self._groups: dict[str, str] = {}
         self._contexts: dict[str, str] = {}
         self._items: dict[str, str] = {}  # as letters and digits
@@ -103,7 +111,7 @@ class Scored:
     ) -> Iterable[tuple[int, str]]:
         """Of (place, text) equal or near to a scored text: place, and the scored id."""
         ids = list(scored.values())
-        found = near_any([text for _, text in texts], list(scored), self.bits)
+        found = near_any([text for _, text in texts], list(scored), self.method, self.ray)
         return [(texts[k][0], ids[j]) for k, j in sorted(found.items())]
 
     def _held(self, record: Question | Chat) -> str | None:

@@ -8,13 +8,16 @@ where they stand.
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
+from prep.dedup import Item, Method, duplicates
 from prep.errors import UserError
+from prep.guards.contamination import spoken
 from prep.records import Question, Row
 from prep.render import Renderer
 
@@ -83,6 +86,17 @@ def fold_files(
         files[f"folds/{fold}/dev.jsonl"] = [renderer.scoring(one) for one in inside]
         files[f"folds/{fold}/dev-loss.jsonl"] = [renderer.loss(one) for one in inside]
     return files
+
+
+def near_contexts(questions: Sequence[Question], method: Method) -> list[tuple[int, int]]:
+    """Places of questions whose dialogues or passages are near-duplicates, two and two."""
+    first: dict[str, int] = {}
+    for place, question in enumerate(questions):
+        first.setdefault(question.group, place)
+    places = list(first.values())
+    items = [Item(spoken(questions[i]), 0, questions[i].group) for i in places]
+    clusters = duplicates(items, method).clusters
+    return [(places[a], places[b]) for one in clusters for a, b in pairwise(one)]
 
 
 def joined(questions: Sequence[Question], near: Pairs = ()) -> list[str]:

@@ -7,7 +7,7 @@ the run at which Brown et al. (2020, appendix C) call a text contaminated.
 
 import re
 
-from prep.dedup import kept_characters
+from prep.dedup.text import kept_characters
 
 RUN = 48  # characters in common
 STEP = 16  # of a text, every 16th window is looked up

@@ -16,7 +16,7 @@ Track = Literal["ga", "na"]  # 가: nothing but the corpus handed out; 나: exte
 
 @dataclass(frozen=True)
 class Entry:
-    """One source; None is "unknown, check": `licence`, `noncommercial`, `published`.
+    """One source; None is "unknown, check": `licence`, `non_commercial`, `published`.
 
     `revision` is the commit used where a hub source gives none; without it the user pins one.
     `fields` are the columns read. `published` is the day of the form that is read, as far as known.
@@ -26,7 +26,7 @@ class Entry:
     title: str
     origin: str
     licence: str | None
-    noncommercial: bool | None
+    non_commercial: bool | None
     published: date | None
     fields: tuple[str, ...]
     kind: Literal["questions", "chats"]

@@ -1,6 +1,7 @@
 """One part of a stage's mix, as params.yaml names it, and what reading it gives."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Self
@@ -14,14 +15,15 @@ from prep.sources.reader import Read, collect
 from prep.sources.registry import REGISTRY, Entry
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-CORPUS = "cci-2024"  # the one source that may stand in the run's `corpus`
+CORPUS = "cci-2024"  # what a run's `corpus` is unless it says otherwise
 
 
 class Source(Strict):
     """A registry name, and where its records are: a file, a zip's member or a set of the hub.
 
-    `weight` is the source's share in a mix relative to others; `prompt` takes the place of the
-    run's for its questions. `licence` and `published` are what the registry does not know.
+    One without any of these is the run's `corpus`. `weight` says how often each of its records is
+    taken; `prompt` takes the place of the run's for its questions. `licence`, `non_commercial` and
+    `published` are what the registry does not know.
     """
 
     source: str
@@ -35,19 +37,20 @@ class Source(Strict):
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     prompt: Name | None = None
     licence: str | None = None
+    non_commercial: bool | None = None
     published: date | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.source not in REGISTRY:
             raise ValueError(f"no source {self.source!r}; choose one of {', '.join(REGISTRY)}")
-        if self.source == CORPUS and bool(self.name) != bool(self.path or self.hub):
+        if self.source == CORPUS and bool(self.name) == self.at_corpus:
             raise ValueError(
                 f"source {CORPUS} takes its file from `corpus`, or a name and a path of its own"
             )
         if self.entry.generic and not self.name:
             raise ValueError(f"source {self.source} needs a name")
-        if (self.path and self.hub) or (not self.path and not self.hub and self.source != CORPUS):
+        if self.path and self.hub:
             raise ValueError(f"{self.title} needs either a path or a hub name")
         if self.hub and not self.pinned:
             raise ValueError(f"{self.title}: a hub name and its revision come together")
@@ -71,6 +74,29 @@ class Source(Strict):
     def entry(self) -> Entry:
         """What the registry knows of it."""
         return REGISTRY[self.source]
+
+    @property
+    def at_corpus(self) -> bool:
+        """Whether its files are those of the run's corpus."""
+        return not self.path and not self.hub
+
+    @property
+    def facts(self) -> Entry:
+        """What is known of it: by the registry, and by what stands here.
+
+        Only the corpus itself may be trained on where external data may not.
+        """
+        entry = self.entry
+        return replace(
+            entry,
+            name=self.title,
+            licence=self.licence or entry.licence,
+            non_commercial=entry.non_commercial
+            if self.non_commercial is None
+            else self.non_commercial,
+            published=self.published or entry.published,
+            tracks=entry.tracks if self.at_corpus else ("na",),
+        )
 
     @property
     def pinned(self) -> str | None:

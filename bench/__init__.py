@@ -1,0 +1,1 @@
+"""What the project measures itself and others with."""

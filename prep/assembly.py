@@ -1,0 +1,203 @@
+"""All files of a build, in memory: sources are read, cleaned, guarded, mixed and rendered."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from prep import corpus, jsonl
+from prep.augment.preferences import preferences
+from prep.cleaning import clean, rules_of
+from prep.config import Run
+from prep.dedup import Ray
+from prep.errors import UserError
+from prep.guards import lengths
+from prep.guards.folds import fold_files, near_contexts
+from prep.guards.track import check_augmentation, check_sources, enforce
+from prep.mix import Portion, Scored, chat_portions, question_portion, without_answer
+from prep.records import Prediction, Question, Row, Split
+from prep.render import Renderer, load_prompt
+from prep.sources.cci import REQUEST
+from prep.sources.reader import Read
+from prep.sources.source import Source, read
+
+REMEDY = (
+    f"{REQUEST} and name its files in params.yaml or give --corpus; fetch the external sets or "
+    "choose other --stages; the demo's files are made by `python prep/synthetic.py`"
+)
+SCORED: tuple[Split, ...] = ("dev", "test")
+
+
+@dataclass
+class Build:
+    """What a build reads, and what it will write: lines by file name, and the report."""
+
+    name: str
+    run: Run
+    renderer: Renderer
+    ray: Ray | None = None
+    files: dict[str, Sequence[BaseModel]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.files |= {"removed.jsonl": [], "changed.jsonl": []}
+        settings = ("track", "clean", "answer", "system", "orders", "seed", "duplicates")
+        self.report: dict[str, Any] = {
+            "run": self.name,
+            "settings": {
+                "prompt": self.renderer.prompt.name,
+                **self.run.model_dump(include={*settings, "test_answers"}),
+            },
+            "sources": {},
+            "inputs": {},
+            "scored": {},
+            "stages": {},
+        }
+
+    def scored(self) -> Scored:
+        """Read dev and test, as far as they are there, and render their rows."""
+        everything: list[Question] = []
+        for split in SCORED:
+            got = self._corpus(split)
+            if got is None:
+                continue
+            questions, removed = got.questions, []
+            everything += questions
+            if split == "dev":
+                questions, removed = without_answer(questions)
+                if not questions:
+                    raise UserError(
+                        f"{corpus.file_of(self.run, split)}: no item has an answer; fill them in, "
+                        "or leave dev out of the run"
+                    )
+                self.files["dev-loss.jsonl"] = [self.renderer.loss(one) for one in questions]
+            rows = [self.renderer.scoring(question) for question in questions]
+            self.files[f"{split}.jsonl"] = rows
+            removed += got.removed
+            self.files["removed.jsonl"] += removed
+            portion = Portion(got.source, got.records, len(rows), rows, removed)
+            self.report["scored"][split] = self._counts(got, portion)
+        return Scored(everything, self.renderer, self.run.duplicates, self.ray)
+
+    def stage(self, name: str, scored: Scored) -> None:
+        """Read one stage's mix, remove what must not be in it and render the rest."""
+        mix = self.run.stages[name]
+        given = {source.title: (source, self._source(source)) for source in mix}
+        ruler, fits = self._ruler(name)
+        sets = [(got.source, got.chats, got.removed) for _, got in given.values() if got.chats]
+        weights = {source.title: source.weight for source in mix}
+        chats, compared = chat_portions(sets, scored, self.renderer, weights, fits)
+        portions = {portion.source: portion for portion in chats}
+        for source, got in given.values():
+            if got.questions:
+                prompt = load_prompt(source.prompt or self.run.prompt)
+                shown = replace(self.renderer, prompt=prompt)
+                made = question_portion(got.questions, scored, shown, source.weight, fits)
+                removed = got.removed + made.removed
+                portions[got.source] = replace(made, read=got.records, removed=removed)
+                if source.at_corpus:
+                    self._of_corpus(made.questions, shown)
+            elif not got.chats:
+                portions[got.source] = Portion(got.source, got.records, 0, [], got.removed)
+        ordered = [portions[source.title] for source in mix]
+        rows = [row for portion in ordered for row in portion.rows]
+        # `datasets` takes a column's type from the first rows: those with labels come first
+        rows.sort(key=lambda row: row.labels is None)
+        if not rows:
+            looked = ", ".join(f"{p.source} ({p.read} read, {p.kept} kept)" for p in ordered)
+            raise UserError(
+                f"stage {name} has no rows: {looked or 'its mix is empty'}; name sources with rows "
+                f"under stages.{name} in params.yaml"
+            )
+        self.files[f"{name}.jsonl"] = rows
+        for portion in ordered:
+            self.files["removed.jsonl"] += portion.removed
+        sources = {p.source: self._counts(given[p.source][1], p) for p in ordered}
+        self.report["stages"][name] = {"rows": len(rows), "sources": sources}
+        if sets:
+            self.report["stages"][name]["compared"] = compared
+        if ruler:
+            tokens = [one.figures() for one in lengths.report(rows, ruler)]
+            self.report["stages"][name]["tokens"] = tokens
+
+    def _corpus(self, split: Split) -> Read | None:
+        """What the corpus has for a split, cleaned; what happens to it is noted once."""
+        got = corpus.questions_of(self.run, split)
+        if got is None:
+            return None
+        return self._cleaned(got, f"{got.source}/{split}", corpus.file_of(self.run, split))
+
+    def _source(self, source: Source) -> Read:
+        """All records of a part of a mix, cleaned."""
+        facts = source.facts
+        self.report["sources"][source.title] = {
+            "title": facts.title,
+            "origin": facts.origin,
+            "licence": facts.licence,
+            "non_commercial": facts.non_commercial,
+            "published": facts.published and facts.published.isoformat(),
+            "tracks": list(facts.tracks),
+        }
+        if source.at_corpus:
+            got = self._corpus("train")
+            if got is None:
+                raise UserError(f"no such file: {self.run.corpus.train}; {REMEDY}")
+            return got
+        got = read(source)
+        title = f"{source.title}/train" if facts.kind == "questions" else source.title
+        if source.hub:
+            self.report["inputs"][title] = {"hub": source.hub, "revision": source.pinned}
+        return self._cleaned(got, title, Path(source.path) if source.path else None)
+
+    def _cleaned(self, got: Read, title: str, file: Path | None) -> Read:
+        """What was read, after the run's cleaning rules, and noted under `title`."""
+        rules = rules_of(self.run.clean)
+        done = [clean(question, rules) for question in got.questions]
+        changed = got.changed + [change for _, changes in done for change in changes]
+        if file:  # without its folder, so that reports agree everywhere
+            self.report["inputs"][title] = {"file": file.name, "sha256": jsonl.sha256(file)}
+        told = {(change.source, change.split) for change in self.files["changed.jsonl"]}
+        self.files["changed.jsonl"] += [c for c in changed if (c.source, c.split) not in told]
+        return replace(got, questions=[question for question, _ in done], changed=changed)
+
+    def _ruler(self, stage: str) -> tuple[lengths.Ruler, Callable[[Row], bool]] | tuple[None, None]:
+        """What measures a stage's rows by its recipe, where the run names one."""
+        given = self.run.lengths
+        if given is None or stage not in given.recipes:
+            return None, None
+        ruler = lengths.ruler(Path(given.recipes[stage]), given.tokenizer)
+        return ruler, ruler.fits
+
+    def _of_corpus(self, questions: list[Question], renderer: Renderer) -> None:
+        """Folds and preferences of the corpus's training questions, where the run wants them."""
+        if self.run.folds:
+            near = near_contexts(questions, self.run.duplicates)
+            self.files |= fold_files(questions, self.run.folds, self.run.seed, renderer, near)
+        if self.run.preferences:
+            file = self.run.preferences
+            known = jsonl.read_records(Path(file), Prediction) if isinstance(file, str) else None
+            self.files["preferences.jsonl"] = preferences(questions, renderer, known)
+
+    @staticmethod
+    def _counts(got: Read, portion: Portion) -> dict[str, Any]:
+        return {**portion.counts(), "cleaned": len({change.id for change in got.changed})}
+
+
+def build(name: str, run: Run, stages: Sequence[str], ray: Ray | None = None) -> Build:
+    """Everything a run writes for the stages named, in memory; raises `UserError`."""
+    mixed = [source for stage in stages for source in run.stages[stage]]
+    weights = {source.title: source.weight for source in mixed}
+    findings = check_sources(run.track, {one.title: one.facts for one in mixed}.values())
+    notes = enforce([*findings, *check_augmentation(run.track, run.orders, weights)])
+    files = [run.corpus.train if one.at_corpus else one.path for one in mixed if not one.hub]
+    if missing := [file for file in files if file and not Path(file).is_file()]:
+        raise UserError(f"no such file: {', '.join(dict.fromkeys(missing))}; {REMEDY}")
+    prompt = load_prompt(run.prompt)
+    renderer = Renderer(prompt, run.answer, run.system, run.orders, run.seed)
+    done = Build(name, run, renderer, ray, notes=notes)
+    scored = done.scored()
+    for stage in stages:
+        done.stage(stage, scored)
+    return done
