@@ -1,4 +1,4 @@
-"""Every source of the registry: its published shape, its records, and its mistakes."""
+"""Every source of the registry: its published shape and what becomes of it."""
 
 from datetime import date
 from pathlib import Path
@@ -14,7 +14,6 @@ from prep.sources.registry import REGISTRY
 from prep.sources.source import Source, read
 
 FIXTURES = Path(__file__).parent / "fixtures/sources"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def fixture(name: str) -> Path:
