@@ -230,6 +230,25 @@ def test_a_stage_may_mix_questions_and_chats(place: Place) -> None:
     assert sources == ["cci-2024"] * 4 + ["talks"] + ["pairs"] * 2
 
 
+def test_exam_questions_are_shown_by_a_prompt_of_their_own(place: Place) -> None:
+    fixtures = ROOT / "tests/fixtures/sources"
+    exam = {"source": "exam", "path": str(fixtures / "exam.csv"), "prompt": "exam"}
+    kmmlu = {"source": "kmmlu", "path": str(fixtures / "kmmlu.csv"), "prompt": "exam"}
+    place.build(stages={"both": [{"source": "cci-2024"}, exam, kmmlu]}, orders="published")
+    rows = place.rows("both.jsonl")
+    assert [row.prompt for row in rows] == ["reference@1"] * 4 + ["exam@1"] * 3
+    assert rows[-1].messages[-1].content == "C. 풍속계"
+    report = json.loads((place.out / "build.json").read_text(encoding="utf-8"))
+    assert report["stages"]["both"]["sources"]["kmmlu"]["removed"] == {"bad-options": 1}
+    assert report["stages"]["both"]["sources"]["exam"]["removed"] == {"no-answer": 1}
+    changed = [json.loads(line) for line in (place.out / "changed.jsonl").open(encoding="utf-8")]
+    assert [change["reason"] for change in changed] == ["not-a-string", "note-split"]
+
+    del exam["prompt"]
+    said = place.build(code=2, stages={"s": [exam]})
+    assert "is an exam question, of which prompt reference@1 does not show all" in said
+
+
 def test_without_dev_and_test_it_says_what_was_not_checked(place: Place) -> None:
     place.build()
     old = place.files()

@@ -176,3 +176,26 @@ def test_a_broken_zip(tmp_path: Path) -> None:
     data[45:60] = bytes(15)
     path.write_bytes(data)
     assert "cannot be read" in error(path)
+
+
+def test_nesting_of_every_depth_is_read_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    ended = set()
+    for depth in range(400, 1100, 2):
+        path.write_text('{"original":"가","revised":"나","x":' + "[" * depth + "]" * depth + "}")
+        try:
+            ended.add(len(read(source(path)).chats))
+        except UserError as caught:
+            ended.add(str(caught).removeprefix(str(path)))
+    assert ended == {1, ", line 1: nested too deeply; mend or delete the record"}
+
+
+def test_a_column_nested_too_deeply(tmp_path: Path) -> None:
+    kind: pa.DataType = pa.int8()
+    value: object = 1
+    for _ in range(700):
+        kind, value = pa.list_(kind), [value]
+    deep = pa.array([value], kind)
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({"original": ["가"], "revised": ["나"], "x": deep}), path)
+    assert ": malformed Parquet (Parquet schema too deeply nested" in error(path)

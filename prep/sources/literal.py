@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 from prep.errors import UserError
+from prep.text import writable
 
 LONGEST = 200_000  # characters; exam questions have some hundreds
 NOT_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
@@ -19,6 +20,6 @@ def literal(text: str, where: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # of backslashes in the text
-            return ast.literal_eval(text.strip())
+            return writable(ast.literal_eval(text.strip()), where)
     except NOT_LITERAL:
         raise UserError(f"{where}: no Python literal; mend or delete the record") from None

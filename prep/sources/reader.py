@@ -130,20 +130,14 @@ def collect(
     count = 0
     for number, where, record in found:
         count += 1
-        try:
-            for value in reader(
-                writable(record, where), Place(where, number, source, split, subset)
-            ):
-                made[type(value)].append(value)
-                if not isinstance(value, Changed):
-                    if value.id in seen:
-                        name = short(value.id)
-                        raise UserError(
-                            f"{where}: field id: {name} is there twice; give each its own"
-                        )
-                    seen.add(value.id)
-        except RecursionError:
-            raise UserError(f"{where}: nested too deeply; mend or delete the record") from None
+        place = Place(where, number, source, split, subset)
+        for value in reader(writable(record, where), place):
+            made[type(value)].append(value)
+            if not isinstance(value, Changed):
+                if value.id in seen:
+                    name = short(value.id)
+                    raise UserError(f"{where}: field id: {name} is there twice; give each its own")
+                seen.add(value.id)
     if not count:
         raise UserError(f"{source}: its file holds no records; download it again")
     return Read(source, count, made[Question], made[Chat], made[Removed], made[Changed])
