@@ -64,6 +64,7 @@ class Build:
             if got is None:
                 continue
             questions, removed = got.questions, []
+            self.notes += got.notes
             everything += questions
             if split == "dev":
                 questions, removed = without_answer(questions)

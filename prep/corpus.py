@@ -53,9 +53,11 @@ def questions_of(run: Run, split: Split) -> Read | None:
     if run.corpus.dev_share and split != "test":
         return _held_out(read(source, file, "train"), split, run)
     got = read(source, file, split)
-    if split == "test" and run.test_answers == "drop":
+    answered = any(question.answer is not None for question in got.questions)
+    if split == "test" and run.test_answers == "drop" and answered:
         blind = [question.model_copy(update={"answer": None}) for question in got.questions]
-        return replace(got, questions=blind)
+        note = f"{file.name}: answers left out (test_answers: drop)"
+        return replace(got, questions=blind, notes=(note,))
     return got
 
 

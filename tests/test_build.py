@@ -112,6 +112,7 @@ def place(tmp_path: Path) -> Place:
 
 
 NAMES = [
+    "README.md",
     "build.json",
     "changed.jsonl",
     "dev-loss.jsonl",
@@ -164,10 +165,18 @@ def test_the_report_adds_up(place: Place) -> None:
     report = json.loads((place.out / "build.json").read_text(encoding="utf-8"))
     assert report["settings"] == {
         "prompt": "reference@1",
+        "track": None,
+        "clean": "none",
         "answer": "option",
         "system": "fold",
         "orders": "all",
-        "near": 3,
+        "seed": 42,
+        "duplicates": {
+            "method": "simhash",
+            "bits": 3,
+            "compatible": False,
+            "hard_negatives": "keep",
+        },
         "test_answers": "drop",
     }
     assert report["scored"] == {

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prep.dedup import Simhash
 from prep.guards.contamination import Contact, Scored, context, item
 from prep.guards.quotes import RUN, Quotes
 from prep.records import Chat, Message, Question, Turn
 from prep.render import Renderer, load_prompt
 
 RENDERER = Renderer(load_prompt("reference"))
+EXAM = Renderer(load_prompt("exam"))
 SAID = [
     "지난 주말에 산에서 내려오다가 발목을 접질렸어요.",
     "어쩌다가요? 길이 많이 미끄러웠나 봐요.",
@@ -62,7 +64,7 @@ def prose(seed: int, words: int) -> str:
 
 
 TEST = question("made-test-0007", SAID, options=OPTIONS, split="test", answer=None)
-SCORED = Scored([TEST], RENDERER, 3)
+SCORED = Scored([TEST], RENDERER, Simhash())
 NEAR = Contact("near-scored", "made-test-0007")
 HOLDS = Contact("holds-scored-id", "made-test-0007")
 
@@ -123,12 +125,12 @@ def test_what_many_questions_share_gives_nothing_away(ask: str, options: list[st
     fields = {"question": ask, "options": options, "group": "g"}
     scored = passage("exam-test-0001", prose(1, 60), **fields)
     mine = [passage("x", prose(2, 60), **{**fields, "group": "h"})]
-    assert Scored([scored], RENDERER, 3).contacts(mine) == {}
+    assert Scored([scored], EXAM, Simhash()).contacts(mine) == {}
 
 
 def test_short_contexts_count_with_their_question() -> None:
     ask = {"question": "다음 중 우리나라에서 가장 긴 강은?", "options": list(OPTIONS)}
-    scored = Scored([passage("exam-test-0001", "", **ask)], RENDERER, 3)
+    scored = Scored([passage("exam-test-0001", "", **ask)], EXAM, Simhash())
     short = "다음을 보고 답하시오."
     other = {"question": "가장 높은 산은?", "options": ["한라산", "백두산", "지리산", "설악산"]}
     mine = [
@@ -147,12 +149,12 @@ def test_long_questions_may_be_near_and_short_ones_only_equal() -> None:
     scored = passage("exam-test-0001", "", question="옳은 것은?", options=long)
     edited = [long[0], long[1] + " 꼭", long[2]]
     mine = [passage("a", "", question="옳은 것은?", options=edited, group="h")]
-    assert set(Scored([scored], RENDERER, 3).contacts(mine)) == {0}
+    assert set(Scored([scored], EXAM, Simhash()).contacts(mine)) == {0}
 
 
 def test_ids_that_could_be_words_are_not_looked_for() -> None:
     scored = [question("12", SAID), question("question", [prose(1, 40)])]
-    found = Scored(scored, RENDERER, 3).contacts(
+    found = Scored(scored, RENDERER, Simhash()).contacts(
         [chat("a", "12번 question입니다."), chat("12", "?")]
     )
     assert found == {}
@@ -162,12 +164,12 @@ def test_the_first_scored_id_is_named_whatever_their_order() -> None:
     twins = [question(f"made-test-{n:04d}", SAID, group=f"g{n}") for n in range(4)]
     for seed in range(5):
         random.Random(seed).shuffle(twins)
-        [found] = Scored(twins, RENDERER, 3).contacts([question("a", SAID)]).values()
+        [found] = Scored(twins, RENDERER, Simhash()).contacts([question("a", SAID)]).values()
         assert found.scored == "made-test-0000"
 
 
 def test_no_scored_questions_find_nothing() -> None:
-    nothing = Scored([], RENDERER, 3)
+    nothing = Scored([], RENDERER, Simhash())
     assert nothing.contacts([question("a", SAID)]) == nothing.contacts([chat("b", "?")]) == {}
 
 

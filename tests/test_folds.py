@@ -135,7 +135,7 @@ def test_near_questions_join_groups_in_chains() -> None:
 
 def test_files_hold_every_question_once_in_dev_and_never_in_its_own_train() -> None:
     asked = questions([(n // 2, CATEGORIES[n % 5]) for n in range(20)])
-    files = fold_files(asked, 4, 1, Renderer(load_prompt("baseline"), orders="cyclic"))
+    files = fold_files(asked, 4, 1, Renderer(load_prompt("exam"), orders="cyclic"))
     assert sorted(files) == [
         f"folds/{fold}/{name}.jsonl" for fold in range(4) for name in ("dev-loss", "dev", "train")
     ]

@@ -2,6 +2,7 @@
 
 import random
 
+from prep.dedup import Simhash
 from prep.mix import Scored, chat_portions, question_portion
 from prep.records import Chat, Message, Question, Removed, Turn
 from prep.render import Renderer, load_prompt
@@ -42,7 +43,7 @@ def question(number: str, split: str, texts: list[str], **fields: object) -> Que
     return Question(**{**record, **fields})
 
 
-NOTHING = Scored([], RENDERER, 3)
+NOTHING = Scored([], RENDERER, Simhash())
 
 
 def reasons(removed: list[Removed]) -> list[tuple[str, str, str | None]]:
@@ -62,7 +63,7 @@ def test_chats_lose_duplicates_within_and_across_sets_whatever_their_order() -> 
         rng = random.Random(seed)
         rng.shuffle(one)
         rng.shuffle(two)
-        first, second = chat_portions([("one", one, []), ("two", two, [])], NOTHING, RENDERER)
+        (first, second), _ = chat_portions([("one", one, []), ("two", two, [])], NOTHING, RENDERER)
         assert reasons(first.removed) == [("b", "near-duplicate", "c")]
         assert reasons(second.removed) == [
             ("f", "exact-duplicate", "d"),
@@ -79,7 +80,7 @@ def test_short_chats_are_only_ever_exact_duplicates() -> None:
         chat("c", "🙂", "🙂"),
         chat("d", "네", "?"),
     ]
-    [portion] = chat_portions([("one", chats, [])], NOTHING, RENDERER)
+    [portion], _ = chat_portions([("one", chats, [])], NOTHING, RENDERER)
     assert reasons(portion.removed) == [("d", "exact-duplicate", "a")]
 
 
@@ -94,13 +95,17 @@ def test_chats_near_a_scored_dialogue_or_prompt_go() -> None:
         Chat(id="c", source="one", messages=[Message(role=r, content=t) for r, t in later]),
         chat("d", OTHER, dialogue),
     ]
-    [portion] = chat_portions([("one", chats, [])], Scored([scored], RENDERER, 3), RENDERER)
+    [portion], _ = chat_portions(
+        [("one", chats, [])], Scored([scored], RENDERER, Simhash()), RENDERER
+    )
     assert sorted(reasons(portion.removed)) == [(k, "near-scored", "t") for k in "abc"]
     assert [row.id for row in portion.rows] == ["d"]
 
 
 def test_questions_near_a_scored_dialogue_go() -> None:
-    scored = Scored([question("t", "test", [LONG]), question("d", "dev", [OTHER])], RENDERER, 3)
+    scored = Scored(
+        [question("t", "test", [LONG]), question("d", "dev", [OTHER])], RENDERER, Simhash()
+    )
     asked = [
         question("a", "train", [NEAR], options=["라", "마"], category="반응"),
         question("b", "train", [OTHER + " 그렇지요."], group="d"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep.augment.mixing import repeated, times
+from prep.dedup import Simhash
 from prep.guards.contamination import Scored
 from prep.mix import chat_portions, question_portion
 from prep.records import Chat, Message, Question, Row, record_id
@@ -14,7 +15,7 @@ from prep.render import Renderer, load_prompt
 
 WEIGHTS = st.integers(0, 400).map(lambda hundredths: hundredths / 100)
 RENDERER = Renderer(load_prompt("baseline"), orders="balanced")
-NOTHING = Scored([], RENDERER, 3)
+NOTHING = Scored([], RENDERER, Simhash())
 
 
 def questions(count: int, together: int = 1) -> list[Question]:
@@ -103,12 +104,12 @@ def test_a_portion_tells_of_records_left_out_and_repeats_rows() -> None:
     letters = [row.answer for row in twice.rows]
     assert {letter: letters.count(letter) for letter in "ABC"} == {"A": 6, "B": 6, "C": 6}
 
-    half, whole = chat_portions(
+    (half, whole), _ = chat_portions(
         [("talks", chats(10), []), ("more", [], [])], NOTHING, RENDERER, {"talks": 0.5}
     )
     assert (half.kept, half.counts()["removed"]) == (5, {"not-sampled": 5})
     assert (whole.read, whole.rows) == (0, [])
-    [more] = chat_portions([("talks", chats(2), [])], NOTHING, RENDERER, {"talks": 3.0})
+    [more], _ = chat_portions([("talks", chats(2), [])], NOTHING, RENDERER, {"talks": 3.0})
     assert [row.id for row in more.rows][:3] == ["c-000", "c-000~2", "c-000~3"]
     assert {row.group for row in more.rows} == {"c-000", "c-001"}
 
@@ -132,7 +133,7 @@ def test_what_is_too_long_goes_with_all_its_rows_and_letters_stay_balanced() -> 
     assert [(one.id, one.reason) for one in portion.removed] == [("q-004", "too-long")]
     assert len(portion.rows) == 29 * 3
 
-    [talks] = chat_portions(
+    [talks], _ = chat_portions(
         [("talks", chats(6), [])], NOTHING, RENDERER, fits=lambda row: row.id != "c-002"
     )
     assert [(one.id, one.reason) for one in talks.removed] == [("c-002", "too-long")]

@@ -11,6 +11,7 @@ import yaml
 from rich.console import Console
 
 from prep import corpus
+from prep.cleaning import PRESETS, clean
 from prep.config import Run, load_run
 from prep.errors import UserError
 from prep.jsonl import write_json, write_records
@@ -74,9 +75,9 @@ def dialogue(*texts: str, **fields) -> Question:
 
 
 def test_a_question_is_shown_with_the_prompt_that_the_model_sees(run) -> None:
-    shown = plain(printed(*record(run, ID, "maerak")))
+    shown = plain(printed(*record(run, ID, PRESETS["maerak"])))
     question = next(q for _, found in corpus.read(run) for q in found if q.id == ID)
-    question = (corpus.cleaned([question], "maerak") or [question])[0]
+    question, _ = clean(question, PRESETS["maerak"])
     row = renderer(run).loss(question)
     for message in row.messages:
         assert " ".join(message.content.split()) in shown
@@ -87,27 +88,27 @@ def test_a_question_is_shown_with_the_prompt_that_the_model_sees(run) -> None:
 
 def test_what_the_build_left_out_is_said(run) -> None:
     assert "left out of the build: near-scored, near x-1" in plain(
-        printed(*record(run, ID, "maerak"))
+        printed(*record(run, ID, PRESETS["maerak"]))
     )
     other = "synthetic-target-train-00001-1"
-    assert "left out" not in printed(*record(run, other, "maerak"))
+    assert "left out" not in printed(*record(run, other, PRESETS["maerak"]))
 
 
 def test_answers_of_the_test_set_are_not_shown_where_the_run_drops_them(run) -> None:
-    shown = printed(*record(run, "synthetic-target-test-00001-1", "maerak"))
+    shown = printed(*record(run, "synthetic-target-test-00001-1", PRESETS["maerak"]))
     assert "answer not published" in shown
     assert "assistant" not in shown.partition("[Conversation]")[2]
     assert "✔ A" not in shown
 
 
 def test_a_row_in_another_order_is_found_by_its_own_id(run) -> None:
-    shown = printed(*record(run, f"{ID}~BAC", "maerak"))
+    shown = printed(*record(run, f"{ID}~BAC", PRESETS["maerak"]))
     assert shown.count("[Conversation]") == 1
     assert "A = option 2, B = option 1, C = option 3" in plain(shown)
 
 
 def test_a_chat_is_found_in_the_built_rows_and_is_no_markup(run) -> None:
-    shown = printed(*record(run, "말-1", "maerak"))
+    shown = printed(*record(run, "말-1", PRESETS["maerak"]))
     assert "[bold]네[/bold]" in shown
     assert "talks" in shown
 
@@ -122,7 +123,7 @@ def test_a_chat_is_found_in_the_built_rows_and_is_no_markup(run) -> None:
 )
 def test_a_wrong_id_names_the_nearest(run, wanted, near) -> None:
     with pytest.raises(UserError) as error:
-        record(run, wanted, "maerak")
+        record(run, wanted, PRESETS["maerak"])
     assert f"no record {wanted} in the corpus of the run" in str(error.value)
     assert near in str(error.value)
 
@@ -180,6 +181,6 @@ def test_the_rows_of_a_file(run) -> None:
 
 def test_the_run_may_have_no_rows_yet(run, tmp_path) -> None:
     unbuilt = run.model_copy(update={"out": str(tmp_path / "none")})
-    assert "[Conversation]" in printed(*record(unbuilt, ID, "maerak"))
+    assert "[Conversation]" in printed(*record(unbuilt, ID, PRESETS["maerak"]))
     with pytest.raises(UserError, match="the nearest ids are"):
-        record(unbuilt, "00002", "maerak")
+        record(unbuilt, "00002", PRESETS["maerak"])

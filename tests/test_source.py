@@ -14,7 +14,6 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown source": ({"source": "kmlu", "path": "x"}, "no source 'kmlu'; choose one of cci"),
-    "no place": ({"source": "kmmlu"}, "kmmlu needs either a path or a hub name"),
     "two places": (
         {"source": "kmmlu", "path": "x", "hub": "HAERAE-HUB/KMMLU"},
         "kmmlu needs either a path or a hub name",

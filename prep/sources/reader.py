@@ -106,6 +106,7 @@ class Read:
     chats: list[Chat] = field(default_factory=list)
     removed: list[Removed] = field(default_factory=list)
     changed: list[Changed] = field(default_factory=list)
+    notes: tuple[str, ...] = ()  # what a person must know of it
 
     def __post_init__(self) -> None:
         made = len(self.questions) + len(self.chats) + len(self.removed)
