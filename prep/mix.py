@@ -36,7 +36,7 @@ class Scored:
     """The dev and test questions, which no training record may come near to."""
 
     def __init__(self, questions: Sequence[Question], renderer: Renderer, bits: int) -> None:
-        self.method = Simhash(bits=bits)
+        self.method = Simhash(bits=bits, compatible=True)
         self._groups: dict[str, str] = {}
         self._dialogues: dict[str, str] = {}
         self._prompts: dict[str, str] = {}
