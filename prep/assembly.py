@@ -80,7 +80,7 @@ class Build:
             self.files["removed.jsonl"] += removed
             portion = Portion(got.source, got.records, len(rows), rows, removed)
             self.report["scored"][split] = self._counts(got, portion)
-        return Scored(everything, self.renderer, self.run.duplicates, self.ray)
+        return Scored(everything, self.renderer, self.ray)
 
     def stage(self, name: str, scored: Scored) -> None:
         """Read one stage's mix, remove what must not be in it and render the rest."""
@@ -89,7 +89,8 @@ class Build:
         ruler, fits = self._ruler(name)
         sets = [(got.source, got.chats, got.removed) for _, got in given.values() if got.chats]
         weights = {source.title: source.weight for source in mix}
-        chats, compared = chat_portions(sets, scored, self.renderer, weights, fits)
+        method = self.run.duplicates
+        chats, compared = chat_portions(sets, scored, self.renderer, weights, fits, method)
         portions = {portion.source: portion for portion in chats}
         for source, got in given.values():
             if got.questions:

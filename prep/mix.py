@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from prep.augment.mixing import repeated, times
-from prep.dedup import Item, copies, duplicates
+from prep.dedup import Item, Method, Simhash, copies, duplicates
 from prep.guards.contamination import Contact, Scored
 from prep.records import Chat, Question, Reason, Removed, Row, record_id
 from prep.render import Renderer
 
 Record = TypeVar("Record", Question, Chat)
 Fits = Callable[[Row], bool]
+_DEFAULT = Simhash()
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def chat_portions(
     renderer: Renderer,
     weights: Mapping[str, float] | None = None,
     fits: Fits | None = None,
+    method: Method = _DEFAULT,
 ) -> tuple[list[Portion], dict[str, int]]:
     """Training rows of chat sets, duplicates removed within and across them, and what of the
     comparison `dedup.Result` counts.
@@ -107,7 +109,7 @@ def chat_portions(
     alike = copies(tuple((m.role, m.content) for m in chat.messages) for chat in chats)
     drop({i: chats[first].id for i, first in alike.items()}, "exact-duplicate")
     items = [Item(_conversation(chat), priority[chat.source], chat.id) for chat in chats]
-    found = duplicates(items, scored.method, scored.ray)
+    found = duplicates(items, method, scored.ray)
     drop({i: chats[near.kept].id for i, near in found.removed.items()}, "near-duplicate")
 
     def render(taken: Sequence[Chat], counts: Sequence[int]) -> list[Row]:

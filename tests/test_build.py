@@ -180,8 +180,8 @@ def test_the_report_adds_up(place: Place) -> None:
         "test_answers": "drop",
     }
     assert report["scored"] == {
-        "dev": {"read": 2, "removed": {"no-answer": 1}, "kept": 1, "rows": 1},
-        "test": {"read": 2, "removed": {}, "kept": 2, "rows": 2},
+        "dev": {"read": 2, "removed": {"no-answer": 1}, "kept": 1, "rows": 1, "cleaned": 0},
+        "test": {"read": 2, "removed": {}, "kept": 2, "rows": 2, "cleaned": 0},
     }
     assert report["stages"]["stage2"] == {
         "rows": 24,
@@ -191,6 +191,7 @@ def test_the_report_adds_up(place: Place) -> None:
                 "removed": {"near-scored": 1, "no-answer": 1},
                 "kept": 4,
                 "rows": 24,
+                "cleaned": 1,
             }
         },
     }
@@ -199,6 +200,7 @@ def test_the_report_adds_up(place: Place) -> None:
         "removed": {"empty": 1, "exact-duplicate": 1},
         "kept": 2,
         "rows": 2,
+        "cleaned": 0,
     }
     files = place.files()
     for name, output in report["outputs"].items():

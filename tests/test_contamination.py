@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.dedup import Simhash
 from prep.guards.contamination import Contact, Scored, context, item
 from prep.guards.quotes import RUN, Quotes
 from prep.records import Chat, Message, Question, Turn
@@ -64,7 +63,7 @@ def prose(seed: int, words: int) -> str:
 
 
 TEST = question("made-test-0007", SAID, options=OPTIONS, split="test", answer=None)
-SCORED = Scored([TEST], RENDERER, Simhash())
+SCORED = Scored([TEST], RENDERER)
 NEAR = Contact("near-scored", "made-test-0007")
 HOLDS = Contact("holds-scored-id", "made-test-0007")
 
@@ -125,12 +124,12 @@ def test_what_many_questions_share_gives_nothing_away(ask: str, options: list[st
     fields = {"question": ask, "options": options, "group": "g"}
     scored = passage("exam-test-0001", prose(1, 60), **fields)
     mine = [passage("x", prose(2, 60), **{**fields, "group": "h"})]
-    assert Scored([scored], EXAM, Simhash()).contacts(mine) == {}
+    assert Scored([scored], EXAM).contacts(mine) == {}
 
 
 def test_short_contexts_count_with_their_question() -> None:
     ask = {"question": "다음 중 우리나라에서 가장 긴 강은?", "options": list(OPTIONS)}
-    scored = Scored([passage("exam-test-0001", "", **ask)], EXAM, Simhash())
+    scored = Scored([passage("exam-test-0001", "", **ask)], EXAM)
     short = "다음을 보고 답하시오."
     other = {"question": "가장 높은 산은?", "options": ["한라산", "백두산", "지리산", "설악산"]}
     mine = [
@@ -149,14 +148,12 @@ def test_long_questions_may_be_near_and_short_ones_only_equal() -> None:
     scored = passage("exam-test-0001", "", question="옳은 것은?", options=long)
     edited = [long[0], long[1] + " 꼭", long[2]]
     mine = [passage("a", "", question="옳은 것은?", options=edited, group="h")]
-    assert set(Scored([scored], EXAM, Simhash()).contacts(mine)) == {0}
+    assert set(Scored([scored], EXAM).contacts(mine)) == {0}
 
 
 def test_ids_that_could_be_words_are_not_looked_for() -> None:
     scored = [question("12", SAID), question("question", [prose(1, 40)])]
-    found = Scored(scored, RENDERER, Simhash()).contacts(
-        [chat("a", "12번 question입니다."), chat("12", "?")]
-    )
+    found = Scored(scored, RENDERER).contacts([chat("a", "12번 question입니다."), chat("12", "?")])
     assert found == {}
 
 
@@ -164,12 +161,12 @@ def test_the_first_scored_id_is_named_whatever_their_order() -> None:
     twins = [question(f"made-test-{n:04d}", SAID, group=f"g{n}") for n in range(4)]
     for seed in range(5):
         random.Random(seed).shuffle(twins)
-        [found] = Scored(twins, RENDERER, Simhash()).contacts([question("a", SAID)]).values()
+        [found] = Scored(twins, RENDERER).contacts([question("a", SAID)]).values()
         assert found.scored == "made-test-0000"
 
 
 def test_no_scored_questions_find_nothing() -> None:
-    nothing = Scored([], RENDERER, Simhash())
+    nothing = Scored([], RENDERER)
     assert nothing.contacts([question("a", SAID)]) == nothing.contacts([chat("b", "?")]) == {}
 
 

@@ -1,52 +1,41 @@
 """The same bytes from two workers of Ray as from this process."""
 
+from importlib.util import find_spec
+
+import psutil
 import pytest
 
 from bench.pairs import collection
-from prep.dedup import Item, MinHash, Ray, Simhash, duplicates
+from prep.dedup import Item, MinHash, Ray, Simhash, duplicates, on_ray
 from prep.dedup.methods import sign
-
-ray = pytest.importorskip("ray")
 
 TEXTS = [record.text for record in collection(300, 9)] + ["", "네\0네네네", "\ud800가나다라", "🙂"]
 
 
-@pytest.fixture(scope="module")
-def two_workers(monkeypatch_module):
-    monkeypatch_module.setattr("prep.dedup.on_ray.ROWS", 40)  # eight tasks
-    ray.init(
-        num_cpus=2,
-        include_dashboard=False,
-        configure_logging=False,
-        log_to_driver=False,
-        _node_ip_address="127.0.0.1",
-    )
-    yield Ray(workers=2, smallest=100)
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        yield patch
-
-
-@pytest.mark.parametrize("method", [Simhash(), MinHash()])
-def test_two_workers_sign_as_one_process(method, two_workers):
-    here, there = sign(TEXTS, method), sign(TEXTS, method, two_workers)
-    assert here.values.tobytes() == there.values.tobytes()
-    assert here.grams.tobytes() == there.grams.tobytes()
-    assert here.values.dtype == there.values.dtype
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+def test_two_workers_sign_as_one_process(monkeypatch):
+    monkeypatch.setattr(on_ray, "ROWS", 40)  # eight tasks
+    two = Ray(workers=2, smallest=100)
     items = [Item(text, 0, f"{i:04}") for i, text in enumerate(TEXTS)]
-    assert duplicates(items, method, two_workers) == duplicates(items, method)
+    with on_ray.running(two):
+        for method in (Simhash(), MinHash()):
+            here, there = sign(TEXTS, method), sign(TEXTS, method, two)
+            assert here.values.tobytes() == there.values.tobytes()
+            assert here.grams.tobytes() == there.grams.tobytes()
+            assert here.values.dtype == there.values.dtype
+            assert duplicates(items, method, two) == duplicates(items, method)
+        started = psutil.Process().children(recursive=True)
+        sockets = [c for p in started for c in p.net_connections("inet") if c.status == "LISTEN"]
+        assert sockets
+        assert {c.laddr.ip.removeprefix("::ffff:") for c in sockets} == {"127.0.0.1"}
+    assert not [p for p in started if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_few_texts_stay_here(monkeypatch):
     def refuse(*_):
         raise AssertionError("started Ray")
 
-    monkeypatch.setattr("prep.dedup.on_ray.sign", refuse)
+    monkeypatch.setattr(on_ray, "sign", refuse)
     assert len(sign(TEXTS, Simhash(), Ray(smallest=1000)).grams) == len(TEXTS)
     with pytest.raises(AssertionError, match="started Ray"):
         sign(TEXTS, Simhash(), Ray(smallest=10))

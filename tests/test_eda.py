@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 
 from prep import corpus
+from prep.cleaning import PRESETS
 from prep.config import load_run
 from prep.eda import draw, write
 from prep.errors import UserError
@@ -80,7 +81,8 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def questions(folder) -> list[Question]:
     run = corpus.moved(load_run(ROOT / "params.yaml", "demo"), folder)
-    return [question for _, found in corpus.read(run) for question in found]
+    parts = [corpus.questions_of(run, split) for split in SPLITS]
+    return [question for part in parts for question in part.questions]
 
 
 @pytest.fixture(scope="module")
@@ -303,14 +305,19 @@ def test_a_split_may_be_absent(folder, split, tmp_path) -> None:
     for name in set(SPLITS) - {split}:
         (tmp_path / f"{name}.json").write_bytes((folder / f"{name}.json").read_bytes())
     run = corpus.moved(load_run(ROOT / "params.yaml", "demo"), tmp_path)
-    read = {questions[0].split for _, questions in corpus.read(run)}
-    assert read == set(SPLITS) - {split}
+    read = {name: corpus.questions_of(run, name) for name in SPLITS}
+    assert [name for name in SPLITS if read[name] is None] == [split]
+    assert {q.split for name in set(SPLITS) - {split} for q in read[name].questions} == set(
+        SPLITS
+    ) - {split}
 
 
 def test_answers_of_a_test_file_are_left_out_where_the_run_says_so(folder) -> None:
     run = corpus.moved(load_run(ROOT / "params.yaml", "demo"), folder)
     dropped = run.model_copy(update={"test_answers": "drop"})
-    answers = {file.stem: {q.answer for q in found} for file, found in corpus.read(dropped)}
+    answers = {
+        split: {q.answer for q in corpus.questions_of(dropped, split).questions} for split in SPLITS
+    }
     assert answers["test"] == {None}
     assert answers["dev"] <= {0, 1, 2}
 
@@ -337,8 +344,9 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path) -> None:
     assert [file.name for file in (tmp_path / "there").iterdir()] == ["index.html"]
 
 
-def test_cleaning_presets_are_those_there_are(questions) -> None:
-    pytest.importorskip("prep.cleaning")
-    assert len(corpus.cleaned(questions, "maerak") or []) == len(questions)
-    with pytest.raises(UserError, match="choose one of"):
-        corpus.cleaned(questions, "none such")
+def test_cleaning_presets_are_those_there_are(folder) -> None:
+    run = corpus.moved(load_run(ROOT / "params.yaml", "demo"), folder)
+    assert corpus.rules(run, "maerak") == PRESETS["maerak"]
+    assert corpus.rules(run, None) == ()
+    with pytest.raises(UserError, match="nearest known name"):
+        corpus.rules(run, "none such")

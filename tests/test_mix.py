@@ -2,7 +2,6 @@
 
 import random
 
-from prep.dedup import Simhash
 from prep.mix import Scored, chat_portions, question_portion
 from prep.records import Chat, Message, Question, Removed, Turn
 from prep.render import Renderer, load_prompt
@@ -43,7 +42,7 @@ def question(number: str, split: str, texts: list[str], **fields: object) -> Que
     return Question(**{**record, **fields})
 
 
-NOTHING = Scored([], RENDERER, Simhash())
+NOTHING = Scored([], RENDERER)
 
 
 def reasons(removed: list[Removed]) -> list[tuple[str, str, str | None]]:
@@ -95,17 +94,13 @@ def test_chats_near_a_scored_dialogue_or_prompt_go() -> None:
         Chat(id="c", source="one", messages=[Message(role=r, content=t) for r, t in later]),
         chat("d", OTHER, dialogue),
     ]
-    [portion], _ = chat_portions(
-        [("one", chats, [])], Scored([scored], RENDERER, Simhash()), RENDERER
-    )
+    [portion], _ = chat_portions([("one", chats, [])], Scored([scored], RENDERER), RENDERER)
     assert sorted(reasons(portion.removed)) == [(k, "near-scored", "t") for k in "abc"]
     assert [row.id for row in portion.rows] == ["d"]
 
 
 def test_questions_near_a_scored_dialogue_go() -> None:
-    scored = Scored(
-        [question("t", "test", [LONG]), question("d", "dev", [OTHER])], RENDERER, Simhash()
-    )
+    scored = Scored([question("t", "test", [LONG]), question("d", "dev", [OTHER])], RENDERER)
     asked = [
         question("a", "train", [NEAR], options=["라", "마"], category="반응"),
         question("b", "train", [OTHER + " 그렇지요."], group="d"),

@@ -7,15 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep.augment.mixing import repeated, times
-from prep.dedup import Simhash
 from prep.guards.contamination import Scored
 from prep.mix import chat_portions, question_portion
 from prep.records import Chat, Message, Question, Row, record_id
 from prep.render import Renderer, load_prompt
 
 WEIGHTS = st.integers(0, 400).map(lambda hundredths: hundredths / 100)
-RENDERER = Renderer(load_prompt("baseline"), orders="balanced")
-NOTHING = Scored([], RENDERER, Simhash())
+RENDERER = Renderer(load_prompt("exam"), orders="balanced")
+NOTHING = Scored([], RENDERER)
 
 
 def questions(count: int, together: int = 1) -> list[Question]:
@@ -128,7 +127,7 @@ def test_what_is_too_long_goes_with_all_its_rows_and_letters_stay_balanced() -> 
     letters = [row.answer for row in portion.rows]
     assert max(map(letters.count, "ABC")) - min(map(letters.count, "ABC")) <= 1
 
-    cyclic = Renderer(load_prompt("baseline"), orders="cyclic")
+    cyclic = Renderer(load_prompt("exam"), orders="cyclic")
     portion = question_portion(asked, NOTHING, cyclic, fits=lambda row: row.id != "q-004~BCA")
     assert [(one.id, one.reason) for one in portion.removed] == [("q-004", "too-long")]
     assert len(portion.rows) == 29 * 3

@@ -76,7 +76,7 @@ def dialogue(*texts: str, **fields) -> Question:
 
 def test_a_question_is_shown_with_the_prompt_that_the_model_sees(run) -> None:
     shown = plain(printed(*record(run, ID, PRESETS["maerak"])))
-    question = next(q for _, found in corpus.read(run) for q in found if q.id == ID)
+    question = next(q for q in corpus.questions_of(run, "train").questions if q.id == ID)
     question, _ = clean(question, PRESETS["maerak"])
     row = renderer(run).loss(question)
     for message in row.messages:

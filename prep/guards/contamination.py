@@ -9,18 +9,18 @@
 | its prompt or dialogue as a user's message, equal or near                | near-scored     |
 | 48 characters on end of its dialogue or passage, who speaks left out     | near-scored     |
 
-Near is what `prep.dedup` calls near; equal is said of letters and digits, as compared there. What
-many questions have in common is no sign: options with fewer than 20 letters between them ("ㄱ, ㄴ",
-"예", years), and contexts below 40 characters, which count as a part of question and options.
-Question and options below 200 characters are never near: short ones differ by the one word that
-makes them another question.
+Near is what MinHash calls near, whatever finds duplicates; equal is said of letters and digits, as
+compared there. What many questions have in common is no sign: options with fewer than 20 letters
+between them ("ㄱ, ㄴ", "예", years), and contexts below 40 characters, which count as a part of
+question and options. Question and options below 200 characters are never near: short ones differ by
+the one word that makes them another question.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from prep.dedup import Method, Ray, near_any
+from prep.dedup import MinHash, Ray, near_any
 from prep.dedup.text import kept_characters
 from prep.guards.quotes import Quotes
 from prep.records import Chat, Question, Reason
@@ -28,6 +28,7 @@ from prep.render import Renderer
 
 CONTEXT = 40  # characters from which a context is compared by itself
 OPTIONS = 20  # letters from which options tell one question from another
+NEARNESS = MinHash()  # it misses least: here a doubt speaks for removal
 NEAR_ITEM = 200  # characters from which question and options may be near
 IDENTIFIER = 8  # characters from which an id that holds a digit can be told from a word
 LETTER = re.compile(r"[^\W\d_ㄱ-ㆎ]")  # no digits and no single jamo
@@ -45,13 +46,8 @@ class Scored:
     """The dev and test questions, which no training record may come near to."""
 
     def __init__(
-        self,
-        questions: Sequence[Question],
-        renderer: Renderer,
-        method: Method,
-        ray: Ray | None = None,
+        self, questions: Sequence[Question], renderer: Renderer, ray: Ray | None = None
     ) -> None:
-        self.method = method
         self.ray = ray
         self._groups: dict[str, str] = {}
         self._contexts: dict[str, str] = {}
@@ -111,7 +107,7 @@ class Scored:
     ) -> Iterable[tuple[int, str]]:
         """Of (place, text) equal or near to a scored text: place, and the scored id."""
         ids = list(scored.values())
-        found = near_any([text for _, text in texts], list(scored), self.method, self.ray)
+        found = near_any([text for _, text in texts], list(scored), NEARNESS, self.ray)
         return [(texts[k][0], ids[j]) for k, j in sorted(found.items())]
 
     def _held(self, record: Question | Chat) -> str | None:
