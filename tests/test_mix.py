@@ -92,11 +92,12 @@ def test_chats_near_a_scored_dialogue_or_prompt_go() -> None:
         chat("a", prompt.replace("가\n", "거\n")),
         chat("b", dialogue.lower()),
         Chat(id="c", source="one", messages=[Message(role=r, content=t) for r, t in later]),
-        chat("d", OTHER, dialogue),
+        chat("d", "이어 주세요.", dialogue),
+        chat("e", prose(3)),
     ]
     [portion], _ = chat_portions([("one", chats, [])], Scored([scored], RENDERER), RENDERER)
-    assert sorted(reasons(portion.removed)) == [(k, "near-scored", "t") for k in "abc"]
-    assert [row.id for row in portion.rows] == ["d"]
+    assert sorted(reasons(portion.removed)) == [(k, "near-scored", "t") for k in "abcd"]
+    assert [row.id for row in portion.rows] == ["e"]
 
 
 def test_questions_near_a_scored_dialogue_go() -> None:
