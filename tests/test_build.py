@@ -299,7 +299,10 @@ def test_a_failure_leaves_earlier_outputs_untouched(place: Place) -> None:
     [
         ({"stages": {"stage2": []}}, "stage stage2 has no rows: its mix is empty"),
         ({"prompt": "refrence"}, "no such prompt in prep/prompts; choose one of "),
-        ({"near": 8}, "params.yaml, run cci: field near: "),
+        (
+            {"duplicates": {"method": "simhash", "bits": 8}},
+            "run cci: field duplicates.simhash.bits: ",
+        ),
         ({"ordres": "all"}, "params.yaml, run cci: field ordres: "),
         ({"stages": {"dev": [{"source": "cci-2024"}]}}, "no stage can be called dev"),
         ({"stages": {"s": [{"source": "alpaca", "path": "x"}]}}, "source alpaca needs a name"),

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from prep.dedup.methods import Method, Ray, Signatures
 
 ROWS = 10_000  # texts of one task
+PACKAGE = Path(__file__).resolve().parent.parent  # prep, which the workers import
 # Read when Ray is imported: no statistics sent, and the loopback interface instead of the host's
 LOCAL = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
@@ -32,10 +34,16 @@ def running(ray: "Ray") -> Iterator[None]:
         return
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.address:
-        engine.init(address=ray.address, log_to_driver=False, logging_level=logging.WARNING)
+        engine.init(
+            address=ray.address,
+            runtime_env={"py_modules": [str(PACKAGE)]},
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
     else:
         engine.init(
             num_cpus=ray.workers,
+            runtime_env={"env_vars": {"PYTHONPATH": str(PACKAGE.parent)}},
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.WARNING,
@@ -50,8 +58,8 @@ def running(ray: "Ray") -> Iterator[None]:
 def sign(texts: Sequence[str], method: "Method", ray: "Ray") -> "Signatures":
     """The signatures of texts, signed by the workers and put in order on the driver.
 
-    Texts travel as UTF-8 with lone surrogates passed, which Arrow's strings would refuse. A
-    cluster's workers need this repository on their path.
+    Texts travel as UTF-8 with lone surrogates passed, which Arrow's strings would refuse; to a
+    cluster's workers this package travels too.
     """
     from prep.dedup.methods import Signatures
 
