@@ -13,7 +13,6 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
 from prep.dedup import Item, Method, duplicates
 from prep.errors import UserError
@@ -38,6 +37,8 @@ def fold_numbers(
             f"{count} folds of {len(set(groups))} dialogues or passages; give from 2 folds up to "
             "one for each of them"
         )
+    from sklearn.model_selection import StratifiedGroupKFold  # slow to import, seldom needed
+
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     categories = [questions[i].category for i in order]
     if max(Counter(categories).values()) < count:
