@@ -20,7 +20,7 @@ from rich.console import Console
 from prep import corpus, jsonl
 from prep.assembly import SCORED, Build, build
 from prep.card import card
-from prep.config import RESERVED, load_run
+from prep.config import RESERVED
 from prep.dedup import Ray
 from prep.errors import UserError, entry
 from prep.summary import table
@@ -68,16 +68,14 @@ def main() -> None:
         epilog="example: python prep/build.py --run cci --corpus ~/nikl-cci-2024 --stages stage2",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--run", default="cci", help="an entry of runs in the params file (cci)")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
-    parser.add_argument("--corpus", type=Path, help="folder that holds the run's corpus files")
+    corpus.add_arguments(parser)
     parser.add_argument("--out", type=Path, help="folder to write, instead of the run's own")
     parser.add_argument("--stages", nargs="+", metavar="STAGE", help="build these stages only")
     parser.add_argument("--ray", action="store_true", help="sign many texts on Ray, here")
     parser.add_argument("--ray-address", metavar="ADDRESS", help="sign them on this Ray cluster")
     args = parser.parse_args()
 
-    run = corpus.moved(load_run(args.params, args.run), args.corpus)
+    run = corpus.run_of(args)
     if args.out:
         run = run.model_copy(update={"out": str(args.out)})
     for stage in args.stages or []:

@@ -1,16 +1,30 @@
 """The corpus of a run: the questions of its files by split, as published."""
 
+from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
 from prep.cleaning import rules_of
-from prep.config import Run
+from prep.config import Run, load_run
 from prep.errors import UserError
 from prep.guards.folds import train_and_dev
 from prep.records import Split
 from prep.sources.cci import REQUEST
 from prep.sources.reader import Read
 from prep.sources.source import Source, read
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments by which an entry script finds a run and its corpus."""
+    add = parser.add_argument
+    add("--run", default="cci", help="an entry of runs in the params file (cci)")
+    add("--params", type=Path, default=Path("params.yaml"), help="the params file")
+    add("--corpus", type=Path, help="folder that holds the run's corpus files")
+
+
+def run_of(args: Namespace) -> Run:
+    """The run that the arguments above name; raises `UserError`."""
+    return moved(load_run(args.params, args.run), args.corpus)
 
 
 def moved(run: Run, folder: Path | None) -> Run:

@@ -20,7 +20,6 @@ from rich.progress import track
 
 from prep import corpus, jsonl
 from prep.cleaning import clean
-from prep.config import load_run
 from prep.errors import UserError, entry
 from prep.plots.charts import charts
 from prep.plots.facts import Facts
@@ -74,14 +73,12 @@ def main() -> None:
         epilog="example: python prep/eda.py --run cci --corpus ~/nikl-cci-2024 --out eda",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--run", default="cci", help="an entry of runs in the params file (cci)")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
-    parser.add_argument("--corpus", type=Path, help="folder that holds the run's corpus files")
+    corpus.add_arguments(parser)
     parser.add_argument("--clean", default="maerak", help="the preset to compare with (maerak)")
     parser.add_argument("--out", type=Path, help="folder to write (eda in that of the run)")
     args = parser.parse_args()
 
-    run = corpus.moved(load_run(args.params, args.run), args.corpus)
+    run = corpus.run_of(args)
     rules = corpus.rules(run, args.clean)
     inputs, raw = [], []
     for split in ("train", "dev", "test"):

@@ -17,7 +17,7 @@ from rich.console import Console, RenderableType
 
 from prep import corpus
 from prep.cleaning import clean
-from prep.config import Run, load_run
+from prep.config import Run
 from prep.errors import UserError, entry
 from prep.jsonl import read_objects, read_records, validated
 from prep.panels import question_panel, row_panel
@@ -95,9 +95,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("what", metavar="ID|FILE", help="a record's id, or a .jsonl file of rows")
-    parser.add_argument("--run", default="cci", help="an entry of runs in the params file (cci)")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
-    parser.add_argument("--corpus", type=Path, help="folder that holds the run's corpus files")
+    corpus.add_arguments(parser)
     parser.add_argument("--clean", help="a preset of cleaning rules, instead of the run's own")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--id", help="of a FILE: the rows of this id, in all their orders")
@@ -107,7 +105,7 @@ def main() -> None:
     if args.what.endswith(".jsonl"):
         shown = rows_of(Path(args.what), args.id and nfc(args.id), args.n)
     else:
-        run = corpus.moved(load_run(args.params, args.run), args.corpus)
+        run = corpus.run_of(args)
         shown = record(run, nfc(args.what), corpus.rules(run, args.clean))
     Console().print(*shown, sep="\n")
 

@@ -12,6 +12,7 @@ from prep.guards.contamination import Contact, Scored, context, item
 from prep.guards.quotes import RUN, Quotes
 from prep.records import Chat, Message, Question, Turn
 from prep.render import Renderer, load_prompt
+from tests.texts import prose
 
 RENDERER = Renderer(load_prompt("reference"))
 EXAM = Renderer(load_prompt("exam"))
@@ -55,13 +56,6 @@ def chat(number: str, asked: str, answer: str = "네.") -> Chat:
     return Chat(id=number, source="talks", messages=messages)
 
 
-def prose(seed: int, words: int) -> str:
-    rng = random.Random(seed)
-    return " ".join(
-        "".join(chr(rng.randrange(0xAC00, 0xD7A4)) for _ in range(3)) for _ in range(words)
-    )
-
-
 TEST = question("made-test-0007", SAID, options=OPTIONS, split="test", answer=None)
 SCORED = Scored([TEST], RENDERER)
 NEAR = Contact("near-scored", "made-test-0007")
@@ -72,19 +66,19 @@ HOLDS = Contact("holds-scored-id", "made-test-0007")
     ("record", "verdict"),
     [
         (question("a", SAID), NEAR),
-        (question("b", [prose(1, 40)], group="made-test-0007"), NEAR),
-        (question("c", [prose(2, 40)], options=OPTIONS[::-1]), NEAR),
-        (question("d", [prose(3, 40)], options=[f" {text} " for text in OPTIONS]), NEAR),
-        (question("e", [*[prose(n, 9) for n in range(4)], *SAID[1:4]]), NEAR),  # a longer window
-        (passage("f", f"{prose(4, 90)} {' '.join(SAID)} {prose(5, 90)}"), NEAR),
+        (question("b", [prose(1, 120)], group="made-test-0007"), NEAR),
+        (question("c", [prose(2, 120)], options=OPTIONS[::-1]), NEAR),
+        (question("d", [prose(3, 120)], options=[f" {text} " for text in OPTIONS]), NEAR),
+        (question("e", [*[prose(n, 27) for n in range(4)], *SAID[1:4]]), NEAR),  # a longer window
+        (passage("f", f"{prose(4, 270)} {' '.join(SAID)} {prose(5, 270)}"), NEAR),
         (chat("g", "\n".join(SAID)), NEAR),
         (chat("h", "요약하세요.\n" + "\n".join(f"A: {text}" for text in SAID)), NEAR),
         (chat("i", "화자1: " + " 화자2: ".join(SAID) + " 이 대화의 원인은?"), NEAR),
         (chat("j", "대화를 지어 주세요.", "\n".join(f"갑: {text}" for text in SAID)), NEAR),
         (chat("k", "made-test-0007의 정답은?"), HOLDS),
         (chat("talks/made-test-0007", "무엇을 할까요?"), HOLDS),
-        (question("made-test-0007", [prose(6, 40)], source="copy", group="x"), HOLDS),
-        (passage("l", f"{prose(7, 40)} (made-test-0007)"), HOLDS),
+        (question("made-test-0007", [prose(6, 120)], source="copy", group="x"), HOLDS),
+        (passage("l", f"{prose(7, 120)} (made-test-0007)"), HOLDS),
     ],
     ids=lambda value: getattr(value, "id", ""),
 )
@@ -95,9 +89,9 @@ def test_found(record: Question | Chat, verdict: Contact) -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        question("a", [prose(1, 40)]),
-        question("b", [prose(1, 40), SAID[0]]),  # one sentence in common
-        question("c", [prose(1, 40)], options=[*OPTIONS[:2], "화자1이 병원을 옮기게 되었다."]),
+        question("a", [prose(1, 120)]),
+        question("b", [prose(1, 120), SAID[0]]),  # one sentence in common
+        question("c", [prose(1, 120)], options=[*OPTIONS[:2], "화자1이 병원을 옮기게 되었다."]),
         chat("d", f"{SAID[1]} 라는 말을 높여 보세요."),
         chat("e", "\n".join(OPTIONS[:2])),
         chat("f", "made-test-00071과 xmade-test-0007은 다른 이름이다."),
@@ -122,8 +116,8 @@ STOCK = "이에 대한 설명으로 옳은 것만을 <보기>에서 있는 대�
 )
 def test_what_many_questions_share_gives_nothing_away(ask: str, options: list[str]) -> None:
     fields = {"question": ask, "options": options, "group": "g"}
-    scored = passage("exam-test-0001", prose(1, 60), **fields)
-    mine = [passage("x", prose(2, 60), **{**fields, "group": "h"})]
+    scored = passage("exam-test-0001", prose(1, 180), **fields)
+    mine = [passage("x", prose(2, 180), **{**fields, "group": "h"})]
     assert Scored([scored], EXAM).contacts(mine) == {}
 
 
@@ -144,7 +138,7 @@ def test_short_contexts_count_with_their_question() -> None:
 
 
 def test_long_questions_may_be_near_and_short_ones_only_equal() -> None:
-    long = [prose(n, 120) for n in range(3)]
+    long = [prose(n, 360) for n in range(3)]
     scored = passage("exam-test-0001", "", question="옳은 것은?", options=long)
     edited = [long[0], long[1] + " 꼭", long[2]]
     mine = [passage("a", "", question="옳은 것은?", options=edited, group="h")]
@@ -152,7 +146,7 @@ def test_long_questions_may_be_near_and_short_ones_only_equal() -> None:
 
 
 def test_ids_that_could_be_words_are_not_looked_for() -> None:
-    scored = [question("12", SAID), question("question", [prose(1, 40)])]
+    scored = [question("12", SAID), question("question", [prose(1, 120)])]
     found = Scored(scored, RENDERER).contacts([chat("a", "12번 question입니다."), chat("12", "?")])
     assert found == {}
 
@@ -188,7 +182,7 @@ def test_quotes_are_exactly_the_runs_in_common(
 
 def test_quotes_of_odd_texts_take_no_time() -> None:
     quotes = Quotes()
-    quotes.add(prose(1, 100), "known")
+    quotes.add(prose(1, 300), "known")
     began = time.perf_counter()
     for text in ("", "\n" * 300_000, "!:" * 300_000, "ㅋ" * 300_000, "가:\n" * 100_000, "가" * 20):
         assert quotes.find(text) is None

@@ -1,12 +1,15 @@
 """Write the tables of docs/cleaning.md from the rules, between its two marks.
 
-Run as: python -m prep.cleaning.docs
+Run as: python prep/cleaning/docs.py
 """
 
 import argparse
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
 
 from prep.cleaning import PRESETS, RULES, clean
 from prep.cleaning.jamo import ABBREVIATIONS, SOURCES
@@ -16,7 +19,7 @@ from prep.jsonl import read_text, replacing
 from prep.records import Question, Turn
 
 PAGE = Path("docs/cleaning.md")
-MARKS = "<!-- written by `python -m prep.cleaning.docs` -->", "<!-- end -->"
+MARKS = "<!-- written by `python prep/cleaning/docs.py` -->", "<!-- end -->"
 
 
 def dialogue(example: str) -> Question:
@@ -119,7 +122,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def main() -> None:
     """Renew the page."""
     argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0], epilog="example: python -m prep.cleaning.docs"
+        description=__doc__.partition("\n")[0], epilog="example: python prep/cleaning/docs.py"
     ).parse_args()
     try:
         text = page(read_text(PAGE))
