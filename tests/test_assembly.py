@@ -1,4 +1,4 @@
-"""What a run may ask of a build: a track, cleaning, folds, preferences, lengths, Ray."""
+"""What a run may ask of a build: a track, cleaning, folds, preferences, lengths."""
 
 import csv
 import json
@@ -9,10 +9,8 @@ import pytest
 
 from prep.assembly import Build, build
 from prep.config import Run
-from prep.dedup import Ray
 from prep.errors import UserError
 from prep.jsonl import dump, validated
-from prep.records import Chat, Message
 from tests.test_build import TOPICS, Place, item
 from tests.test_build import dump as dump_json
 
@@ -26,9 +24,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path)
 
 
-def built(place: Place, *stages: str, ray: Ray | None = None, **changes: Any) -> Build:
+def built(place: Place, *stages: str, **changes: Any) -> Build:
     run = validated({**place.run, **changes}, Run, "run")
-    return build("made", run, stages or list(run.stages), ray)
+    return build("made", run, stages or list(run.stages))
 
 
 def lines(done: Build, name: str) -> list[str]:
@@ -155,29 +153,3 @@ def test_an_exam_may_be_the_corpus(place: Place) -> None:
         Run.model_validate(
             {**place.run, "corpus": corpus, "stages": {"s": [{"source": "cci-2024"}]}}
         )
-
-
-def test_ray_changes_no_byte(place: Place) -> None:
-    talks = [
-        Chat(
-            id=f"c-{k}",
-            source="t",
-            messages=[
-                Message(role="user", content=f"{k}번 {TOPICS[k % 5]} 이야기를 길게 해 주세요."),
-                Message(role="assistant", content=f"네, {TOPICS[k % 5]} 이야기입니다. {k} 끝."),
-            ],
-        )
-        for k in range(40)
-    ]
-    (place.folder / "external/talks.jsonl").write_text(
-        "".join(
-            dump({"id": one.id, "messages": one.model_dump()["messages"]}) + "\n" for one in talks
-        )
-    )
-    here = built(place)
-    there = built(place, ray=Ray(workers=2, smallest=0))
-    assert {name: lines(here, name) for name in here.files} == {
-        name: lines(there, name) for name in there.files
-    }
-    assert here.report == there.report
-    assert here.report["stages"]["stage1"]["compared"]["candidates"] >= 0

@@ -8,13 +8,15 @@ import pytest
 from bench.pairs import collection
 from prep.dedup import Item, MinHash, Ray, Simhash, duplicates, on_ray
 from prep.dedup.methods import sign
+from prep.errors import UserError
 
 TEXTS = [record.text for record in collection(300, 9)] + ["", "네\0네네네", "\ud800가나다라", "🙂"]
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
-def test_two_workers_sign_as_one_process(monkeypatch):
+def test_two_workers_sign_as_one_process(monkeypatch, tmp_path):
     monkeypatch.setattr(on_ray, "ROWS", 40)  # eight tasks
+    monkeypatch.chdir(tmp_path)  # workers find the code from wherever a script is started
     two = Ray(workers=2, smallest=100)
     items = [Item(text, 0, f"{i:04}") for i, text in enumerate(TEXTS)]
     with on_ray.running(two):
@@ -39,3 +41,9 @@ def test_few_texts_stay_here(monkeypatch):
     assert len(sign(TEXTS, Simhash(), Ray(smallest=1000)).grams) == len(TEXTS)
     with pytest.raises(AssertionError, match="started Ray"):
         sign(TEXTS, Simhash(), Ray(smallest=10))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_does_not_answer_is_said(address):
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:1: no Ray cluster answers there"):
+        sign(TEXTS, Simhash(), Ray(address=address, smallest=10))

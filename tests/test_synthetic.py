@@ -122,7 +122,8 @@ def test_borders_are_in_no_file(folder):
     assert all(BORDER not in path.read_text("utf-8") for path in folder.iterdir())
 
 
-def test_more_dialogues_than_the_grammar_holds_are_refused():
+def test_more_dialogues_than_the_grammar_holds_are_refused(monkeypatch):
+    monkeypatch.setattr("prep.synthetic.PATIENCE", 2)  # twice in a row the same, not for minutes
     with pytest.raises(UserError, match="different target dialogues for test; ask for fewer"):
         corpus("test", 1_000_000, seed=1)
 

@@ -26,9 +26,10 @@ def accuracy(tmp_path, data):
     out = tmp_path / "base.jsonl"
     command = [sys.executable, "eval/score.py", "--model", str(BASE), "--data", str(data)]
     subprocess.run([*command, "--out", str(out), "--backend", "hf"], check=True)
-    report = [sys.executable, "eval/report.py", str(out), "--data", str(data), "--json"]
-    result = json.loads(subprocess.run(report, check=True, capture_output=True, text=True).stdout)
-    found = result["results"]["base"]
+    figures = tmp_path / "figures.json"
+    report = [sys.executable, "eval/report.py", str(out), "--data", str(data)]
+    subprocess.run([*report, "--json", str(figures)], check=True)
+    found = json.loads(figures.read_text("utf-8"))["results"]["base"]
     return found["correct"], found["n"]
 
 

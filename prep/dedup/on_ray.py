@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+
+from prep.errors import UserError
 
 if TYPE_CHECKING:
     from prep.dedup.methods import Method, Ray, Signatures
@@ -34,6 +37,7 @@ def running(ray: "Ray") -> Iterator[None]:
         return
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.address:
+        require_answer(ray.address)
         engine.init(
             address=ray.address,
             runtime_env={"py_modules": [str(PACKAGE)]},
@@ -53,6 +57,20 @@ def running(ray: "Ray") -> Iterator[None]:
         yield
     finally:
         engine.shutdown()
+
+
+def require_answer(address: str) -> None:
+    """Raise `UserError` where no one listens at host:port; Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].partition(":")
+    if not port.isdigit():
+        return  # "auto" and the like, which Ray looks up
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise UserError(
+            f"{address}: no Ray cluster answers there ({error.strerror or error}); check the "
+            "address, or leave out --ray-address"
+        ) from None
 
 
 def sign(texts: Sequence[str], method: "Method", ray: "Ray") -> "Signatures":
