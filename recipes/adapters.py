@@ -98,7 +98,7 @@ def save(pairs: dict[str, tuple[Tensor, Tensor]], like: Adapter, folder: Path) -
         base_model_name_or_path=like.config.base_model_name_or_path,
         revision=like.config.revision,
         task_type=like.config.task_type,
-        target_modules=like.config.target_modules,
+        target_modules=sorted(pairs),  # by whole name, so that no other layer is meant
         fan_in_fan_out=like.config.fan_in_fan_out,
         inference_mode=True,
         r=rank,
