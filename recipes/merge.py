@@ -6,6 +6,9 @@ The adapter was learnt on top of weights rounded to 4 bits, and is added here to
 were before rounding, in their own precision: the rounding is a makeshift of training, and the
 stage that follows needs none. How far the merged model is from the one trained is printed. The
 stock merge rounds instead, embeddings and head too, which training never did.
+
+An adapter of the head or of the embeddings parts the two where the base ties them (Gemma-2): the
+merged model has a head of its own. transformers reads it; vLLM's Gemma-2 has no place for one.
 """
 
 import argparse
@@ -20,12 +23,12 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 import torch
 import yaml
 from peft import PeftModel
-from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 
 from prep.errors import UserError, entry
 from prep.jsonl import read_json, read_objects, read_text, sha256, write_json
+from recipes.lora import WEIGHTS, check_fit, read_adapter, tensors, untie
 
 ROWS = 8
 # root mean square of the logits' change over that of the logits: float32 is exact but for the order
@@ -71,37 +74,22 @@ def prompts_of(recipe: dict[str, Any], tokenizer: Any) -> list[list[int]]:
     ]
 
 
-def adapted(adapter: Path) -> set[str]:
-    """Names of the weights with an adapter pair; raises `UserError` where one half is missing."""
-    with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
-        names = {name.removeprefix("base_model.model.") for name in file.keys()}  # noqa: SIM118
-    halves = {
-        half: {n.removesuffix(f".{half}.weight") for n in names if n.endswith(f".{half}.weight")}
-        for half in ("lora_A", "lora_B")
-    }
-    if not names or halves["lora_A"] != halves["lora_B"] or len(names) != 2 * len(halves["lora_A"]):
-        raise UserError(f"{adapter}: not a plain LoRA adapter of pairs A and B; train it again")
-    return {f"{name}.weight" for name in halves["lora_A"]}
+def check_weights(base: Path, merged: Path, changed: set[str], untied: dict[str, str]) -> None:
+    """Raise unless exactly the weights that the adapter changes did, and no weight went or came.
 
-
-def tensors(folder: Path) -> dict[str, Any]:
-    """The open safetensors file of a folder that holds each weight, by the weight's name."""
-    opened = [safe_open(path, "pt") for path in sorted(folder.glob("*.safetensors"))]
-    return {name: file for file in opened for name in file.keys()}  # noqa: SIM118
-
-
-def check_weights(base: Path, merged: Path, pairs: set[str]) -> None:
-    """Raise unless exactly the weights with an adapter pair changed, and no weight went or came."""
+    `untied` says of weights that are new in the merged model which one of the base they were.
+    """
     old, new = tensors(base), tensors(merged)
-    if set(old) != set(new) or pairs - set(old):
-        odd = sorted(set(old) ^ set(new) | pairs - set(old))
+    names = {name: name for name in old} | untied
+    if set(names) != set(new) or changed - set(names):
+        odd = sorted(set(names) ^ set(new) | changed - set(names))
         raise RuntimeError(f"{merged}: not the base's weights, for instance {', '.join(odd[:3])}")
-    for name, file in old.items():
-        before, after = file.get_tensor(name), new[name].get_tensor(name)
+    for name, was in names.items():
+        before, after = old[was].get_tensor(was), new[name].get_tensor(name)
         same = before.dtype == after.dtype and torch.equal(before, after)
-        if name not in pairs and not same:
+        if name not in changed and not same:
             raise RuntimeError(f"{merged}: weight {name} has no adapter and yet changed")
-        if name in pairs and same:
+        if name in changed and same:
             raise RuntimeError(f"{merged}: the adapter of {name} changed nothing; was it trained?")
 
 
@@ -127,15 +115,21 @@ def check_base(base: Path, adapter: Path) -> None:
 
 
 def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
-    """Merge into the folder `part`, check it, and return what was measured."""
+    """Merge into the folder `part`, check it, and return what was measured.
+
+    Raises `UserError` where the adapter is not one of this base or cannot be merged.
+    """
     base, revision = recipe["base_model"], recipe.get("revision_of_model")
     source = folder_of(base, revision)
     check_base(source, adapter)
-    pairs = adapted(adapter)
+    adapted = read_adapter(adapter)
+    check_fit(source, adapted)
     tokenizer = AutoTokenizer.from_pretrained(adapter)
     prompts = prompts_of(recipe, tokenizer)
 
-    model = PeftModel.from_pretrained(load(base, revision, dtype="auto"), adapter)
+    whole = load(base, revision, dtype="auto")
+    untied = untie(whole, adapted.changed)
+    model = PeftModel.from_pretrained(whole, adapter)
     apart = logits(model, prompts)
     model = model.merge_and_unload(safe_merge=True)
     change = distance(logits(model, prompts), apart)
@@ -143,8 +137,13 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
         raise RuntimeError(f"merged logits are {change:.2g} off base + adapter's; nothing is kept")
     merged = logits(model, prompts)
     model.save_pretrained(part)
-    measured = {"pairs": len(pairs), "dtype": str(model.dtype), "off_base_and_adapter": change}
-    del model
+    measured = {
+        "pairs": len(adapted.modules),
+        "dtype": str(model.dtype),
+        "untied": ", ".join(untied) or None,
+        "off_base_and_adapter": change,
+    }
+    del model, whole
 
     if recipe.get("load_in_4bit"):
         # as Axolotl loads it for training
@@ -165,7 +164,7 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
     for pattern in TAKEN:
         for path in sorted(adapter.glob(pattern)):
             shutil.copyfile(path, part / path.name)
-    check_weights(source, part, pairs)
+    check_weights(source, part, adapted.changed, untied)
     return measured
 
 
@@ -189,14 +188,15 @@ def main() -> None:
     )
     parser.add_argument("recipe", type=Path, help="the recipe that trained the adapter")
     parser.add_argument(
-        "--out", type=Path, help="folder of the result (default: OUTPUT_DIR-merged)"
+        "--adapter", type=Path, help="folder of the adapter (default: the recipe's output_dir)"
     )
+    parser.add_argument("--out", type=Path, help="folder of the result (default: ADAPTER-merged)")
     args = parser.parse_args()
 
     recipe = read_recipe(args.recipe)
-    adapter = Path(recipe["output_dir"])
+    adapter = args.adapter or Path(recipe["output_dir"])
     out = args.out or adapter.with_name(f"{adapter.name}-merged")
-    if not (adapter / "adapter_model.safetensors").is_file():
+    if not (adapter / WEIGHTS).is_file():
         raise UserError(
             f"{adapter}: no finished adapter; run "
             f"accelerate launch -m axolotl.cli.train {args.recipe}"
@@ -205,7 +205,7 @@ def main() -> None:
     shutil.rmtree(part, ignore_errors=True)
     try:
         measured = merge(recipe, adapter, part)
-        digest = sha256(adapter / "adapter_model.safetensors")
+        digest = sha256(adapter / WEIGHTS)
         write_json(part / "merge.json", {"recipe": str(args.recipe), "adapter": digest, **measured})
         shutil.rmtree(out, ignore_errors=True)
         os.replace(part, out)
@@ -213,7 +213,9 @@ def main() -> None:
         shutil.rmtree(part, ignore_errors=True)
     print(f"{out}: {measured.pop('pairs')} adapter pairs merged, all other weights bit-equal")
     for name, value in measured.items():
-        print(f"  {name.replace('_', ' ')}: {value:.2g}" if name != "dtype" else f"  {value}")
+        if value is not None:
+            shown = f"{value:.2g}" if isinstance(value, float) else value
+            print(f"  {name.replace('_', ' ')}: {shown}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from prep.errors import UserError
-from recipes.merge import adapted, check_base, check_weights, distance, main
+from recipes.lora import read_adapter
+from recipes.merge import check_base, check_weights, distance, main
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_only_layers_with_an_adapter_changed(chain, base, adapter, merged):
     # all seven linear layers of both blocks
     assert len(changed) == 14
     assert all("_proj.weight" in name for name in changed)
-    assert changed == adapted(adapter)
+    assert changed == read_adapter(adapter).changed
     assert chain.merge.stdout.startswith(
         "outputs/demo/stage1-merged: 14 adapter pairs merged, all other weights bit-equal\n"
     )
@@ -45,7 +46,7 @@ def test_only_layers_with_an_adapter_changed(chain, base, adapter, merged):
 def test_each_changed_weight_is_base_plus_scaled_pair(base, adapter, merged):
     before, after = load_file(base / "model.safetensors"), load_file(merged / "model.safetensors")
     pairs = load_file(adapter / "adapter_model.safetensors")
-    for name in adapted(adapter):
+    for name in read_adapter(adapter).changed:
         stem = f"base_model.model.{name.removesuffix('.weight')}"
         delta = 32 / 16 * pairs[f"{stem}.lora_B.weight"] @ pairs[f"{stem}.lora_A.weight"]
         torch.testing.assert_close(after[name], before[name] + delta, rtol=0, atol=1e-6)
@@ -94,20 +95,21 @@ def test_a_spoilt_merge_is_found(base, adapter, merged, tmp_path, spoil, said):
     spoil(weights)
     save_file(weights, tmp_path / "model.safetensors")
     with pytest.raises(RuntimeError, match=said):
-        check_weights(base, tmp_path, adapted(adapter))
+        check_weights(base, tmp_path, read_adapter(adapter).changed, {})
 
 
 def test_an_unused_pair_is_found(base, adapter):
     with pytest.raises(RuntimeError, match="changed nothing"):
-        check_weights(base, base, adapted(adapter))
+        check_weights(base, base, read_adapter(adapter).changed, {})
 
 
 def test_half_a_pair_is_refused(adapter, tmp_path):
     pairs = load_file(adapter / "adapter_model.safetensors")
     pairs.pop(next(name for name in pairs if "lora_B" in name))
     save_file(pairs, tmp_path / "adapter_model.safetensors")
+    shutil.copy(adapter / "adapter_config.json", tmp_path)
     with pytest.raises(UserError, match="not a plain LoRA adapter"):
-        adapted(tmp_path)
+        read_adapter(tmp_path)
 
 
 def test_another_base_is_refused(base, adapter, tmp_path):

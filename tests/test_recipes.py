@@ -18,13 +18,14 @@ RECIPES = sorted((ROOT / "recipes").glob("*.yml")) + sorted((ROOT / "recipes/tin
 # all that a tiny recipe may say otherwise, and why
 CPU = {"bf16", "attn_implementation", "gradient_checkpointing"}
 KERNELS = {"lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel"}  # need CUDA
+LIGER = {"plugins", "liger_fused_linear_cross_entropy"}  # likewise
 PLACES = {"base_model", "revision_of_model", "datasets", "test_datasets", "output_dir"}
 SIZE = {"sequence_len", "micro_batch_size", "gradient_accumulation_steps"}
 LENGTH = {"num_epochs", "max_steps", "save_strategy", "save_steps", "eval_strategy", "eval_steps"}
 RATES = {"learning_rate", "lora_dropout", "weight_decay", "optimizer", "logging_steps"}
 # one evaluation on a CPU spoils the gradients of 4-bit weights
 NO_EVALUATION = {"eval_sample_packing"}
-ALLOWED = CPU | KERNELS | PLACES | SIZE | LENGTH | RATES | NO_EVALUATION
+ALLOWED = CPU | KERNELS | LIGER | PLACES | SIZE | LENGTH | RATES | NO_EVALUATION
 
 
 def load(name: str) -> dict:
@@ -44,6 +45,8 @@ def test_tiny_differs_only_in_named_keys(stage):
     real, tiny = load(stage), load(f"tiny/{stage}")
     differing = {key for key in real | tiny if real.get(key) != tiny.get(key)}
     assert differing - ALLOWED == set()
+    assert set(real["plugins"]) - set(tiny["plugins"]) == {"axolotl.integrations.liger.LigerPlugin"}
+    assert set(tiny["plugins"]) <= set(real["plugins"])
     # of the data, only the place differs
     for split in ("datasets", "test_datasets"):
         for mine, other in zip(tiny.get(split, []), real[split], strict=False):

@@ -7,13 +7,18 @@ two engines means something; the soft-cap and the sliding window are set where t
 from pathlib import Path
 
 import torch
+from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
     Gemma2Config,
     Gemma2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
 )
 
 TEXTS = (
@@ -96,6 +101,42 @@ def save_llama(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) 
         tie_word_embeddings=False,
     )
     return _save(LlamaForCausalLM(config).to(dtype), folder)
+
+
+def save_qwen2(folder: Path, seed: int = 0) -> Path:
+    """A random Qwen2, whose queries, keys and values have biases."""
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=512,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=512,
+        initializer_range=0.25,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+        tie_word_embeddings=False,
+    )
+    return _save(Qwen2ForCausalLM(config), folder)
+
+
+def save_adapter(folder: Path, base: Path, seed: int = 1, **config: object) -> Path:
+    """An adapter of all linear layers of a base, its numbers drawn at random, and the tokenizer."""
+    torch.manual_seed(seed)
+    layers = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    settings = {"r": 4, "lora_alpha": 16, "target_modules": layers, "task_type": "CAUSAL_LM"}
+    model = AutoModelForCausalLM.from_pretrained(base, attn_implementation="eager")
+    adapted = get_peft_model(model, LoraConfig(**settings | config))
+    with torch.no_grad():
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:
+                parameter += 0.03 * torch.randn_like(parameter)
+    adapted.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    return folder
 
 
 def _save(model: torch.nn.Module, folder: Path) -> Path:

@@ -1,0 +1,185 @@
+"""Merge the adapters of several members into one, by linear, TIES or DARE arithmetic.
+
+Run as: python recipes/adapters.py --adapter outputs/a outputs/b --method linear --out outputs/mix
+
+recipes/arithmetic.py says what the methods do. Members are refused unless they were trained on the
+same base, adapt the same layers and speak by the same tokenizer and template. What comes out is an
+adapter as a recipe trains it; `python recipes/merge.py RECIPE --adapter OUT` puts it into the base.
+"""
+
+import argparse
+import math
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import torch
+from peft import LoraConfig
+from safetensors.torch import save_file
+from torch import Tensor
+
+from prep.errors import UserError, entry
+from prep.jsonl import read_json, sha256, write_json
+from recipes.arithmetic import METHODS, merged_pairs
+from recipes.lora import EMBEDDING, LINEAR, WEIGHTS, Adapter, read_adapter
+from recipes.merge import TAKEN
+
+RECORD = "run.json"  # what recipes/guard.py writes beside an adapter, and recipes/merge.py reads
+
+
+def check_members(members: Sequence[Adapter]) -> dict[str, Any]:
+    """The record of the base that all members share; raises `UserError` where they do not fit."""
+    first, *others = members
+    for member in members:
+        for what, found in (("magnitudes (DoRA)", member.magnitudes), ("weights", member.whole)):
+            if found:
+                raise UserError(
+                    f"{member.folder}: trains whole {what}, which are no sum of changes; "
+                    "merge it into its base by recipes/merge.py and let it vote as a model"
+                )
+    bases = [record_of(member.folder)["base"] for member in members]
+    speech = [files(member.folder, "tokenizer*", "chat_template.jinja") for member in members]
+    for member, base, spoken in zip(others, bases[1:], speech[1:], strict=True):
+        if base != bases[0]:
+            raise UserError(
+                f"{member.folder}: trained on another base than {first.folder}; "
+                "merge adapters of one base only"
+            )
+        if odd := sorted(member.modules ^ first.modules):
+            raise UserError(
+                f"{member.folder}: adapts other layers than {first.folder}, for instance "
+                f"{odd[0]}; train both with the same lora_target_modules"
+            )
+        if spoken != speech[0]:
+            raise UserError(
+                f"{member.folder}: another tokenizer or chat template than {first.folder}; "
+                "train both with the same chat_template"
+            )
+    return {"base": bases[0]}
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    """What an adapter was trained on; raises `UserError` where nobody wrote it down."""
+    if not (folder / RECORD).is_file():
+        raise UserError(
+            f"{folder}: no {RECORD}, so nobody knows which base it was trained on; "
+            "train it by a recipe of this repository"
+        )
+    return read_json(folder / RECORD)
+
+
+def files(folder: Path, *patterns: str) -> dict[str, str]:
+    """Name and SHA-256 of the files of a folder that match a pattern."""
+    return {path.name: sha256(path) for pattern in patterns for path in folder.glob(pattern)}
+
+
+def save(pairs: dict[str, tuple[Tensor, Tensor]], like: Adapter, folder: Path) -> int:
+    """Write pairs as an adapter of plain LoRA with alpha = r; returns r, the largest rank.
+
+    A pair of smaller rank is filled up with zeros.
+    """
+    rank = max(len(down) for down, _ in pairs.values())
+    tensors = {}
+    for name, (down, up) in pairs.items():
+        parts = EMBEDDING if name in like.embeddings else LINEAR
+        more = rank - len(down)
+        filled = (
+            torch.nn.functional.pad(down, (0, 0, 0, more)),
+            torch.nn.functional.pad(up, (0, more)),
+        )
+        for part, tensor in zip(parts, filled, strict=True):
+            tensors[f"base_model.model.{name}.{part}"] = tensor.contiguous()
+    config = LoraConfig(
+        base_model_name_or_path=like.config.base_model_name_or_path,
+        revision=like.config.revision,
+        task_type=like.config.task_type,
+        target_modules=sorted(pairs),  # by whole name, so that no other layer is meant
+        fan_in_fan_out=like.config.fan_in_fan_out,
+        inference_mode=True,
+        r=rank,
+        lora_alpha=rank,
+    )
+    folder.mkdir(parents=True)
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    config.save_pretrained(folder)
+    for pattern in TAKEN:
+        for path in sorted(like.folder.glob(pattern)):
+            shutil.copyfile(path, folder / path.name)
+    return rank
+
+
+def arguments() -> argparse.Namespace:
+    """The command line, checked; raises `UserError` for numbers that make no sense."""
+    parser = argparse.ArgumentParser(
+        description="Merge the adapters of several members into one.",
+        epilog="example:\n  python recipes/adapters.py --adapter outputs/a outputs/b --method ties "
+        "--density 0.5 --out outputs/mix",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--adapter", type=Path, nargs="+", required=True, help="members' folders")
+    parser.add_argument("--method", choices=METHODS, default="linear")
+    parser.add_argument(
+        "--weights", type=float, nargs="+", help="by member (default: 1 for ties, else the mean's)"
+    )
+    parser.add_argument("--density", type=float, help="share of each change kept, not for linear")
+    parser.add_argument("--rank", type=int, help="of the result (default: sum of the members')")
+    parser.add_argument("--seed", type=int, default=42, help="of what DARE drops")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the merged adapter")
+    args = parser.parse_args()
+    count = len(args.adapter)
+    if count < 2 or len({path.resolve() for path in args.adapter}) < count:
+        raise UserError("--adapter: name two or more different folders")
+    # ties' mean divides by the members already
+    args.weights = args.weights or [1.0 if args.method.endswith("ties") else 1 / count] * count
+    if len(args.weights) != count or not all(map(math.isfinite, args.weights)):
+        raise UserError(f"--weights: give {count} numbers, one for each adapter")
+    if (args.density is None) != (args.method == "linear"):
+        raise UserError("--density: needed for ties and dare, and of no use for linear")
+    args.density = 1.0 if args.density is None else args.density
+    if not 0 < args.density <= 1:
+        raise UserError(f"--density {args.density:g}: give a share over 0 and up to 1")
+    if args.rank is not None and args.rank < 1:
+        raise UserError(f"--rank {args.rank}: give a whole number from 1")
+    return args
+
+
+def main() -> None:
+    """Merge, and put the result in its place only when it is whole."""
+    args = arguments()
+    members = [read_adapter(folder) for folder in args.adapter]
+    record = check_members(members)
+    pairs, kept = merged_pairs(
+        members, args.weights, args.method, args.density, args.rank, args.seed
+    )
+    part = args.out.with_name(f".{args.out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        record |= {
+            "members": [
+                {"adapter": str(m.folder), "sha256": sha256(m.folder / WEIGHTS), "weight": w}
+                for m, w in zip(members, args.weights, strict=True)
+            ],
+            "method": args.method,
+            "density": args.density,
+            "seed": args.seed,
+            "rank": save(pairs, members[0], part),
+            "kept": kept,
+        }
+        write_json(part / RECORD, record)
+        shutil.rmtree(args.out, ignore_errors=True)
+        os.replace(part, args.out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    print(
+        f"{args.out}: {len(pairs)} pairs of {len(members)} members by {args.method}, "
+        f"rank {record['rank']}, {kept:.1%} of the change kept"
+    )
+
+
+if __name__ == "__main__":
+    entry(main)
