@@ -3,7 +3,7 @@
 Run as: python recipes/whole.py outputs/members/NAME/recipe.yml
 
 An adapter is merged into its base by recipes/merge.py. Of full fine-tuning the finished files are
-linked, without the checkpoints and optimizer states beside them; a link takes no room.
+linked, without the checkpoints, optimizer states and logs beside them; a link takes no room.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from prep.errors import UserError, entry
 from recipes.reading import read_mapping
 
 NEEDED = ("config.json", "tokenizer_config.json")
+KEPT = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model")  # no log, which training adds to
 
 
 def link(trained: Path, out: Path) -> None:
@@ -33,9 +34,8 @@ def link(trained: Path, out: Path) -> None:
     part = out.with_name(f".{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    for path in sorted(trained.iterdir()):
-        if path.is_file():
-            os.link(path, part / path.name)
+    for path in sorted({path for pattern in KEPT for path in trained.glob(pattern)}):
+        os.link(path, part / path.name)
     shutil.rmtree(out, ignore_errors=True)
     os.replace(part, out)
 

@@ -265,7 +265,7 @@ def test_finished_weights_are_parted_from_checkpoints(tmp_path, monkeypatch, cap
     trained, recipe = tmp_path / "trained", tmp_path / "recipe.yml"
     (trained / "checkpoint-3").mkdir(parents=True)
     recipe.write_text(f"output_dir: {trained}\n")
-    for name in ("config.json", "tokenizer_config.json"):
+    for name in ("config.json", "tokenizer_config.json", "debug.log"):
         (trained / name).write_text("{}")
     monkeypatch.setattr("sys.argv", ["whole.py", str(recipe)])
     with pytest.raises(UserError, match="train the recipe to its end first"):
