@@ -15,7 +15,6 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from prep.errors import UserError, entry
 from recipes.compose import compose
-from recipes.fit import live_problems
 from recipes.house import Recipe, family_of, house_problems
 from recipes.matrix import MEMBERS, backbones, load_matrix
 from recipes.reading import read_mapping as read_recipe
@@ -39,6 +38,8 @@ def problems_of(
     yield from house_problems(path, recipe, others, text)
     family = family_of(recipe, others)
     if live and family and recipe["base_model"] in backbones():
+        from recipes.fit import live_problems  # heavy, and only wanted here
+
         yield from live_problems(recipe, family)
 
 

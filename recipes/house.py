@@ -88,7 +88,7 @@ def attention_problems(recipe: Recipe, family: Family) -> Iterator[str]:
 
 
 def precision_problems(recipe: Recipe) -> Iterator[str]:
-    """Dtypes the scorer does not compute in, updates that rounding loses, optimizers that break."""
+    """Dtypes the scorer does not compute in, updates that are lost, optimizers that break."""
     optimizer = str(recipe.get("optimizer"))
     if recipe.get("fp16") or recipe.get("bf16") not in (True, False):
         yield "set bf16 to true or false, and no fp16: scoring computes in bfloat16 or float32"
@@ -98,6 +98,9 @@ def precision_problems(recipe: Recipe) -> Iterator[str]:
             f"optimizer {optimizer} does not work with {sharding}: bitsandbytes' states cannot be "
             "parted; use adamw_torch_fused or adamw_torch_8bit"
         )
+    fused = recipe.get("liger_fused_linear_cross_entropy") or recipe.get("cut_cross_entropy")
+    if fused and "lm_head" in (recipe.get("lora_target_modules") or []):
+        yield "take out the fused loss: it computes with the head alone, not with lm_head's adapter"
     masters = recipe.get("deepspeed") or not recipe.get("bf16")
     if not recipe.get("adapter") and not masters and optimizer not in COMPENSATED:
         yield (

@@ -116,6 +116,11 @@ def test_an_end_that_is_not_learnt_is_found(models):
             {"sample_packing": True, "attn_implementation": "sdpa"},
             "may show rows of a pack to one another",
         ),
+        (
+            "seed-002-01-polar-v02",
+            {"liger_fused_linear_cross_entropy": True},
+            "take out the fused loss",
+        ),
         ("seed-000-qwen2", {"trust_remote_code": True}, "take out trust_remote_code"),
         ("seed-000-qwen2", {"base_model": "Qwen/Qwen9"}, "add it with its licence and date"),
         ("seed-000-qwen2", {"chat_template": "gemma"}, "chat_template gemma is none of chatml"),

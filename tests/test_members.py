@@ -176,14 +176,10 @@ def test_two_stages_change_nothing_of_the_hand_written_ones():
 
 def test_orpo_learns_from_pairs():
     recipe = compose("seed-000-qwen2-orpo", MATRIX).recipe
-    assert recipe["datasets"] == [
-        {
-            "path": "data/questions/preferences.jsonl",
-            "ds_type": "json",
-            "type": "chat_template.argilla",
-        }
-    ]
-    assert "sample_packing" not in recipe
+    [rows] = recipe["datasets"]
+    assert (recipe["rl"], rows["type"]) == ("orpo", "chat_template.argilla")
+    assert rows["path"] == "data/questions/preferences.jsonl"
+    assert not recipe.get("sample_packing")
     assert "test_datasets" not in recipe
 
 
