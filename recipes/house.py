@@ -51,6 +51,8 @@ def data_problems(recipe: Recipe) -> Iterator[str]:
         yield "set excess_length_strategy: raise; otherwise long rows vanish"
     if recipe.get("val_set_size"):
         yield "take out val_set_size, which splits rows of one dialogue; use test_datasets"
+    if recipe.get("load_best_model_at_end") and not recipe.get("test_datasets"):
+        yield "load_best_model_at_end has nothing to choose by; give test_datasets, or take it out"
     if recipe.get("dataset_prepared_path"):
         yield f"take out dataset_prepared_path; {GUARD} names it by content"
     if GUARD not in (recipe.get("plugins") or []):

@@ -121,6 +121,7 @@ def test_an_end_that_is_not_learnt_is_found(models):
             {"liger_fused_linear_cross_entropy": True},
             "take out the fused loss",
         ),
+        ("seed-000-qwen2-orpo", {"load_best_model_at_end": True}, "nothing to choose by"),
         ("seed-000-qwen2", {"trust_remote_code": True}, "take out trust_remote_code"),
         ("seed-000-qwen2", {"base_model": "Qwen/Qwen9"}, "add it with its licence and date"),
         ("seed-000-qwen2", {"chat_template": "gemma"}, "chat_template gemma is none of chatml"),
