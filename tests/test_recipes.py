@@ -135,8 +135,9 @@ def test_house_problems_are_found(monkeypatch, change, problem):
 
 
 def test_a_header_with_another_path_is_found(monkeypatch):
-    monkeypatch.chdir(ROOT / "recipes")
-    found = list(house_problems(Path("stage1.yml"), load("stage1.yml"), []))
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "recipes/stage1.yml").read_text("utf-8")
+    found = list(house_problems(Path("stage1.yml"), load("stage1.yml"), [], text))
     assert ["axolotl.cli.train stage1.yml" in one for one in found] == [True]
 
 

@@ -1,0 +1,167 @@
+"""Compose the plain Axolotl recipe of a member of recipes/members/matrix.yml, next to its outputs.
+
+Run as: python recipes/compose.py seed-002-01-polar-v02
+
+The method's recipe, the keys of the backbone's family and the member's own changes lie over one
+another in this order; a key of None is taken out. The same entry gives the same bytes.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import yaml
+
+from prep.config import Run, load_run
+from prep.errors import UserError, entry
+from prep.guards.track import NAMES, check_model, enforce
+from prep.jsonl import replacing
+from recipes.matrix import (
+    MEMBERS,
+    OUTPUTS,
+    Matrix,
+    Member,
+    Method,
+    Origin,
+    before,
+    load_matrix,
+    load_methods,
+    origin,
+    pick,
+)
+from recipes.reading import read_mapping
+
+PARAMS = Path("params.yaml")
+# how an answer is written: a stage goes on with what the stage before has taught
+WRITING = ("chat_template", "chat_template_jinja", "eot_tokens")
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A member's recipe, where it will lie, and what a person must look at."""
+
+    name: str
+    member: Member
+    method: Method
+    origin: Origin
+    run: Run
+    recipe: dict[str, Any]
+    notes: list[str]
+
+    @property
+    def path(self) -> Path:
+        """The file that `accelerate launch -m axolotl.cli.train` takes."""
+        return OUTPUTS / self.name / "recipe.yml"
+
+    @property
+    def text(self) -> str:
+        """The file: a header of comments, a blank line, the keys."""
+        keys = yaml.safe_dump(self.recipe, sort_keys=False, allow_unicode=True, width=100)
+        return f"{header(self)}\n{keys}"
+
+
+def laid(over: dict[str, Any], under: dict[str, Any]) -> dict[str, Any]:
+    """`under` with the keys of `over` in their place; None takes a key out."""
+    whole = {**under, **over}
+    return {key: value for key, value in whole.items() if value is not None}
+
+
+def compose(name: str, matrix: Matrix, params: Path = PARAMS) -> Composed:
+    """The recipe of one member; raises `UserError` where its track forbids its backbone."""
+    member: Member = pick(matrix.matrix, name, "member")
+    method: Method = pick(load_methods(), member.method, "method")
+    run, backbone, previous = (
+        load_run(params, member.rows),
+        origin(matrix, name),
+        before(matrix, name),
+    )
+    file = method.file or member.file
+    if file not in run.stages and not (file == "preferences" and run.preferences):
+        raise UserError(f"{params}, run {member.rows}: makes no {file}.jsonl, which {name} needs")
+
+    recipe = read_mapping(Path(method.recipe))
+    written = backbone.family.recipe
+    if previous:
+        taught = compose(previous, matrix, params).recipe
+        written = {**written, **{key: taught.get(key) for key in WRITING}}
+    for over in (method.changes, written, member.changes):
+        recipe = laid(over, recipe)
+    folder = Path(run.out)
+    recipe["datasets"] = [
+        laid({**method.rows, "path": (folder / f"{file}.jsonl").as_posix()}, recipe["datasets"][0])
+    ]
+    if "test_datasets" in recipe:
+        dev = {"path": (folder / "dev-loss.jsonl").as_posix()}
+        recipe["test_datasets"] = [laid(dev, recipe["test_datasets"][0])]
+    places = {
+        "base_model": f"./{member.base}" if previous else backbone.name,
+        "revision_of_model": None if previous else backbone.backbone.revision,
+        "output_dir": f"./{OUTPUTS / name / 'trained'}",
+    }
+    notes = enforce(check_model(run.track, backbone.facts))
+    if backbone.backbone.revision is None:
+        notes.append(f"{backbone.name}: no revision; pin it, or a later upload changes the run")
+    return Composed(name, member, method, backbone, run, laid(places, recipe), notes)
+
+
+def header(made: Composed) -> str:
+    """What a reader of the file needs: from what it is made, and by which commands it is used."""
+    member, known = made.member, made.origin.backbone
+    clean = made.run.clean if isinstance(made.run.clean, str) else ", ".join(made.run.clean)
+    track = f"track {NAMES[made.run.track]}" if made.run.track else "no track"
+    facts = [
+        f"revision {known.revision or 'not pinned'}",
+        f"licence {known.licence or 'unknown'}",
+        f"published {known.published or 'unknown'}",
+    ]
+    lines = {
+        "Composed": f"python recipes/compose.py {made.name}; change {MEMBERS}, not this file",
+        "Needs": f"{made.run.out} (python prep/build.py --run {member.rows})",
+        "Run": f"accelerate launch -m axolotl.cli.train {made.path.as_posix()}",
+        "Then": f"python recipes/whole.py {made.path.as_posix()}",
+        "Backbone": ", ".join([made.origin.name, *facts]),
+        "Starts": member.base,
+        "Rows": f"prompt {made.run.prompt}, cleaning {clean}, {track}, seed {made.run.seed}",
+        "Method": f"{member.method}, from {made.method.recipe}",
+        "Memory": "not measured",
+        "Time": "not measured",
+    }
+    body = [f"# {key:<9} {value}" for key, value in lines.items()]
+    flags = [f"# Look up   {note}" for note in made.notes]
+    title = f"# {made.name}: {member.method} of {made.origin.name}, a member of {member.set}."
+    return "\n".join([title, "#", *body, *flags]) + "\n"
+
+
+def main() -> None:
+    """Write the recipes of the members named."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog="example: python recipes/compose.py --set seed-002",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="members of the matrix")
+    parser.add_argument("--set", help="all members that vote in this set")
+    parser.add_argument("--members", type=Path, default=MEMBERS, help="the matrix")
+    parser.add_argument("--params", type=Path, default=PARAMS, help="the runs that make the rows")
+    args = parser.parse_args()
+
+    matrix = load_matrix(args.members)
+    names = args.names + [name for name, one in matrix.matrix.items() if one.set == args.set]
+    if not names:
+        sets = dict.fromkeys(one.set for one in matrix.matrix.values())
+        raise UserError(f"no member named; name one, or one of the sets {', '.join(sets)} by --set")
+    # all are made before the first is written: what is wrong with one shows at once
+    for made in [compose(name, matrix, args.params) for name in names]:
+        with replacing(made.path) as file:
+            file.write(made.text)
+        print(made.path)
+        for note in made.notes:
+            print(f"  look up: {note}")
+
+
+if __name__ == "__main__":
+    entry(main)
