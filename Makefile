@@ -33,7 +33,7 @@ test: setup ## All tests
 
 check: setup ## Lint, and every recipe against the installed Axolotl's schema
 	ruff check . && ruff format --check .
-	python recipes/check.py recipes/*.yml recipes/tiny/*.yml
+	python recipes/check.py recipes/*.yml recipes/tiny/*.yml --members
 
 tiny-base: setup ## Pretrain the demo's base from scratch: up to an hour on two CPU cores
 	python recipes/tiny/make_base.py

@@ -31,8 +31,8 @@ from transformers.utils import cached_file
 
 from prep.errors import UserError
 from prep.jsonl import read_json, sha256, write_json
-from recipes.loss import require_seen_head
-from recipes.precision import require_precision
+from recipes.loss import unseen_head
+from recipes.precision import lost_steps
 from recipes.resume import ResumableTrainer, leave_when_interrupted
 from recipes.rows import Rendered, compare, render
 
@@ -98,8 +98,8 @@ class GuardPlugin(BasePlugin):
         """Refuse what this machine cannot run; keep the recipe as written, overrides included."""
         with refusing():
             require_device(cfg)
-            require_precision(cfg)
-            require_seen_head(cfg)
+            if problem := lost_steps(cfg) or unseen_head(cfg):
+                raise UserError(f"{cfg.get('axolotl_config_path')}: {problem}")
             require_base(cfg)
         axolotl.train.setup_signal_handler = leave_when_interrupted
         self.recipe = json.loads(json.dumps(dict(cfg), default=str))

@@ -8,15 +8,15 @@ import yaml
 
 from prep.guards.track import Track, check_model
 from prep.jsonl import read_json, read_text
+from recipes.loss import unseen_head
 from recipes.matrix import BACKBONES, OUTPUTS, Family, backbones, load_family
+from recipes.precision import lost_steps
 
 Recipe = dict[str, Any]
 GUARD = "recipes.guard.GuardPlugin"
 KEEPS_SOFTCAP = {"eager", "flash_attention_2", "flex_attention"}
 # rows of one pack do not see each other: proven for eager by tests/test_parity.py
 ISOLATES = {"eager", "flash_attention_2", "flex_attention"}
-# carries what bf16's rounding cuts off to the next step
-COMPENSATED = {"optimi_adamw"}
 SHARDED = ("deepspeed", "fsdp_config")
 STRICTEST = BACKBONES / "gemma2.yml"  # for a base of which nothing is known
 
@@ -100,15 +100,7 @@ def precision_problems(recipe: Recipe) -> Iterator[str]:
             f"optimizer {optimizer} does not work with {sharding}: bitsandbytes' states cannot be "
             "parted; use adamw_torch_fused or adamw_torch_8bit"
         )
-    fused = recipe.get("liger_fused_linear_cross_entropy") or recipe.get("cut_cross_entropy")
-    if fused and "lm_head" in (recipe.get("lora_target_modules") or []):
-        yield "take out the fused loss: it computes with the head alone, not with lm_head's adapter"
-    masters = recipe.get("deepspeed") or not recipe.get("bf16")
-    if not recipe.get("adapter") and not masters and optimizer not in COMPENSATED:
-        yield (
-            f"optimizer {optimizer} on bf16 weights loses most of its steps to rounding; use "
-            f"{', '.join(sorted(COMPENSATED))}, or deepspeed, which keeps float32 masters"
-        )
+    yield from (problem for problem in (lost_steps(recipe), unseen_head(recipe)) if problem)
 
 
 def chain_problems(recipe: Recipe, others: Sequence[Recipe]) -> Iterator[str]:

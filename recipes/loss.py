@@ -11,20 +11,19 @@ takes no part in the loss and learns nothing (tests/test_loss.py). Saved whole, 
 
 from typing import Any
 
-from prep.errors import UserError
 from recipes.lora import HEAD
 
 FUSED = ("liger_fused_linear_cross_entropy", "cut_cross_entropy")
 
 
-def require_seen_head(cfg: dict[str, Any]) -> None:
-    """Raise `UserError` where a fused loss would pass an adapter of the head by."""
+def unseen_head(cfg: dict[str, Any]) -> str | None:
+    """A sentence where a fused loss would pass an adapter of the head by."""
     fused = [key for key in FUSED if cfg.get(key)]
     targets = cfg.get("lora_target_modules") or []
     targets = [targets] if isinstance(targets, str) else targets
     if fused and cfg.get("adapter") and any(HEAD in target for target in targets):
-        raise UserError(
-            f"{cfg.get('axolotl_config_path')}: {fused[0]} passes the adapter of {HEAD} by, which "
-            f"would learn nothing; take out {fused[0]}, or move {HEAD} from lora_target_modules to "
-            "lora_modules_to_save"
+        return (
+            f"{fused[0]} passes the adapter of {HEAD} by, which would learn nothing; take out "
+            f"{fused[0]}, or move {HEAD} from lora_target_modules to lora_modules_to_save"
         )
+    return None

@@ -19,8 +19,6 @@ from typing import Any
 
 import torch
 
-from prep.errors import UserError
-
 USUAL = 0.02  # standard deviation of a weight, as models of this kind start and about remain
 ENOUGH = 0.99  # share of weights that a step must move
 STOCHASTIC = ("adamw_torch_8bit", "adamw_torch_4bit")
@@ -58,12 +56,13 @@ def source(cfg: dict[str, Any]) -> str | None:
     return None
 
 
-def require_precision(cfg: dict[str, Any]) -> None:
-    """Raise `UserError` where a full fine-tuning would lose most of its steps to rounding."""
+def lost_steps(cfg: dict[str, Any]) -> str | None:
+    """A sentence where a full fine-tuning would lose most of its steps to rounding."""
     rate = float(cfg.get("learning_rate") or 0)
     if source(cfg) is None and (share := moved(rate)) < ENOUGH:
-        raise UserError(
-            f"{cfg.get('axolotl_config_path')}: a step of {rate:g} by {cfg.get('optimizer')} moves "
-            f"{share:.0%} of bfloat16 weights; set optimizer: optimi_adamw, or train by DeepSpeed, "
-            "which keeps float32 weights (recipes/precision.py lists what else does)"
+        return (
+            f"a step of {rate:g} by {cfg.get('optimizer')} moves {share:.0%} of bfloat16 weights; "
+            "set optimizer: optimi_adamw, or train by DeepSpeed, which keeps float32 weights "
+            "(recipes/precision.py lists what else does)"
         )
+    return None
