@@ -9,6 +9,8 @@ own labels. Reported are `eval_accuracy`, `eval_accuracy/CATEGORY` and `eval_let
 of the probability that falls on the letters.
 """
 
+import functools
+import inspect
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,6 +56,8 @@ class AccuracyPlugin(BasePlugin):
                     f"{recipe}: packed rows hide where an answer begins; set eval_sample_packing: "
                     "false"
                 )
+        if cfg.get("use_trackio"):
+            mend_trackio()
 
     def get_training_args(self, cfg: Any) -> dict[str, Any]:
         """What Axolotl drops in silence, and what makes a resumed run stop like one never killed.
@@ -222,3 +226,17 @@ def metrics(
 def choice(logits: Sequence[float], order: Sequence[int]) -> int:
     """The most probable of the options as shown; of equal ones the one published first."""
     return max(range(len(order)), key=lambda shown: (logits[shown], -order[shown]))
+
+
+def mend_trackio() -> None:
+    """Let trackio start: transformers 5.16 names a bucket, even none, that trackio 0.19 lacks."""
+    import trackio
+
+    if "bucket_id" not in inspect.signature(trackio.init).parameters:
+        init = trackio.init
+
+        @functools.wraps(init)
+        def without_bucket(*args: Any, bucket_id: str | None = None, **kwargs: Any) -> Any:
+            return init(*args, **kwargs)
+
+        trackio.init = without_bucket
