@@ -23,7 +23,7 @@ PLACES = {"base_model", "revision_of_model", "datasets", "test_datasets", "outpu
 SIZE = {"sequence_len", "micro_batch_size", "gradient_accumulation_steps"}
 LENGTH = {"num_epochs", "max_steps", "save_strategy", "save_steps", "eval_strategy", "eval_steps"}
 RATES = {"learning_rate", "lora_dropout", "weight_decay", "optimizer", "logging_steps"}
-# one evaluation on a CPU spoils the gradients of 4-bit weights, so that none can choose a checkpoint
+# one evaluation on a CPU spoils the gradients of 4-bit weights
 NO_EVALUATION = {"eval_sample_packing", "plugins"}
 BEST = {"load_best_model_at_end", "metric_for_best_model"}  # the demo keeps its last steps
 ALLOWED = CPU | KERNELS | PLACES | SIZE | LENGTH | RATES | NO_EVALUATION | BEST
