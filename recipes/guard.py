@@ -34,6 +34,7 @@ from prep.jsonl import read_json, sha256, write_json
 from recipes.resume import ResumableTrainer, leave_when_interrupted, say_if_unsaved
 from recipes.rows import Rendered, compare, render
 
+ACCURACY = "recipes.accuracy.AccuracyPlugin"
 PREPARED = Path("data/prepared")
 # what decides how rows are tokenised and in which order they lie; Axolotl's own name for them, one
 # folder further down, leaves out the seed among others
@@ -100,6 +101,7 @@ class GuardPlugin(BasePlugin):
         with refusing():
             require_device(cfg)
             require_base(cfg)
+            require_metric(cfg)
         axolotl.train.setup_signal_handler = leave_when_interrupted
         self.recipe = json.loads(json.dumps(dict(cfg), default=str))
 
@@ -218,6 +220,17 @@ def require_base(cfg: dict[str, Any]) -> None:
             f"{base}: cannot be read from the hub ({type(error).__name__}); check the name, accept "
             "its licence there and run `hf auth login`, or set base_model to a downloaded folder"
         ) from None
+
+
+def require_metric(cfg: dict[str, Any]) -> None:
+    """Raise `UserError` where the recipe keeps the best checkpoint, and Axolotl alone would not."""
+    keys = ("load_best_model_at_end", "early_stopping_patience", "metric_for_best_model")
+    asked = [key for key in keys if cfg.get(key)]
+    if asked and ACCURACY not in (cfg.get("plugins") or []):
+        raise UserError(
+            f"{cfg.get('axolotl_config_path')}: {', '.join(asked)} without {ACCURACY}, which knows "
+            "the accuracy and sees that the best checkpoint is loaded; add it to plugins"
+        )
 
 
 def is_local(base: str) -> bool:

@@ -1,7 +1,8 @@
 """One evaluation by two processes, for tests/test_accuracy.py: prints its metrics as JSON.
 
-Run as: PYTHONPATH=. torchrun --nproc_per_node 2 tests/gathered.py FOLDER, with a model and rows.jsonl
-in FOLDER
+Run as: PYTHONPATH=. torchrun --nproc_per_node 2 tests/gathered.py FOLDER
+
+FOLDER holds a model and rows.jsonl.
 """
 
 import json

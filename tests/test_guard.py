@@ -187,6 +187,14 @@ def test_recipes_for_a_gpu_are_refused_without_one(monkeypatch, recipe, change, 
         guard.require_device(changed(recipe, **change))
 
 
+def test_the_best_checkpoint_is_not_asked_for_without_the_plugin_that_keeps_it(recipe):
+    for asked in ({"load_best_model_at_end": True}, {"metric_for_best_model": "eval_accuracy"}):
+        with pytest.raises(UserError, match=f"{next(iter(asked))} without .*; add it to plugins"):
+            guard.require_metric(changed(recipe, **asked))
+        guard.require_metric(changed(recipe, plugins=[guard.ACCURACY], **asked))
+    guard.require_metric(recipe)
+
+
 @pytest.mark.parametrize(
     ("base", "said"),
     [
