@@ -21,12 +21,13 @@ import numpy as np
 import torch
 from axolotl.integrations.base import BasePlugin
 from torch import Tensor, nn
-from transformers import EarlyStoppingCallback, EvalPrediction, TrainerCallback
+from transformers import EvalPrediction
 
 from prep.errors import UserError
 from prep.jsonl import read_objects
 from prep.records import LABELS
 from recipes.guard import refusing
+from recipes.resume import StayStopped
 from recipes.rows import key, tokenised
 
 
@@ -84,23 +85,9 @@ class AccuracyPlugin(BasePlugin):
         trainer.preprocess_logits_for_metrics = refusing()(reader.read)
         trainer.compute_metrics = refusing()(lambda seen: metrics(seen, asked, letters))
 
-    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
+    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[StayStopped]:
         """Have a run that stopped early stay stopped when it is started again."""
         return [StayStopped(trainer)]
-
-
-class StayStopped(TrainerCallback):
-    """Ends a resumed run whose patience is spent, after one step: the best is loaded either way."""
-
-    def __init__(self, trainer: Any):
-        self.trainer = trainer
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Look at the patience that the checkpoint restored."""
-        for one in self.trainer.callback_handler.callbacks:
-            if isinstance(one, EarlyStoppingCallback):
-                spent = one.early_stopping_patience_counter >= one.early_stopping_patience
-                control.should_training_stop |= spent
 
 
 def questions(

@@ -11,6 +11,7 @@ from axolotl.core.trainers.base import AxolotlTrainer
 from axolotl.utils.samplers import MultipackBatchSampler
 from safetensors import SafetensorError
 from torch.utils.data import Sampler
+from transformers import EarlyStoppingCallback, TrainerCallback
 
 from prep.errors import UserError
 
@@ -55,6 +56,20 @@ class ResumableTrainer(AxolotlTrainer):
             packs.set_epoch(0)
             packs._len_across_ranks = None
         return packs
+
+
+class StayStopped(TrainerCallback):
+    """Ends a resumed run whose patience is spent, after one step: the best is loaded either way."""
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look at the patience that the checkpoint restored."""
+        for one in self.trainer.callback_handler.callbacks:
+            if isinstance(one, EarlyStoppingCallback):
+                spent = one.early_stopping_patience_counter >= one.early_stopping_patience
+                control.should_training_stop |= spent
 
 
 def leave_when_interrupted(*_: Any) -> None:
