@@ -92,7 +92,7 @@ def compose(name: str, matrix: Matrix, params: Path = PARAMS) -> Composed:
         recipe = laid(over, recipe)
     folder = Path(run.out)
     recipe["datasets"] = [
-        laid({**method.rows, "path": (folder / f"{file}.jsonl").as_posix()}, recipe["datasets"][0])
+        laid({"path": (folder / f"{file}.jsonl").as_posix()}, recipe["datasets"][0])
     ]
     if "test_datasets" in recipe:
         dev = {"path": (folder / "dev-loss.jsonl").as_posix()}

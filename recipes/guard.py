@@ -18,7 +18,7 @@ from typing import Any
 
 import axolotl.train
 import torch
-from axolotl.common.datasets import TrainDatasetMeta, load_datasets
+from axolotl.common.datasets import TrainDatasetMeta, load_datasets, load_preference_datasets
 from axolotl.core.trainers.base import AxolotlTrainer
 from axolotl.integrations.base import BasePlugin
 from axolotl.loaders import load_tokenizer
@@ -33,9 +33,10 @@ from prep.errors import UserError
 from prep.jsonl import read_json, sha256, write_json
 from recipes.loss import unseen_head
 from recipes.precision import lost_steps
-from recipes.resume import ResumableTrainer, leave_when_interrupted
+from recipes.resume import ResumableTrainer, leave_when_interrupted, say_if_unsaved
 from recipes.rows import Rendered, compare, render
 
+ACCURACY = "recipes.accuracy.AccuracyPlugin"
 PREPARED = Path("data/prepared")
 # what decides how rows are tokenised and in which order they lie; Axolotl's own name for them, one
 # folder further down, leaves out the seed among others
@@ -46,6 +47,7 @@ PREPARING = (
     "eval_sequence_len",
     "excess_length_strategy",
     "min_sample_len",
+    "rl",
     "sample_packing",
     "seed",
     "sequence_len",
@@ -67,6 +69,8 @@ HARMLESS = {
     "save_steps",
     "save_total_limit",
 }
+# what decides which checkpoint the run ends with, where it keeps its best
+DECISIVE_FOR_BEST = {"eval_steps", "save_steps"}
 FINGERPRINT = "run.json"
 
 
@@ -101,6 +105,7 @@ class GuardPlugin(BasePlugin):
             if problem := lost_steps(cfg) or unseen_head(cfg):
                 raise UserError(f"{cfg.get('axolotl_config_path')}: {problem}")
             require_base(cfg)
+            require_metric(cfg)
         axolotl.train.setup_signal_handler = leave_when_interrupted
         self.recipe = json.loads(json.dumps(dict(cfg), default=str))
 
@@ -112,7 +117,7 @@ class GuardPlugin(BasePlugin):
             prepared = PREPARED / digest(content(self.recipe, data))[:12]
             complete = prepared / "complete"
             cfg.dataset_prepared_path = str(prepared)
-            rendered: dict[str, Rendered] = {}
+            self.rendered: dict[str, Rendered] = {}
             if is_main_process():
                 if not preprocess:
                     claim(cfg, run_of(self.recipe, data))
@@ -122,23 +127,31 @@ class GuardPlugin(BasePlugin):
                     for split in ("datasets", "test_datasets"):
                         if cfg[split]:
                             parts = [Path(part["path"]) for part in cfg[split]]
-                            rendered[split] = render(parts, tokenizer, cfg.sequence_len)
+                            self.rendered[split] = render(
+                                parts, tokenizer, cfg.sequence_len, preferred=bool(cfg.rl)
+                            )
             barrier()
         with refusing():
             try:
-                meta = load_datasets(cfg=cfg)
+                meta = (load_preference_datasets if cfg.rl else load_datasets)(cfg=cfg)
             except DatasetGenerationError as error:
                 raise UserError(
                     f"{', '.join(data)}: a column changes its type on the way ({error.__cause__}); "
                     "in each file, put the rows with labels before those without"
                 ) from None
-            if "datasets" in rendered:
-                compare(rendered["datasets"], meta.train_dataset)
-            if "test_datasets" in rendered:
-                compare(rendered["test_datasets"], meta.eval_dataset)
-            if is_main_process():
-                complete.touch()
+        self.complete = complete
+        if not cfg.rl:  # preferences are tokenised when the trainer is made
+            self.compare(meta.train_dataset, meta.eval_dataset)
         return meta
+
+    def compare(self, train: Any, evaluated: Any) -> None:
+        """Hold tokenised rows against the rendered ones, then let them be used again."""
+        with refusing():
+            for split, dataset in (("datasets", train), ("test_datasets", evaluated)):
+                if split in self.rendered:
+                    compare(self.rendered[split], dataset)
+            if is_main_process():
+                self.complete.touch()
 
     def pre_model_load(self, cfg: Any) -> None:
         """Seed what comes before the trainer: Axolotl draws an adapter's first weights unseeded."""
@@ -147,6 +160,24 @@ class GuardPlugin(BasePlugin):
     def get_trainer_cls(self, cfg: Any) -> type[AxolotlTrainer] | None:
         """Pack rows in an order that a resumed run finds again."""
         return ResumableTrainer if cfg.sample_packing else None
+
+    def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
+        """Compare preferences, which are tokenised by now; have a full disk end in a sentence."""
+        if cfg.rl:
+            self.compare(answers(trainer.train_dataset), answers(trainer.eval_dataset))
+        trainer._save_checkpoint = refusing()(say_if_unsaved(trainer._save_checkpoint))
+        axolotl.train.save_trained_model = refusing()(
+            say_if_unsaved(axolotl.train.save_trained_model)
+        )
+
+
+def answers(preferences: Any) -> dict[str, list[list[int]]]:
+    """Chosen and rejected conversations of preferences as tokenised rows, by column."""
+    return {
+        column: [*preferences[f"chosen_{column}"], *preferences[f"rejected_{column}"]]
+        for column in ("input_ids", "labels")
+        if preferences is not None
+    }
 
 
 def require_device(cfg: dict[str, Any]) -> None:
@@ -195,6 +226,17 @@ def require_base(cfg: dict[str, Any]) -> None:
         ) from None
 
 
+def require_metric(cfg: dict[str, Any]) -> None:
+    """Raise `UserError` where the recipe keeps the best checkpoint, and Axolotl alone would not."""
+    keys = ("load_best_model_at_end", "early_stopping_patience", "metric_for_best_model")
+    asked = [key for key in keys if cfg.get(key)]
+    if asked and ACCURACY not in (cfg.get("plugins") or []):
+        raise UserError(
+            f"{cfg.get('axolotl_config_path')}: {', '.join(asked)} without {ACCURACY}, which knows "
+            "the accuracy and sees that the best checkpoint is loaded; add it to plugins"
+        )
+
+
 def is_local(base: str) -> bool:
     """Whether a base model is a folder, or was meant as one; a hub name is owner/name."""
     path = Path(base)
@@ -227,8 +269,10 @@ def content(recipe: dict[str, Any], data: dict[str, str]) -> dict[str, Any]:
 def run_of(recipe: dict[str, Any], data: dict[str, str]) -> dict[str, Any]:
     """All that decides what the run's weights become: its recipe, its data and its base."""
     base = Path(recipe["base_model"])
+    keeps_best = recipe.get("load_best_model_at_end") or recipe.get("early_stopping_patience")
+    harmless = HARMLESS - DECISIVE_FOR_BEST if keeps_best else HARMLESS
     return {
-        "recipe": {key: value for key, value in sorted(recipe.items()) if key not in HARMLESS},
+        "recipe": {key: value for key, value in sorted(recipe.items()) if key not in harmless},
         "data": data,
         "base": files(base, "*.safetensors", "config.json", "*token*", "*.jinja")
         or recipe["base_model"],
@@ -254,7 +298,14 @@ def claim(cfg: Any, run: dict[str, Any]) -> None:
             prepare_debug_log(cfg)
             print(f"{folder} held another run (data, recipe or base differ): moved to {aside}")
     for checkpoint in folder.glob("checkpoint-*"):
-        # the trainer writes its state last
-        if not (checkpoint / "trainer_state.json").is_file():
+        if not is_whole(checkpoint):
             shutil.rmtree(checkpoint)
     write_json(record, run)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end: the trainer writes its state last."""
+    try:
+        return bool(read_json(checkpoint / "trainer_state.json"))
+    except UserError:
+        return False

@@ -47,14 +47,12 @@ class Family(Strict):
 class Method(Strict):
     """A way to learn weights: the recipe it starts from and what it changes, None to take out.
 
-    `file` names the rows that it needs, where any others would not do; `rows` are changes to the
-    mapping that names them.
+    `file` names the rows that it needs, where any others would not do.
     """
 
     recipe: str
     file: str | None = None
     changes: dict[str, Any] = Field(default_factory=dict)
-    rows: dict[str, Any] = Field(default_factory=dict)
 
 
 class Member(Strict):

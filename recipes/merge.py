@@ -68,7 +68,9 @@ def prompts_of(recipe: dict[str, Any], tokenizer: Any) -> list[list[int]]:
     rows = [row for _, row in read_objects(Path(recipe["datasets"][0]["path"]))][:ROWS]
     return [
         tokenizer.apply_chat_template(
-            row["messages"][:-1], add_generation_prompt=True, return_dict=False
+            (row.get("messages") or row["chosen"])[:-1],
+            add_generation_prompt=True,
+            return_dict=False,
         )
         for row in rows
     ]

@@ -1,14 +1,19 @@
 """What makes a killed run end like one that was never killed."""
 
+import functools
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from axolotl.core.trainers.base import AxolotlTrainer
 from axolotl.utils.samplers import MultipackBatchSampler
+from safetensors import SafetensorError
 from torch.utils.data import Sampler
+from transformers import EarlyStoppingCallback, TrainerCallback
+
+from prep.errors import UserError
 
 
 class EpochSampler(Sampler[int]):
@@ -53,6 +58,20 @@ class ResumableTrainer(AxolotlTrainer):
         return packs
 
 
+class StayStopped(TrainerCallback):
+    """Ends a resumed run whose patience is spent, after one step: the best is loaded either way."""
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look at the patience that the checkpoint restored."""
+        for one in self.trainer.callback_handler.callbacks:
+            if isinstance(one, EarlyStoppingCallback):
+                spent = one.early_stopping_patience_counter >= one.early_stopping_patience
+                control.should_training_stop |= spent
+
+
 def leave_when_interrupted(*_: Any) -> None:
     """Have Ctrl-C end with code 130; Axolotl would save half-trained weights as if done, exit 0."""
 
@@ -61,3 +80,25 @@ def leave_when_interrupted(*_: Any) -> None:
         raise SystemExit(130)
 
     signal.signal(signal.SIGINT, leave)
+
+
+def say_if_unsaved(save: Callable[..., Any]) -> Callable[..., Any]:
+    """`save`, raising `UserError` where weights or states cannot be written: a full disk above all.
+
+    The next run throws half a checkpoint away and goes on from the last whole one.
+    """
+
+    @functools.wraps(save)
+    def saving(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return save(*args, **kwargs)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            # torch.save has no error of its own for a write that failed
+            if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+                raise
+            raise UserError(
+                f"the model cannot be saved ({str(error).splitlines()[0]}); see that output_dir "
+                "has room, then run the same command again: it goes on from the last checkpoint"
+            ) from None
+
+    return saving

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from prep.errors import UserError
-from prep.jsonl import read_objects
+from prep.jsonl import read_objects, validated
+from prep.records import Preference
 
 
 @dataclass
 class Rendered:
-    """The rows of one split: what names each, and where its answer begins.
+    """The conversations of one split: what names each, and where its answer begins.
 
-    `starts` maps the digest of a row's ids to the number of its prompt's ids, or to None for a row
-    without an answer letter.
+    `starts` maps the digest of a conversation's ids to the number of its prompt's ids, or to None
+    for one without an answer letter.
     """
 
     names: str = ""
@@ -31,26 +32,46 @@ def key(ids: Iterable[int]) -> bytes:
     return hashlib.sha256(np.asarray(ids, dtype=np.int32).tobytes()).digest()
 
 
-def render(paths: list[Path], tokenizer: Any, limit: int) -> Rendered:
-    """Render and tokenise all rows; raises `UserError` naming the first one unfit."""
+def render(paths: list[Path], tokenizer: Any, limit: int, *, preferred: bool = False) -> Rendered:
+    """Render and tokenise all rows; raises `UserError` naming the first one unfit.
+
+    A row is one conversation, or where answers are `preferred` a chosen and a rejected one.
+    """
     rendered = Rendered(names=", ".join(map(str, paths)))
     for path in paths:
         for number, row in read_objects(path):
             where = f"{path}, row {row.get('id', f'of line {number}')}"
-            ids, start = tokenised(row, tokenizer, where)
-            if len(ids) > limit:
-                raise UserError(
-                    f"{where}: {len(ids)} tokens, over the recipe's sequence_len of {limit}; "
-                    "raise sequence_len, or leave the row out in params.yaml"
-                )
-            check_bos(ids, tokenizer, where)
-            if start is not None:
-                check_letter(row, ids[start], rendered.letters, tokenizer, where)
-            rendered.starts[key(ids)] = start
-            rendered.count += 1
+            for conversation in both(row, where) if preferred else (row,):
+                ids, start = tokenised(conversation, tokenizer, where)
+                if len(ids) > limit:
+                    raise UserError(
+                        f"{where}: {len(ids)} tokens, over the recipe's sequence_len of {limit}; "
+                        "raise sequence_len, or leave the row out in params.yaml"
+                    )
+                check_bos(ids, tokenizer, where)
+                if start is not None:
+                    check_letter(conversation, ids[start], rendered.letters, tokenizer, where)
+                rendered.starts[key(ids)] = start
+                rendered.count += 1
     if not rendered.count:
         raise UserError(f"{rendered.names}: no rows; run python prep/build.py again")
     return rendered
+
+
+def both(row: dict[str, Any], where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A preference row as two conversations: with the chosen answer, and with the rejected one."""
+    if "chosen" not in row:
+        raise UserError(
+            f"{where}: no chosen and rejected answer, which `rl: orpo` learns from; train on "
+            "preferences.jsonl (preferences: true in params.yaml)"
+        )
+    known = validated(row, Preference, where)
+    system = [{"role": "system", "content": known.system}] if known.system else []
+    wrong = known.labels[known.order.index(known.wrong)]
+    return tuple(
+        {"labels": known.labels, "answer": answer, "messages": system + row[side]}
+        for side, answer in (("chosen", known.answer), ("rejected", wrong))
+    )
 
 
 def tokenised(row: dict[str, Any], tokenizer: Any, where: str) -> tuple[list[int], int | None]:
@@ -127,8 +148,9 @@ def compare(rendered: Rendered, dataset: Any) -> None:
                 f"{rendered.names}: Axolotl tokenises a row unlike its chat template, or learns "
                 "something before the answer's letter; use `type: chat_template` and set eot_tokens"
             )
-    if len(dataset) != rendered.count:
+    if len(dataset["input_ids"]) != rendered.count:
         raise UserError(
-            f"{rendered.names}: {rendered.count} rows, but Axolotl would train on {len(dataset)}; "
+            f"{rendered.names}: {rendered.count} conversations, but Axolotl would train on "
+            f"{len(dataset['input_ids'])}; "
             "set `excess_length_strategy: raise` and look for rows with nothing to learn"
         )

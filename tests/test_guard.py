@@ -10,14 +10,14 @@ import axolotl.train
 import pytest
 from axolotl.utils.dict import DictDefault
 from axolotl.utils.tee import close_debug_log
-from conftest import chat_row, training_row, write_rows
+from conftest import THINGS, chat_row, training_row, write_rows
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from prep.errors import UserError
 from recipes import guard
-from recipes.resume import EpochSampler
-from recipes.rows import check_letter, compare, render
+from recipes.resume import EpochSampler, say_if_unsaved
+from recipes.rows import check_letter, compare, key, render
 
 
 @pytest.fixture
@@ -84,6 +84,16 @@ def test_another_setting_of_the_rows_gets_a_new_name(recipe, change):
     assert claimed(recipe) == claimed(changed(recipe, learning_rate=1e-3))
 
 
+def test_evaluation_steps_matter_only_where_the_best_is_kept(recipe):
+    def run(**change):
+        return guard.run_of(changed(recipe, **change).to_dict(), {})
+
+    assert run(eval_steps=2) == run(eval_steps=3)
+    for keeps in ({"load_best_model_at_end": True}, {"early_stopping_patience": 2}):
+        assert run(eval_steps=2, **keeps) != run(eval_steps=3, **keeps)
+        assert run(logging_steps=2, **keeps) == run(logging_steps=3, **keeps)
+
+
 @pytest.mark.parametrize("change", ["seed", "base", "data"])
 def test_another_run_moves_the_old_one_aside(recipe, change, capsys):
     claimed(recipe)
@@ -103,13 +113,14 @@ def test_another_run_moves_the_old_one_aside(recipe, change, capsys):
     assert f"moved to {aside}" in capsys.readouterr().out
 
 
-def test_the_same_run_keeps_whole_checkpoints_only(recipe):
+@pytest.mark.parametrize("last", ["model.safetensors", "trainer_state.json"])
+def test_the_same_run_keeps_whole_checkpoints_only(recipe, last):
     claimed(recipe)
     whole, half = Path("out/checkpoint-3"), Path("out/checkpoint-6")
     whole.mkdir()
     half.mkdir()
-    (whole / "trainer_state.json").write_text("{}")
-    (half / "model.safetensors").write_text("")
+    (whole / "trainer_state.json").write_text('{"global_step": 3}')
+    (half / last).write_text('{"glob')  # the disk was full, or the run was killed
     claimed(changed(recipe, logging_steps=1))
     assert whole.is_dir()
     assert not half.exists()
@@ -176,6 +187,14 @@ def test_recipes_for_a_gpu_are_refused_without_one(monkeypatch, recipe, change, 
         guard.require_device(changed(recipe, **change))
 
 
+def test_the_best_checkpoint_is_not_asked_for_without_the_plugin_that_keeps_it(recipe):
+    for asked in ({"load_best_model_at_end": True}, {"metric_for_best_model": "eval_accuracy"}):
+        with pytest.raises(UserError, match=f"{next(iter(asked))} without .*; add it to plugins"):
+            guard.require_metric(changed(recipe, **asked))
+        guard.require_metric(changed(recipe, plugins=[guard.ACCURACY], **asked))
+    guard.require_metric(recipe)
+
+
 @pytest.mark.parametrize(
     ("base", "said"),
     [
@@ -195,9 +214,9 @@ def tokenizer(chain):
     return AutoTokenizer.from_pretrained(chain.place / "outputs/demo/stage1")
 
 
-def rendered(tmp_path, tokenizer, row, limit=512):
+def rendered(tmp_path, tokenizer, row, limit=512, **options):
     write_rows(tmp_path / "rows.jsonl", [row])
-    return render([tmp_path / "rows.jsonl"], tokenizer, limit)
+    return render([tmp_path / "rows.jsonl"], tokenizer, limit, **options)
 
 
 def test_rows_are_rendered_and_compared(tmp_path, tokenizer):
@@ -207,24 +226,19 @@ def test_rows_are_rendered_and_compared(tmp_path, tokenizer):
     (start,) = made.starts.values()
     assert tokenizer.decode(ids[start:]) == "B. 우산 이야기<eos>"
     labels = [-100] * start + ids[start:]
-    compare(made, Columns([ids], [labels]))
+    compare(made, columns([ids], [labels]))
     for broken, said in (
-        (Columns([ids], [ids]), "before the answer's letter"),
-        (Columns([ids[:-1]], [labels[:-1]]), "unlike its chat template"),
-        (Columns([], []), "1 rows, but Axolotl would train on 0"),
+        (columns([ids], [ids]), "before the answer's letter"),
+        (columns([ids[:-1]], [labels[:-1]]), "unlike its chat template"),
+        (columns([], []), "1 conversations, but Axolotl would train on 0"),
     ):
         with pytest.raises(UserError, match=said):
             compare(made, broken)
 
 
-class Columns(dict):
+def columns(ids, labels):
     """Tokenised rows, by column."""
-
-    def __init__(self, ids, labels):
-        super().__init__(input_ids=ids, labels=labels)
-
-    def __len__(self):
-        return len(self["input_ids"])
+    return {"input_ids": ids, "labels": labels}
 
 
 def edited(row, **messages):
@@ -264,3 +278,74 @@ def test_a_prompt_that_melts_into_its_answer_is_refused(tmp_path, tokenizer):
     row = edited(training_row(0), assistant="타")
     with pytest.raises(UserError, match="prompt's tokens change when the answer follows"):
         rendered(tmp_path, tokenizer, row)
+
+
+def preference(**change):
+    """A preference row as prep writes it, options in the order B, A, C."""
+    row = training_row(0, (1, 0, 2))
+    user, right = row["messages"]
+    wrong = {"role": "assistant", "content": f"A. {THINGS[3]} 이야기"}
+    kept = ("id", "source", "split", "group", "category", "labels", "order", "answer")
+    texts = {"template": "reference@1", "system": None, "chosen": [user, right]}
+    row = {key: row[key] for key in kept} | texts | {"rejected": [user, wrong], "wrong": 1}
+    return row | change
+
+
+def test_both_answers_of_a_preference_are_rendered_and_compared(tmp_path, tokenizer):
+    made = rendered(tmp_path, tokenizer, preference(), preferred=True)
+    assert (made.count, sorted(made.letters)) == (2, ["A", "B"])
+    ids, labels = {}, {}
+    for side in ("chosen", "rejected"):
+        ids[side] = tokenizer.apply_chat_template(preference()[side], return_dict=False)
+        start = made.starts[key(ids[side])]
+        labels[side] = [-100] * start + ids[side][start:]
+    tokenised = {
+        f"{side}_{column}": [values[side]]
+        for side in ids
+        for column, values in (("input_ids", ids), ("labels", labels))
+    }
+    compare(made, guard.answers(tokenised))
+    with pytest.raises(UserError, match="before the answer's letter"):
+        compare(made, guard.answers(tokenised | {"rejected_labels": [ids["rejected"]]}))
+    with pytest.raises(UserError, match="2 conversations, but Axolotl would train on 0"):
+        compare(made, guard.answers({name: [] for name in tokenised}))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (training_row(0), "no chosen and rejected answer"),
+        (preference(wrong=0), "field record: wrong 0 is the option of the answer B"),
+        (preference(answer="D"), "row t-0~BAC: field record: "),
+        (preference(rejected=preference()["chosen"]), "the same answer"),
+        (
+            preference(
+                rejected=[preference()["chosen"][0], {"role": "assistant", "content": "C. 말"}]
+            ),
+            "'C', not the letter A",
+        ),
+        (
+            preference(
+                rejected=[preference()["chosen"][0], {"role": "assistant", "content": "A" * 600}]
+            ),
+            "over the recipe's sequence_len of 512",
+        ),
+    ],
+)
+def test_unfit_preferences_are_refused_by_name(tmp_path, tokenizer, row, said):
+    with pytest.raises(UserError, match=said) as refused:
+        rendered(tmp_path, tokenizer, row, preferred=True)
+    assert "rows.jsonl, row t-0" in str(refused.value)
+
+
+def test_what_cannot_be_saved_ends_in_a_sentence():
+    def fail(error):
+        raise error
+
+    lost = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534")
+    for error in (OSError(28, "No space left on device"), lost):
+        with pytest.raises(UserError, match="the model cannot be saved"):
+            say_if_unsaved(fail)(error)
+    with pytest.raises(RuntimeError, match="CUDA"):
+        say_if_unsaved(fail)(RuntimeError("CUDA error"))
+    assert say_if_unsaved(lambda: 7)() == 7

@@ -13,6 +13,7 @@ from prep.errors import UserError
 from recipes.check import house_problems, read_recipe, schema_problems
 
 ROOT = Path(__file__).resolve().parent.parent
+ACCURACY = "recipes.accuracy.AccuracyPlugin"
 RECIPES = sorted((ROOT / "recipes").glob("*.yml")) + sorted((ROOT / "recipes/tiny").glob("*.yml"))
 
 # all that a tiny recipe may say otherwise, and why
@@ -24,8 +25,9 @@ SIZE = {"sequence_len", "micro_batch_size", "gradient_accumulation_steps"}
 LENGTH = {"num_epochs", "max_steps", "save_strategy", "save_steps", "eval_strategy", "eval_steps"}
 RATES = {"learning_rate", "lora_dropout", "weight_decay", "optimizer", "logging_steps"}
 # one evaluation on a CPU spoils the gradients of 4-bit weights
-NO_EVALUATION = {"eval_sample_packing"}
-ALLOWED = CPU | KERNELS | LIGER | PLACES | SIZE | LENGTH | RATES | NO_EVALUATION
+NO_EVALUATION = {"eval_sample_packing", "plugins"}
+BEST = {"load_best_model_at_end", "metric_for_best_model"}  # the demo keeps its last steps
+ALLOWED = CPU | KERNELS | LIGER | PLACES | SIZE | LENGTH | RATES | NO_EVALUATION | BEST
 
 
 def load(name: str) -> dict:
@@ -40,16 +42,19 @@ def test_the_linter_passes_every_recipe():
     assert (done.returncode, done.stdout) == (0, f"{len(names)} recipes are sound\n"), done.stderr
 
 
-@pytest.mark.parametrize("stage", ["stage1.yml", "stage2.yml"])
+@pytest.mark.parametrize("stage", ["stage1.yml", "stage2.yml", "orpo.yml"])
 def test_tiny_differs_only_in_named_keys(stage):
     real, tiny = load(stage), load(f"tiny/{stage}")
     differing = {key for key in real | tiny if real.get(key) != tiny.get(key)}
     assert differing - ALLOWED == set()
-    assert set(real["plugins"]) - set(tiny["plugins"]) == {"axolotl.integrations.liger.LigerPlugin"}
+    assert set(real["plugins"]) - set(tiny["plugins"]) <= {
+        "axolotl.integrations.liger.LigerPlugin",
+        "recipes.accuracy.AccuracyPlugin",
+    }
     assert set(tiny["plugins"]) <= set(real["plugins"])
     # of the data, only the place differs
     for split in ("datasets", "test_datasets"):
-        for mine, other in zip(tiny.get(split, []), real[split], strict=False):
+        for mine, other in zip(tiny.get(split, []), real.get(split, []), strict=False):
             assert {k: v for k, v in mine.items() if k != "path"} == {
                 k: v for k, v in other.items() if k != "path"
             }
@@ -57,7 +62,11 @@ def test_tiny_differs_only_in_named_keys(stage):
 
 def test_siblings_share_one_key_order():
     order = list(load("stage1.yml"))
-    for name in ("stage2.yml", "tiny/stage1.yml", "tiny/stage2.yml"):
+    for name in (
+        "stage2.yml",
+        "orpo.yml",
+        *(f"tiny/{n}.yml" for n in ("stage1", "stage2", "orpo")),
+    ):
         shared = [key for key in load(name) if key in order]
         assert shared == sorted(shared, key=order.index), name
 
@@ -97,6 +106,16 @@ def test_hyperparameters_of_seed_004(stage):
         "seed": 42,
     }
     assert {key: recipe[key] for key in wanted} == wanted
+
+
+def test_stages_keep_the_best_of_each_epoch_by_accuracy():
+    for stage in ("stage1.yml", "stage2.yml"):
+        recipe = load(stage)
+        assert recipe["plugins"][:2] == ["recipes.guard.GuardPlugin", ACCURACY]
+        assert recipe["eval_strategy"] == recipe["save_strategy"] == "epoch"
+        assert recipe["load_best_model_at_end"]
+        assert recipe["metric_for_best_model"] == "eval_accuracy"
+    assert load("tiny/stage1.yml")["plugins"] == ["recipes.guard.GuardPlugin"]
 
 
 @pytest.mark.parametrize(
