@@ -31,6 +31,7 @@ from transformers.utils import cached_file
 
 from prep.errors import UserError
 from prep.jsonl import read_json, sha256, write_json
+from recipes.processes import join, place
 from recipes.resume import ResumableTrainer, leave_when_interrupted
 from recipes.rows import Rendered, compare, render
 
@@ -97,11 +98,13 @@ class GuardPlugin(BasePlugin):
         with refusing():
             require_device(cfg)
             require_base(cfg)
+        join()
         axolotl.train.setup_signal_handler = leave_when_interrupted
         self.recipe = json.loads(json.dumps(dict(cfg), default=str))
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
         """Load the rows by Axolotl, under a name made of their content, and compare them."""
+        place(cfg)
         with refusing():
             paths = require_data(cfg)
             data = {str(path): sha256(path) for path in paths}
