@@ -20,7 +20,7 @@ from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
-from recipes.dryrun import adapt, dry_run
+from recipes.dryrun import adapt, batch_of, dry_run
 from recipes.memory import states, training
 
 WIDTHS = {"11M": (256, 4), "36M": (512, 6), "99M": (768, 12)}  # width, layers
@@ -28,7 +28,6 @@ RECIPE = {"micro_batch_size": 2, "sequence_len": 512, "optimizer": "adamw_torch"
 LORA = {"adapter": "lora", "lora_r": 16, "lora_alpha": 32, "lora_target_linear": True}
 VARIANTS: dict[str, dict[str, Any]] = {
     "whole rows": {},
-    "packed": {"sample_packing": True},
     "checkpointing": {"gradient_checkpointing": True},
     "accumulation": {"gradient_accumulation_steps": 2, "gradient_checkpointing": True},
     "LoRA": LORA,
@@ -60,9 +59,7 @@ def planned(config: PretrainedConfig, recipe: dict[str, Any]) -> float:
 def real(config: PretrainedConfig, recipe: dict[str, Any]) -> float:
     """Bytes that two real optimizer steps allocate at the fullest moment."""
     config._attn_implementation = "eager"
-    rows, tokens = recipe["micro_batch_size"], recipe["sequence_len"]
-    if recipe.get("sample_packing"):
-        rows, tokens = 1, rows * tokens
+    rows, tokens = batch_of(recipe)
     torch.manual_seed(0)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)

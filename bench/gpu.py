@@ -194,7 +194,7 @@ def main() -> None:
     write_records(place / "rows.jsonl", rows(count, args.tokens, recipe["sequence_len"]))
     base(place / "base", config, recipe)
     ways = {"recipe": by_recipe, "seeds": by_seeds}
-    figures: dict[str, Any] = {"recipe": args.recipe.as_posix(), "steps": args.steps}
+    figures: dict[str, Any] = {"file": args.recipe.as_posix(), "steps": args.steps}
     for way in args.ways:
         found = ways[way](place, recipe, args.steps)
         figures[way] = {"tokens_a_second": rate(found), "held_gib": found["held"] / 2**30}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from axolotl.utils.schemas.enums import ATTN_IMPLS_SUPPORTING_PACKING as END_TO_END
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -138,6 +139,17 @@ def adapt(model: nn.Module, recipe: dict[str, Any]) -> nn.Module:
     )
 
 
+def batch_of(recipe: dict[str, Any]) -> tuple[int, int]:
+    """Rows and tokens of the largest batch that Axolotl gives the model at once.
+
+    It pads to multiples of 64, and lays packs end to end where attention can tell them apart.
+    """
+    rows, tokens = recipe["micro_batch_size"], -(-recipe["sequence_len"] // 64) * 64
+    if recipe.get("sample_packing") and recipe.get("attn_implementation") in END_TO_END:
+        return 1, rows * tokens
+    return rows, tokens
+
+
 def unreal(model: nn.Module) -> None:
     """Put a fake tensor on the CPU in the place of each on the meta device; tied ones stay tied."""
     made: dict[Tensor, Tensor] = {}
@@ -155,12 +167,9 @@ def unreal(model: nn.Module) -> None:
 def dry_run(config: PretrainedConfig, recipe: dict[str, Any]) -> Step:
     """Account of one optimizer step of a recipe on a backbone, before the optimizer's turn."""
     dtype = torch.bfloat16 if recipe.get("bf16") else torch.float32
-    packed = bool(recipe.get("sample_packing"))
-    rows, tokens = recipe["micro_batch_size"], recipe["sequence_len"]
-    if packed:  # Axolotl lays a batch's packs end to end
-        rows, tokens = 1, rows * tokens
-    flash = "flash" in str(recipe.get("attn_implementation"))
-    config._attn_implementation = "tiled_stand_in" if flash else "eager"
+    rows, tokens = batch_of(recipe)
+    tiled = recipe.get("attn_implementation") not in (None, "eager")
+    config._attn_implementation = "tiled_stand_in" if tiled else "eager"
     config.use_cache = False
 
     with torch.device("meta"):
