@@ -29,7 +29,7 @@ from prep.jsonl import read_json, read_objects, write_json, write_records
 from recipes.backbones import shape_of
 from recipes.dryrun import dry_run
 from recipes.memory import GPUS, states, training, work
-from recipes.plan import read_plan
+from recipes.plan import read_plan, setting
 
 ROOT = Path(sys.path[0])
 SEED = 7
@@ -178,12 +178,15 @@ def main() -> None:
     parser.add_argument(
         "--ways", nargs="+", choices=("recipe", "seeds"), default=["recipe", "seeds"]
     )
+    parser.add_argument(
+        "--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="as if so"
+    )
     parser.add_argument("--out", type=Path, default=Path("outputs/bench"))
     args = parser.parse_args()
     if args.steps <= WARM:
         raise UserError(f"--steps {args.steps}: the first {WARM} are not counted; name more")
 
-    recipe = read_plan(args.recipe)
+    recipe = read_plan(args.recipe) | dict(args.set)
     recipe.setdefault("gradient_accumulation_steps", 1)
     config = shape_of(args.recipe, recipe, args.config)
     place = args.out.resolve()

@@ -119,6 +119,12 @@ def fused_loss(recipe: dict[str, Any]) -> bool:
     return any(recipe.get(key) for key in FUSED_LOSSES)
 
 
+def checkpointed(recipe: dict[str, Any]) -> bool:
+    """Whether a layer's activations are computed again on the way back, by whichever key."""
+    sharded = (recipe.get("fsdp_config") or {}).get("activation_checkpointing")
+    return bool(recipe.get("gradient_checkpointing") or sharded)
+
+
 def adapt(model: nn.Module, recipe: dict[str, Any]) -> nn.Module:
     """The model as the recipe trains it: as it is, or frozen below a LoRA adapter."""
     if not recipe.get("adapter"):
@@ -187,7 +193,7 @@ def dry_run(config: PretrainedConfig, recipe: dict[str, Any]) -> Step:
         model = adapt(model, recipe).train()
     with FakeTensorMode():
         unreal(model)
-        if recipe.get("gradient_checkpointing"):
+        if checkpointed(recipe):
             model.gradient_checkpointing_enable({"use_reentrant": False})
             model.enable_input_require_grads()
         trained = [p for p in model.parameters() if p.requires_grad]

@@ -101,8 +101,9 @@ def training(
     if shard in ("zero2", "zero3", "fsdp2"):
         account["gradients"] /= gpus
     if shard in ("zero3", "fsdp2"):
-        # the layer at work and the next one on its way
-        account["weights"] = account["weights"] / gpus + 2 * step.largest_layer * element(recipe)
+        # the layer at work, the next one on its way, and the table that is also the head
+        whole = 2 * step.largest_layer + step.embedding
+        account["weights"] = account["weights"] / gpus + whole * element(recipe)
     return account
 
 

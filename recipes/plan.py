@@ -24,7 +24,7 @@ from transformers import AutoTokenizer, PretrainedConfig
 from prep.errors import UserError, entry
 from prep.jsonl import read_objects, read_text
 from recipes.backbones import BACKBONES, first_base, shape_of
-from recipes.dryrun import dry_run, fused_loss
+from recipes.dryrun import checkpointed, dry_run, fused_loss
 from recipes.memory import CONTEXT, GIB, GPUS, SHARDS, scoring, speed, states, steps, training
 
 # Korean characters a token, where the tokenizer is not at hand: an assumption
@@ -77,7 +77,7 @@ def knobs(recipe: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     if not fused_loss(recipe):
         change = {"liger_fused_linear_cross_entropy": True}
         found.append(("the Liger plugin with liger_fused_linear_cross_entropy: true", change))
-    if not recipe.get("gradient_checkpointing"):
+    if not checkpointed(recipe):
         found.append(("gradient_checkpointing: true", {"gradient_checkpointing": True}))
     if batch > 1:
         change = {"micro_batch_size": 1, "gradient_accumulation_steps": batch * accumulated}
@@ -141,11 +141,12 @@ def plan(args: argparse.Namespace) -> dict[str, Any]:
         },
     }
     if not made["fits"]:
-        changed = recipe
+        changed, size = recipe, needed
         for said, change in knobs(recipe):
-            changed = changed | change
-            _, smaller = account(config, changed, shard, args.gpus, args.recipe)
-            size = sum(smaller.values())
+            _, smaller = account(config, changed | change, shard, args.gpus, args.recipe)
+            if sum(smaller.values()) >= size:
+                continue
+            changed, size = changed | change, sum(smaller.values())
             made["turn"].append({"knob": said, "needed": size / GIB})
             if size <= gpu.memory:
                 break

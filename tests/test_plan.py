@@ -1,8 +1,6 @@
 """The planner's account is what real steps hold, and its arithmetic is what its sources say."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from prep.errors import UserError
 from recipes import memory
 from recipes.backbones import BACKBONES, family_of, shape_of
 from recipes.dryrun import batch_of, dry_run
-from recipes.plan import knobs, setting, shard_of
+from recipes.plan import knobs, main, setting, shard_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"micro_batch_size": 2, "sequence_len": 128, "optimizer": "adamw_torch"}
@@ -68,6 +66,8 @@ def test_flash_attention_and_fused_losses_hold_less():
     assert held[1]["activations"] < held[0]["activations"]
     assert held[1]["logits"] == held[0]["logits"] > 2 * 128 * 4000 * 4
     assert held[2]["logits"] == 0
+    sharded = dry_run(config, SMALL | {"fsdp_config": {"activation_checkpointing": True}})
+    assert sharded.held["activations"] < held[0]["activations"]
 
 
 def test_packs_lie_end_to_end_only_where_attention_tells_them_apart():
@@ -95,7 +95,7 @@ def test_sharding_divides_what_its_stage_says():
     assert two["weights"] == alone["weights"]
     assert two["gradients"] == alone["gradients"] / 4
     assert two["optimizer"] == step.trained * 12 / 4  # float32 weights and two moments
-    assert three["weights"] == alone["weights"] / 4 + 4 * step.largest_layer
+    assert three["weights"] == alone["weights"] / 4 + 2 * (2 * step.largest_layer + step.embedding)
     assert three["logits"] == alone["logits"]
 
 
@@ -165,12 +165,18 @@ def test_sharding_is_read_from_the_recipe():
     assert setting("micro_batch_size=1") == ("micro_batch_size", 1)
 
 
-def test_the_command_says_it_all(tmp_path):
+def test_the_command_says_it_all(tmp_path, monkeypatch, capsys):
     write_rows(tmp_path / "rows.jsonl", [training_row(n) for n in range(9)])
-    command = [sys.executable, "recipes/plan.py", "recipes/tiny/stage2.yml", "--gpu", "4090"]
-    command += ["--config", "recipes/tiny/base", "--rows", str(tmp_path / "rows.jsonl"), "--json"]
-    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    made = json.loads(done.stdout)
+    monkeypatch.chdir(ROOT)
+    words = ["plan.py", "recipes/tiny/stage2.yml", "--gpu", "4090", "--config", "recipes/tiny/base"]
+    words += ["--rows", str(tmp_path / "rows.jsonl")]
+    monkeypatch.setattr("sys.argv", [*words, "--json"])
+    main()
+    made = json.loads(capsys.readouterr().out)
     assert (made["fits"], made["data"]["rows"], made["data"]["steps"]) == (True, 9, 70)
     assert made["needed"] == pytest.approx(sum(made["training"].values()))
+    monkeypatch.setattr("sys.argv", [*words, "--set", "micro_batch_size=4000"])
+    main()
+    said = capsys.readouterr().out
+    assert "it does not fit; turn, one on top of the other:" in said
+    assert "micro_batch_size: 1, gradient_accumulation_steps: 4000" in said
