@@ -27,9 +27,8 @@ from prep.errors import UserError, entry
 from prep.grammar import TARGET, particle
 from prep.jsonl import read_json, read_objects, write_json, write_records
 from recipes.backbones import shape_of
-from recipes.dryrun import dry_run
-from recipes.memory import GPUS, states, training, work
-from recipes.plan import read_plan, setting
+from recipes.memory import CONTEXT, GPUS, work
+from recipes.plan import account, read_plan, setting
 
 ROOT = Path(sys.path[0])
 SEED = 7
@@ -76,6 +75,10 @@ def base(folder: Path, config: Any, recipe: dict[str, Any]) -> None:
         model = AutoModelForCausalLM.from_config(config, dtype=config.dtype)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    del model
+    if torch.cuda.is_available():  # leave the GPU to what is measured
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def by_recipe(place: Path, recipe: dict[str, Any], steps: int) -> dict[str, Any]:
@@ -201,14 +204,14 @@ def main() -> None:
     for way in args.ways:
         found = ways[way](place, recipe, args.steps)
         figures[way] = {"tokens_a_second": rate(found), "held_gib": found["held"] / 2**30}
-    step = dry_run(config, recipe)
+    step, held = account(config, recipe, "none", 1, args.recipe)
     length = sum(found["tokens"]) / count
     if args.gpu:
         for way in args.ways:
             done = figures[way]["tokens_a_second"] * work(step, config, length)
             figures[way]["mfu"] = done / GPUS[args.gpu].speed
     if "recipe" in args.ways:
-        expected = sum(training(step, recipe, states(step, recipe)).values()) / 2**30
+        expected = (sum(held.values()) - CONTEXT) / 2**30
         figures["planned_gib"] = expected
         figures["planner_error"] = expected / figures["recipe"]["held_gib"] - 1
     if len(args.ways) == 2:

@@ -24,5 +24,5 @@ def join() -> None:
 
 def place(cfg: Any) -> None:
     """Keep the model on the CPU; Axolotl gives each of several processes a GPU's number."""
-    if not torch.cuda.is_available():
+    if cfg.world_size != 1 and not torch.cuda.is_available():
         cfg.device_map = {"": "cpu"}
