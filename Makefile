@@ -29,7 +29,7 @@ demo: setup ## The whole story on a tiny Gemma-2, at most 10 minutes on two CPU 
 	@echo "submission: submissions/demo.json"
 
 test: setup ## All tests
-	python -m pytest -q
+	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc) --dist loadgroup
 
 check: setup ## Lint, and every recipe against the installed Axolotl's schema
 	ruff check . && ruff format --check .

@@ -33,6 +33,7 @@ from prep.errors import UserError
 from prep.jsonl import read_json, sha256, write_json
 from recipes.loss import unseen_head
 from recipes.precision import lost_steps
+from recipes.processes import join, place
 from recipes.resume import ResumableTrainer, leave_when_interrupted, say_if_unsaved
 from recipes.rows import Rendered, compare, render
 
@@ -106,11 +107,13 @@ class GuardPlugin(BasePlugin):
                 raise UserError(f"{cfg.get('axolotl_config_path')}: {problem}")
             require_base(cfg)
             require_metric(cfg)
+        join()
         axolotl.train.setup_signal_handler = leave_when_interrupted
         self.recipe = json.loads(json.dumps(dict(cfg), default=str))
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
         """Load the rows by Axolotl, under a name made of their content, and compare them."""
+        place(cfg)
         with refusing():
             paths = require_data(cfg)
             data = {str(path): sha256(path) for path in paths}

@@ -19,6 +19,13 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 THINGS = ("우산", "자전거", "김치찌개", "기타", "노트북", "강아지", "등산", "도서관")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the tests: what shares the chain stays together, else a file does."""
+    for item in items:
+        shares = "chain" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("chain" if shares else item.path.stem))
+
+
 def training_row(number: int, order: tuple[int, ...] = (0, 1, 2)) -> dict:
     """A row as prep writes it: which of three things was spoken of; the right one is option 0."""
     thing = [THINGS[(number + step) % len(THINGS)] for step in (0, 3, 5)]

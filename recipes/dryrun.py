@@ -1,0 +1,238 @@
+"""One training step on tensors without data: what it would hold in memory, found in seconds.
+
+The model's own code runs under torch's fake tensors, which know shapes and no numbers. A storage
+counts from its creation until nothing refers to it, as an allocator without rounding would count.
+Where a GPU runs a fused kernel (flash attention, fused losses), a stand-in holds what that kernel
+documents to hold.
+"""
+
+import weakref
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from axolotl.utils.schemas.enums import ATTN_IMPLS_SUPPORTING_PACKING as END_TO_END
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import AutoModelForCausalLM, PretrainedConfig
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+FUSED_LOSSES = ("liger_fused_linear_cross_entropy", "cut_cross_entropy")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A dry run's account: numbers of parameters by kind, and bytes held at the peak by kind.
+
+    `linear` are the weights that 4-bit quantisation takes, `kept` all others, `adapter` LoRA's.
+    `held` is what a step adds to weights and optimizer states at its fullest moment, before the
+    optimizer's turn.
+    """
+
+    linear: int
+    kept: int
+    adapter: int
+    trained: int
+    embedding: int
+    largest_layer: int
+    largest_linear: int
+    trained_bytes: int
+    held: dict[str, int]
+
+
+class Held(TorchDispatchMode):
+    """Counts the bytes of live storages by kind; `peak` is the fullest moment."""
+
+    def __init__(self, vocabulary: int):
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.kinds: dict[int, str] = {}
+        self.live: Counter[str] = Counter()
+        self.peak: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        """Run an operation and count the storages it made."""
+        result = function(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, Tensor):
+                big = value.dim() > 1 and value.shape[-1] == self.vocabulary
+                self.count(value, "logits" if big else "activations")
+        return result
+
+    def count(self, tensor: Tensor, kind: str) -> None:
+        """Count a tensor's storage once, or move it to another kind."""
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        old = self.kinds.get(key)
+        if old == "weights":
+            return
+        if old is None:
+            weakref.finalize(storage, self.release, key, size)
+        else:
+            self.live[old] -= size
+        self.kinds[key] = kind
+        self.live[kind] += size
+        if sum(self.live.values()) > sum(self.peak.values()):
+            self.peak = self.live.copy()
+
+    def release(self, key: int, size: int) -> None:
+        """Take a storage off the account that nothing refers to any more."""
+        self.live[self.kinds.pop(key)] -= size
+
+
+class FlashAttention(torch.autograd.Function):
+    """Holds what flash attention holds for its way back: inputs, output and a float a row and head.
+
+    Source: Dao et al. 2022, FlashAttention, algorithm 2: softmax's statistics replace its matrix.
+    """
+
+    @staticmethod
+    def forward(ctx, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Tensors (row, head, token, width); returns (row, token, head, width)."""
+        output = torch.empty_like(query).transpose(1, 2).contiguous()
+        sums = query.new_empty(query.shape[:3], dtype=torch.float32)
+        ctx.save_for_backward(query, key, value, output, sums)
+        return output
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of the three inputs."""
+        query, key, value, _, _ = ctx.saved_tensors
+        return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
+
+
+def tiled_stand_in(module, query, key, value, attention_mask, **_: Any) -> tuple[Tensor, None]:
+    """Flash attention's account under the interface of transformers."""
+    return FlashAttention.apply(query, key, value), None
+
+
+ALL_ATTENTION_FUNCTIONS.register("tiled_stand_in", tiled_stand_in)
+
+
+def fused_loss(recipe: dict[str, Any]) -> bool:
+    """Whether a recipe's loss never holds all logits at once."""
+    return any(recipe.get(key) for key in FUSED_LOSSES)
+
+
+def checkpointed(recipe: dict[str, Any]) -> bool:
+    """Whether a layer's activations are computed again on the way back, by whichever key."""
+    sharded = (recipe.get("fsdp_config") or {}).get("activation_checkpointing")
+    return bool(recipe.get("gradient_checkpointing") or sharded)
+
+
+def adapt(model: nn.Module, recipe: dict[str, Any]) -> nn.Module:
+    """The model as the recipe trains it: as it is, or frozen below a LoRA adapter."""
+    if not recipe.get("adapter"):
+        return model
+    targets = recipe.get("lora_target_modules")
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=recipe["lora_r"],
+            lora_alpha=recipe["lora_alpha"],
+            lora_dropout=recipe.get("lora_dropout") or 0.0,
+            target_modules="all-linear" if recipe.get("lora_target_linear") else targets,
+            use_dora=bool(recipe.get("peft_use_dora")),
+            use_rslora=bool(recipe.get("peft_use_rslora")),
+            modules_to_save=recipe.get("lora_modules_to_save"),
+            task_type="CAUSAL_LM",
+        ),
+    )
+
+
+def batch_of(recipe: dict[str, Any]) -> tuple[int, int]:
+    """Rows and tokens of the largest batch that Axolotl gives the model at once.
+
+    It pads to multiples of 64, and lays packs end to end where attention can tell them apart.
+    """
+    rows, tokens = recipe["micro_batch_size"], -(-recipe["sequence_len"] // 64) * 64
+    if recipe.get("sample_packing") and recipe.get("attn_implementation") in END_TO_END:
+        return 1, rows * tokens
+    return rows, tokens
+
+
+def unreal(model: nn.Module) -> None:
+    """Put a fake tensor on the CPU in the place of each on the meta device; tied ones stay tied."""
+    made: dict[Tensor, Tensor] = {}
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, old in tensors.items():
+                if old is not None and old not in made:
+                    new = torch.empty(old.shape, dtype=old.dtype)
+                    if isinstance(old, nn.Parameter):
+                        new = nn.Parameter(new, requires_grad=old.requires_grad)
+                    made[old] = new
+                tensors[name] = None if old is None else made[old]
+
+
+def dry_run(config: PretrainedConfig, recipe: dict[str, Any]) -> Step:
+    """Account of one optimizer step of a recipe on a backbone, before the optimizer's turn."""
+    dtype = torch.bfloat16 if recipe.get("bf16") else torch.float32
+    rows, tokens = batch_of(recipe)
+    tiled = recipe.get("attn_implementation") not in (None, "eager")
+    config._attn_implementation = "tiled_stand_in" if tiled else "eager"
+    config.use_cache = False
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        head, table = model.get_output_embeddings(), model.get_input_embeddings()
+        linears = [
+            module.weight.numel()
+            for module in model.modules()
+            if isinstance(module, nn.Linear) and module is not head
+        ]
+        whole = sum(parameter.numel() for parameter in model.parameters())
+        largest = max(
+            sum(p.numel() for p in layer.parameters()) for layer in model.base_model.layers
+        )
+        model = adapt(model, recipe).train()
+    with FakeTensorMode():
+        unreal(model)
+        if checkpointed(recipe):
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.enable_input_require_grads()
+        trained = [p for p in model.parameters() if p.requires_grad]
+        adapter = sum(p.numel() for p in model.parameters()) - whole
+        ids = torch.zeros(rows, tokens, dtype=torch.long)
+        places = torch.arange(tokens).expand(rows, tokens)
+        cast = torch.autocast("cpu", torch.bfloat16) if recipe.get("bf16") else nullcontext()
+        with Held(config.vocab_size) as held:
+            for parameter in model.parameters():
+                held.count(parameter, "weights")
+                if parameter.requires_grad:
+                    parameter.register_post_accumulate_grad_hook(
+                        lambda p: held.count(p.grad, "gradients")
+                    )
+            held.live.clear()
+            held.peak.clear()
+            # from the second batch on, the first one's gradients lie there already
+            for _ in range(min(2, recipe.get("gradient_accumulation_steps") or 1)):
+                with cast:
+                    loss = loss_of(model, recipe, ids, places)
+                loss.backward()
+                del loss
+            peak = dict(held.peak)
+    return Step(
+        linear=sum(linears),
+        kept=whole - sum(linears),
+        adapter=adapter,
+        trained=sum(p.numel() for p in trained),
+        embedding=table.weight.numel(),
+        largest_layer=largest,
+        largest_linear=max(linears),
+        trained_bytes=sum(p.numel() * p.element_size() for p in trained),
+        held={kind: peak.get(kind, 0) for kind in ("gradients", "activations", "logits")},
+    )
+
+
+def loss_of(model: nn.Module, recipe: dict[str, Any], ids: Tensor, places: Tensor) -> Tensor:
+    """The loss as transformers computes it or, where it is fused, a sum that holds no logits."""
+    if fused_loss(recipe):
+        inner = model.get_base_model() if recipe.get("adapter") else model
+        return inner.model(input_ids=ids, position_ids=places).last_hidden_state.sum()
+    return model(input_ids=ids, position_ids=places, labels=ids).loss
