@@ -34,7 +34,12 @@ ROOT = Path(sys.path[0])
 SEED = 7
 WARM = 2  # steps that are not counted
 SHORT = {"warmup_steps": 1, "logging_steps": 1, "save_strategy": "no"}
-LENGTHY = ("test_datasets", "num_epochs", "eval_strategy", "eval_steps", "save_steps")
+# what a run to its end needs: it evaluates, and keeps the best
+LENGTHY = (
+    *("test_datasets", "num_epochs", "eval_strategy", "eval_steps", "save_steps"),
+    *("load_best_model_at_end", "metric_for_best_model"),
+)
+ACCURACY = "recipes.accuracy.AccuracyPlugin"
 METER = "bench.meter.MeterPlugin"
 
 
@@ -87,7 +92,7 @@ def by_recipe(place: Path, recipe: dict[str, Any], steps: int) -> dict[str, Any]
     short |= SHORT | {"base_model": "./base", "max_steps": steps, "output_dir": "./recipe"}
     short |= {"datasets": [recipe["datasets"][0] | {"path": "rows.jsonl"}]}
     short.pop("revision_of_model", None)
-    short["plugins"] = [*recipe["plugins"], METER]
+    short["plugins"] = [one for one in recipe["plugins"] if one != ACCURACY] + [METER]
     (place / "recipe.yml").write_text(yaml.safe_dump(short, sort_keys=False), encoding="utf-8")
     command = [sys.executable, "-m", "axolotl.cli.train", "recipe.yml"]
     done = subprocess.run(command, cwd=place, env=os.environ | {"PYTHONPATH": str(ROOT)})

@@ -79,7 +79,6 @@ def test_fsdp2_differs_from_stage2_only_where_it_means_to():
         "gradient_checkpointing",
         "gradient_accumulation_steps",
         "micro_batch_size",
-        "optimizer",
         "output_dir",
     }
 
