@@ -1,6 +1,6 @@
 """All files of a build, in memory: sources are read, cleaned, guarded, mixed and rendered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from prep.guards import lengths
 from prep.guards.folds import fold_files, near_contexts
 from prep.guards.track import check_augmentation, check_sources, enforce
 from prep.mix import Portion, Scored, chat_portions, question_portion, without_answer
-from prep.records import Prediction, Question, Row, Split
+from prep.records import Prediction, Question, Split
 from prep.render import Renderer, load_prompt
 from prep.sources.cci import REQUEST
 from prep.sources.reader import Read
@@ -86,7 +86,8 @@ class Build:
         """Read one stage's mix, remove what must not be in it and render the rest."""
         mix = self.run.stages[name]
         given = {source.title: (source, self._source(source)) for source in mix}
-        ruler, fits = self._ruler(name)
+        ruler = self._ruler(name)
+        fits = ruler.fits if ruler else None
         sets = [(got.source, got.chats, got.removed) for _, got in given.values() if got.chats]
         weights = {source.title: source.weight for source in mix}
         method = self.run.duplicates
@@ -164,13 +165,12 @@ class Build:
         self.files["changed.jsonl"] += [c for c in changed if (c.source, c.split) not in told]
         return replace(got, questions=[question for question, _ in done], changed=changed)
 
-    def _ruler(self, stage: str) -> tuple[lengths.Ruler, Callable[[Row], bool]] | tuple[None, None]:
+    def _ruler(self, stage: str) -> lengths.Ruler | None:
         """What measures a stage's rows by its recipe, where the run names one."""
         given = self.run.lengths
         if given is None or stage not in given.recipes:
-            return None, None
-        ruler = lengths.ruler(Path(given.recipes[stage]), given.tokenizer)
-        return ruler, ruler.fits
+            return None
+        return lengths.ruler(Path(given.recipes[stage]), given.tokenizer)
 
     def _of_corpus(self, questions: list[Question], renderer: Renderer) -> None:
         """Folds and preferences of the corpus's training questions, where the run wants them."""
@@ -190,7 +190,8 @@ class Build:
 def build(name: str, run: Run, stages: Sequence[str], ray: Ray | None = None) -> Build:
     """Everything a run writes for the stages named, in memory; raises `UserError`."""
     mixed = [source for stage in stages for source in run.stages[stage]]
-    weights = {source.title: source.weight for source in mixed}
+    # a source may weigh more in one stage than in another
+    weights = {one.title: one.weight for one in sorted(mixed, key=lambda one: one.weight)}
     findings = check_sources(run.track, {one.title: one.facts for one in mixed}.values())
     notes = enforce([*findings, *check_augmentation(run.track, run.orders, weights)])
     files = [run.corpus.train if one.at_corpus else one.path for one in mixed if not one.hub]

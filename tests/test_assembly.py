@@ -40,6 +40,9 @@ def test_track_ga_takes_the_corpus_alone(place: Place) -> None:
         built(place, track="ga", orders="published")
     with pytest.raises(UserError, match="orders all: track 가 allows no augmentation"):
         built(place, "stage2", track="ga")
+    twice = {"one": [{"source": "cci-2024", "weight": 2}], "two": [{"source": "cci-2024"}]}
+    with pytest.raises(UserError, match="cci-2024, weight 2: track 가 allows no augmentation"):
+        built(place, track="ga", orders="published", stages=twice)
     dump_json(place.folder / "more.json", [item("more", 20, "낯선 골목길")])
     with pytest.raises(UserError, match="more: track 가 allows no data besides the corpus"):
         built(place, track="ga", orders="published", stages={"s": [MIXED]})

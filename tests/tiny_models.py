@@ -83,43 +83,32 @@ def save_gemma2(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32)
     return _save(Gemma2ForCausalLM(config).to(dtype), folder)
 
 
+UNTIED = {
+    "vocab_size": 512,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.25,
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+    "bos_token_id": 2,
+    "tie_word_embeddings": False,
+}
+
+
 def save_llama(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:
     """A random Llama with grouped-query attention and a head of its own."""
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=512,
-        hidden_size=64,
-        intermediate_size=96,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
-        initializer_range=0.25,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=2,
-        tie_word_embeddings=False,
-    )
+    config = LlamaConfig(**UNTIED, num_hidden_layers=3)
     return _save(LlamaForCausalLM(config).to(dtype), folder)
 
 
 def save_qwen2(folder: Path, seed: int = 0) -> Path:
     """A random Qwen2, whose queries, keys and values have biases."""
     torch.manual_seed(seed)
-    config = Qwen2Config(
-        vocab_size=512,
-        hidden_size=64,
-        intermediate_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
-        initializer_range=0.25,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=2,
-        tie_word_embeddings=False,
-    )
+    config = Qwen2Config(**UNTIED, num_hidden_layers=2)
     return _save(Qwen2ForCausalLM(config), folder)
 
 
