@@ -65,16 +65,12 @@ def check_members(
         if path.resolve() in seen:
             raise UserError(f"{path}: named twice, so it would vote twice; name each file once")
         seen[path.resolve()] = path
-    first = members[0][1].data
     for path, (ballots, meta) in zip(paths, members, strict=True):
         if meta.method == METHOD:
             raise UserError(f"{path}: is itself a vote; leave it out, or write it elsewhere")
-        if meta.data.sha256 != first.sha256:
-            raise UserError(
-                f"{path}: made from other data ({meta.data.path}) than {paths[0]} ({first.path}); "
-                "score both on the same file"
-            )
         predictions.require_same_ids(path, ballots, ids, test)
+    metas = [meta for _, meta in members]
+    predictions.require_comparable(list(zip(paths, metas, strict=True)))
 
 
 def check_options(

@@ -47,13 +47,13 @@ class Tally:
         }
 
 
-def tally(rows: Sequence[Row], choices: Mapping[str, int]) -> Tally:
-    """Count right choices (id → published index) over the rows that have an answer."""
+def tally(rows: Sequence[Row], choices: Mapping[str, int | None]) -> Tally:
+    """Count right choices (id → published index; None is wrong) over the answered rows."""
     answered = [row for row in rows if row.answer is not None]
     return Tally(sum(choices[row.id] == gold(row) for row in answered), len(answered))
 
 
-def by_category(rows: Sequence[Row], choices: Mapping[str, int]) -> dict[str, Tally]:
+def by_category(rows: Sequence[Row], choices: Mapping[str, int | None]) -> dict[str, Tally]:
     """The tally of each category that has answers, categories in order of first appearance."""
     names = dict.fromkeys(row.category or "-" for row in rows if row.answer is not None)
     return {

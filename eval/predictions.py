@@ -1,9 +1,9 @@
 """Prediction files: `NAME.jsonl` and beside it `NAME.meta.json`, which says what made them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,9 +34,16 @@ class Meta(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     method: str
+    prompts: list[str] = Field(default_factory=list)
+    permutations: Literal["none", "cyclic", "all"] = "none"
     data: Data
     predictions_sha256: str
     letter_mass: LetterMass | None = Field(default=None)
+
+    @property
+    def source(self) -> str:
+        """What was scored, for messages: the file and its prompts."""
+        return ", ".join([self.data.path, *self.prompts])
 
 
 def meta_path(path: Path) -> Path:
@@ -76,9 +83,25 @@ def read(path: Path) -> tuple[dict[str, Prediction], Meta]:
     return predictions, meta
 
 
+def require_comparable(members: Sequence[tuple[Path, Meta]]) -> None:
+    """Raise `UserError` unless all were scored on the same rows, and so prompts and orders."""
+    first_path, first = members[0]
+    for path, meta in members[1:]:
+        if meta.data.sha256 != first.data.sha256:
+            raise UserError(
+                f"{path}: made from other data ({meta.source}) than {first_path} ({first.source}); "
+                "score both on the same file"
+            )
+        if meta.permutations != first.permutations:
+            raise UserError(
+                f"{path}: saw the options in other orders (permutations: {meta.permutations}) than "
+                f"{first_path} ({first.permutations}); score both with the same --permutations"
+            )
+
+
 def join(
     path: Path, predictions: dict[str, Prediction], rows: Iterable[Row], data: Path
-) -> dict[str, int]:
+) -> dict[str, int | None]:
     """Choices by id for exactly the ids of `rows`; raises `UserError` where the two sets differ."""
     ids = [row.id for row in rows]
     require_same_ids(path, predictions, ids, data)
@@ -104,11 +127,15 @@ def require_same_ids(
 
 
 def _check(prediction: Prediction, where: str) -> None:
-    count = len(prediction.logprobs)
-    if not all(math.isfinite(value) for value in prediction.logprobs):
+    logprobs, order, choice = prediction.logprobs, prediction.order, prediction.choice
+    if not all(math.isfinite(value) for value in logprobs or []):
         raise UserError(f"{where}: a log-probability is not a finite number; score it again")
-    if sorted(prediction.order) != list(range(count)) or not 0 <= prediction.choice < count:
+    if (
+        sorted(order) != list(range(len(order)))
+        or (logprobs is not None and len(logprobs) != len(order))
+        or (choice is not None and not 0 <= choice < len(order))
+    ):
         raise UserError(
-            f"{where}: {count} log-probabilities, order {prediction.order} and choice "
-            f"{prediction.choice} do not fit together; score it again"
+            f"{where}: log-probabilities {logprobs}, order {order} and choice {choice} do not fit "
+            "together; score it again"
         )

@@ -148,14 +148,15 @@ class Preference(Strict):
 class Prediction(Strict):
     """What a model says of one scoring row, by published option.
 
-    `logprobs[i]` is the log-probability of published option i, normalised over the options;
-    `choice` is the published index with the highest.
+    `logprobs[i]` is the log-probability of published option i, normalised over the options, or None
+    where the method yields none; `choice` is a published index, or None where the model gave no
+    answer that can be read: that is a failure, and never counts as any option.
     """
 
     id: str
     order: list[int]
-    logprobs: list[float]
-    choice: int
+    logprobs: list[float] | None
+    choice: int | None
 
 
 Reason = Literal[

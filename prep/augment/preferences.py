@@ -61,6 +61,11 @@ def mean_logprobs(predictions: Iterable[Prediction]) -> dict[str, list[float]]:
     """By record id, the mean log-probability of each published option over the orders scored."""
     scored: dict[str, list[list[float]]] = defaultdict(list)
     for prediction in predictions:
+        if prediction.logprobs is None:
+            raise UserError(
+                f"prediction {prediction.id}: holds no log-probabilities; score the training "
+                "questions with --method letter"
+            )
         scored[record_id(prediction.id)].append(prediction.logprobs)
     for name, rows in scored.items():
         if len({len(row) for row in rows}) > 1:
