@@ -20,7 +20,33 @@ class Engine(Protocol):
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
     ) -> list[list[float]]:
-        """For each prompt the raw log-probabilities (nats) of its letters."""
+        """For each prompt the raw log-probabilities (nats) of its letters as the next token.
+
+        Prompts may come in any order and more than once; what they share is computed once.
+        """
+
+    def continuation_logprobs(
+        self,
+        prompts: Sequence[Sequence[int]],
+        continuations: Sequence[Sequence[Sequence[int]]],
+    ) -> list[list[list[float]]]:
+        """For each prompt, for each of its continuations, the log-probability of each token (nats).
+
+        A continuation of n tokens asks for the next token n times, once after each of its
+        beginnings; those of all continuations together share the prompt's computation.
+        """
+        asked: dict[tuple[int, ...], dict[int, float]] = {}
+        for prompt, tails in zip(prompts, continuations, strict=True):
+            for tail in tails:
+                for k, token in enumerate(tail):
+                    asked.setdefault((*prompt, *tail[:k]), {})[token] = 0.0
+        found = self.letter_logprobs(list(asked), [list(tokens) for tokens in asked.values()])
+        for tokens, values in zip(asked.values(), found, strict=True):
+            tokens.update(zip(list(tokens), values, strict=True))
+        return [
+            [[asked[(*prompt, *tail[:k])][token] for k, token in enumerate(tail)] for tail in tails]
+            for prompt, tails in zip(prompts, continuations, strict=True)
+        ]
 
     def close(self) -> None:
         """Give its memory back; the next model may need it."""

@@ -1,4 +1,4 @@
-"""Letter log-probabilities by transformers: the reference, on a CPU or one GPU."""
+"""Next-token log-probabilities by transformers: the reference, on a CPU or one GPU."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,11 @@ from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import is_flash_attn_2_available
 
+from eval import backend, prefixes, shared_attention
 
-class LastTokenHead(nn.Module):
-    """A language-model head that sees only each row's last real token, in float32.
+
+class Float32Head(nn.Module):
+    """A language-model head in float32.
 
     Half-precision logits come in steps of up to 0.1, which makes ties that are none.
     """
@@ -25,21 +27,18 @@ class LastTokenHead(nn.Module):
         # more than one matrix (one with an adapter) computes in its own dtype.
         weight = head.weight.detach().float() if type(head) is nn.Linear else None
         self.register_buffer("weight", weight, persistent=False)
-        self.last = torch.empty(0, dtype=torch.long)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """(rows, tokens, width) → (rows, 1, vocabulary)."""
-        rows = torch.arange(hidden.shape[0], device=hidden.device)
-        picked = hidden[rows, self.last.to(hidden.device)].unsqueeze(1)
+        """(…, width) → (…, vocabulary)."""
         if self.weight is None:
-            return self.head(picked).float()
+            return self.head(hidden).float()
         bias = self.head.bias
         return nn.functional.linear(
-            picked.float(), self.weight, None if bias is None else bias.float()
+            hidden.float(), self.weight, None if bias is None else bias.float()
         )
 
 
-class Engine:
+class Engine(backend.Engine):
     """A causal language model ready to score; `about` says what it runs on."""
 
     def __init__(
@@ -58,10 +57,10 @@ class Engine:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, adapter).get_base_model()
-        self.head = LastTokenHead(model.get_output_embeddings())
-        model.set_output_embeddings(self.head)
+        model.set_output_embeddings(Float32Head(model.get_output_embeddings()))
         self.model = model.to(self.device).eval()
-        self.batch_size = batch_size
+        self.shares = attention == shared_attention.NAME
+        self.batch_size = batch_size if self.shares else 1
         self.about: dict[str, Any] = {
             "name": "hf",
             "versions": {"transformers": transformers.__version__, "torch": torch.__version__},
@@ -70,48 +69,51 @@ class Engine:
             "attention": attention,
         }
 
-    @torch.inference_mode()
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
     ) -> list[list[float]]:
         """For each prompt the log-probability (nats, over the whole vocabulary) of its letters.
 
-        Rows of like length share a batch, the longest first, so that too little memory shows at
-        once; they are padded on the right, which leaves every real token's position as it is.
+        Up to `batch_size` prompts that begin alike go through the model as one pack, the largest
+        first, so that too little memory shows at once.
         """
-        longest_first = sorted(range(len(prompts)), key=lambda row: (-len(prompts[row]), row))
         result: list[list[float]] = [[] for _ in prompts]
+        parts = sorted(
+            prefixes.parts(prompts, self.batch_size),
+            key=lambda part: (-sum(len(prompts[row]) for row in part), part),
+        )
         with tqdm(total=len(prompts), unit="row", desc="scoring") as bar:
-            for start in range(0, len(prompts), self.batch_size):
-                batch = longest_first[start : start + self.batch_size]
-                logprobs = self._next_token([prompts[row] for row in batch])
-                for row, values in zip(batch, logprobs, strict=True):
+            for part in parts:
+                logprobs = self._next_token([prompts[row] for row in part])
+                for row, values in zip(part, logprobs, strict=True):
                     result[row] = values[list(letters[row])].tolist()
-                bar.update(len(batch))
+                bar.update(len(part))
         return result
 
     def close(self) -> None:
         """Let go of the weights."""
-        del self.model, self.head
+        del self.model
         torch.cuda.empty_cache()
 
+    @torch.inference_mode()
     def _next_token(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        """(rows, vocabulary) log-probabilities of the token after each prompt."""
-        lengths = torch.tensor([len(prompt) for prompt in prompts])
-        ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)
-        for row, prompt in enumerate(prompts):
-            ids[row, : len(prompt)] = torch.tensor(prompt)
-        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
-        self.head.last = lengths - 1
+        """(rows, vocabulary) log-probabilities of the token after each prompt of one pack."""
+        packed = prefixes.pack(prompts)
         logits = self.model(
-            input_ids=ids.to(self.device), attention_mask=mask.to(self.device), use_cache=False
+            input_ids=torch.tensor([packed.ids], device=self.device),
+            position_ids=torch.tensor([packed.positions], device=self.device),
+            logits_to_keep=torch.tensor(packed.last, device=self.device),
+            use_cache=False,
+            **({"pack": packed} if self.shares else {}),
         ).logits
-        return logits[:, 0].float().log_softmax(-1).cpu()
+        return logits[0].float().log_softmax(-1).cpu()
 
 
 def attention_for(config: transformers.PretrainedConfig, dtype: str, device: torch.device) -> str:
     """The attention that computes what the model was trained to: sdpa drops Gemma-2's soft-cap."""
+    text = config.get_text_config()
+    if text.model_type in shared_attention.FAMILIES:
+        return shared_attention.NAME
     if device.type == "cuda" and dtype != "float32" and is_flash_attn_2_available():
         return "flash_attention_2"
-    text = config.get_text_config()
     return "eager" if getattr(text, "attn_logit_softcapping", None) else "sdpa"

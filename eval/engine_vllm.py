@@ -34,10 +34,12 @@ import vllm  # noqa: E402 - it reads the environment when it is imported
 from vllm import LLM, SamplingParams, TokensPrompt  # noqa: E402
 from vllm.distributed import cleanup_dist_env_and_memory  # noqa: E402
 
+from eval import backend  # noqa: E402
+
 TOP = 20  # the most log-probabilities that vLLM returns by rank unless told otherwise
 
 
-class Engine:
+class Engine(backend.Engine):
     """A vLLM engine ready to score prompts of at most `longest` tokens."""
 
     def __init__(self, folder: Path, *, dtype: str, batch_size: int, longest: int) -> None:
