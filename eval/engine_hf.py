@@ -67,6 +67,7 @@ class Engine(backend.Engine):
             "device": self.device.type,
             "dtype": dtype,
             "attention": attention,
+            "batch_size": self.batch_size,
         }
 
     def letter_logprobs(

@@ -42,13 +42,15 @@ TOP = 20  # the most log-probabilities that vLLM returns by rank unless told oth
 class Engine(backend.Engine):
     """A vLLM engine ready to score prompts of at most `longest` tokens."""
 
-    def __init__(self, folder: Path, *, dtype: str, batch_size: int, longest: int) -> None:
+    def __init__(
+        self, folder: Path, *, dtype: str, batch_size: int, longest: int, prefix_cache: bool = True
+    ) -> None:
         self.llm = LLM(
             model=str(folder),
             dtype=dtype,
             max_model_len=longest + 1,
             max_num_seqs=batch_size,
-            enable_prefix_caching=True,
+            enable_prefix_caching=prefix_cache,
             enforce_eager=True,
             hf_overrides={"head_dtype": "float32"},
             load_format="safetensors",
@@ -61,6 +63,9 @@ class Engine(backend.Engine):
             "versions": {"vllm": vllm.__version__, "torch": torch.__version__},
             "device": "cuda" if torch.cuda.is_available() else "cpu",
             "dtype": dtype,
+            "attention": _attention(self.llm),
+            "batch_size": batch_size,
+            "prefix_cache": prefix_cache,
         }
 
     def letter_logprobs(
@@ -89,6 +94,13 @@ class Engine(backend.Engine):
         """Let go of the weights and the cache, so that this process can load another model."""
         del self.llm
         cleanup_dist_env_and_memory()
+
+
+def _attention(llm: LLM) -> str:
+    """The attention backend that vLLM took; "unknown" where its layers are in other processes."""
+    layers = llm.llm_engine.vllm_config.compilation_config.static_forward_context.values()
+    names = {layer.attn_backend.get_name() for layer in layers if hasattr(layer, "attn_backend")}
+    return ", ".join(sorted(names)) or "unknown"
 
 
 def _sampling(letters: Sequence[int]) -> SamplingParams:

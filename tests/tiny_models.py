@@ -105,11 +105,11 @@ def save_llama(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) 
     return _save(LlamaForCausalLM(config).to(dtype), folder)
 
 
-def save_qwen2(folder: Path, seed: int = 0) -> Path:
+def save_qwen2(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:
     """A random Qwen2, whose queries, keys and values have biases."""
     torch.manual_seed(seed)
     config = Qwen2Config(**UNTIED, num_hidden_layers=2)
-    return _save(Qwen2ForCausalLM(config), folder)
+    return _save(Qwen2ForCausalLM(config).to(dtype), folder)
 
 
 def save_adapter(folder: Path, base: Path, seed: int = 1, **config: object) -> Path:
