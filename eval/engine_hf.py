@@ -1,17 +1,24 @@
 """Next-token log-probabilities by transformers: the reference, on a CPU or one GPU."""
 
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from torch import nn
-from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import is_flash_attn_2_available
 
 from eval import backend, prefixes, shared_attention
+from prep.errors import UserError
+
+# torch's own error on a GPU, its allocator's on a CPU, and that of the C++ library
+OUT_OF_MEMORY = re.compile(
+    r"OutOfMemoryError|MemoryError|out of memory|not enough memory|can't allocate memory|bad_alloc"
+)
 
 
 class Float32Head(nn.Module):
@@ -42,7 +49,12 @@ class Engine(backend.Engine):
     """A causal language model ready to score; `about` says what it runs on."""
 
     def __init__(
-        self, folder: Path, *, dtype: str, batch_size: int, adapter: Path | None = None
+        self,
+        folder: Path,
+        *,
+        dtype: str,
+        batch_size: int,
+        adapters: Mapping[str, Path] | None = None,
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         attention = attention_for(AutoConfig.from_pretrained(folder), dtype, self.device)
@@ -53,10 +65,9 @@ class Engine(backend.Engine):
             use_safetensors=True,
             trust_remote_code=False,
         )
-        if adapter is not None:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, adapter).get_base_model()
+        self.loras = _with_adapters(model, adapters) if adapters else None
+        if self.loras is not None:
+            model = self.loras.get_base_model()
         model.set_output_embeddings(Float32Head(model.get_output_embeddings()))
         self.model = model.to(self.device).eval()
         self.shares = attention == shared_attention.NAME
@@ -70,6 +81,10 @@ class Engine(backend.Engine):
             "batch_size": self.batch_size,
         }
 
+    def use(self, adapter: str) -> None:
+        """Score with the adapter of that name from now on."""
+        self.loras.set_adapter(adapter)
+
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
     ) -> list[list[float]]:
@@ -79,22 +94,40 @@ class Engine(backend.Engine):
         first, so that too little memory shows at once.
         """
         result: list[list[float]] = [[] for _ in prompts]
-        parts = sorted(
+        todo = sorted(
             prefixes.parts(prompts, self.batch_size),
-            key=lambda part: (-sum(len(prompts[row]) for row in part), part),
+            key=lambda part: sum(len(prompts[row]) for row in part),
         )
-        with tqdm(total=len(prompts), unit="row", desc="scoring") as bar:
-            for part in parts:
+        while todo:
+            part = todo.pop()
+            try:
                 logprobs = self._next_token([prompts[row] for row in part])
-                for row, values in zip(part, logprobs, strict=True):
-                    result[row] = values[list(letters[row])].tolist()
-                bar.update(len(part))
+            except (RuntimeError, MemoryError) as error:
+                if not OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+                    raise
+                todo += self._halves(part, prompts)
+                continue
+            for row, values in zip(part, logprobs, strict=True):
+                result[row] = values[list(letters[row])].tolist()
         return result
 
     def close(self) -> None:
         """Let go of the weights."""
-        del self.model
+        del self.model, self.loras
         torch.cuda.empty_cache()
+
+    def _halves(self, part: Sequence[int], prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """A part that was too large for the memory in two; from now on parts are that small."""
+        torch.cuda.empty_cache()
+        if len(part) == 1:
+            raise UserError(
+                f"a prompt of {len(prompts[part[0]])} tokens does not fit into the memory beside "
+                "the model; free memory, or score on a larger machine"
+            )
+        self.batch_size = self.about["batch_size"] = -(-len(part) // 2)
+        print(f"out of memory: going on with a batch size of {self.batch_size}", file=sys.stderr)
+        for half in prefixes.parts([prompts[row] for row in part], self.batch_size):
+            yield [part[k] for k in half]
 
     @torch.inference_mode()
     def _next_token(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -108,6 +141,17 @@ class Engine(backend.Engine):
             **({"pack": packed} if self.shares else {}),
         ).logits
         return logits[0].float().log_softmax(-1).cpu()
+
+
+def _with_adapters(model: nn.Module, adapters: Mapping[str, Path]) -> nn.Module:
+    """A PEFT model that holds all adapters beside the weights, the first of them in use."""
+    from peft import PeftModel  # not in the environment that vLLM has of its own
+
+    (first, folder), *others = adapters.items()
+    loras = PeftModel.from_pretrained(model, folder, adapter_name=first)
+    for name, folder in others:
+        loras.load_adapter(folder, adapter_name=name)
+    return loras
 
 
 def attention_for(config: transformers.PretrainedConfig, dtype: str, device: torch.device) -> str:

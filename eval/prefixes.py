@@ -52,6 +52,23 @@ def parts(prompts: Sequence[Ids], most: int) -> list[list[int]]:
     ]
 
 
+def waves(prompts: Sequence[Ids], block: int) -> list[list[int]]:
+    """Places of the prompts in waves: what a prompt shares with others stands in an earlier wave.
+
+    For an engine that finds a beginning only once it is wholly computed, in blocks of `block`.
+    """
+    found: list[list[int]] = []
+    path: list[tuple[int, int]] = []  # up to which token, computed in which wave
+    for place, common in zip(*alike(prompts), strict=True):
+        usable = common // block * block
+        wave = next((1 + wave for end, wave in path if end >= usable), 0) if usable else 0
+        path = [(end, number) for end, number in path if end < common]
+        path += [(common, wave - 1)] * (wave > 0) + [(len(prompts[place]), wave)]
+        found += [[] for _ in range(wave + 1 - len(found))]
+        found[wave].append(place)
+    return found
+
+
 @dataclass(frozen=True)
 class Segment:
     """Tokens `start` to `stop` of a pack, and the earlier stretches of it that they continue."""

@@ -34,7 +34,7 @@ def shared_attention(
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """From (1, heads, tokens, width), fewer heads for key and value, to (1, tokens, heads, width)."""
+    """(1, heads, tokens, width), of which key and value have fewer → (1, tokens, heads, width)."""
     heads, width = key.shape[1], query.shape[-1]
     result = torch.empty_like(query)
     for segment in pack.segments:
