@@ -133,7 +133,7 @@ class Exam(Sheet):
         self.path = path
         found = list(records(path))
         for _, where, record in found:
-            if not record.get("id"):
+            if not (record.get("id") or "").strip():
                 raise UserError(f"{where}: has no id, which the submission needs; give it one")
         read = collect(exam.row, found, "exam", "test")
         if read.removed:
