@@ -163,6 +163,8 @@ def test_predictions_that_do_not_fit_are_refused(case: Case) -> None:
     ids, case.ids = case.ids, case.ids[:4]
     few = case.scored("few.jsonl", "0120")
     case.refused("no prediction for 1 of 5 ids of .*official.json, the first is 합성-004", few)
+    case.ids = []
+    case.refused("no prediction for 5 of 5 ids of .*official.json", case.scored("empty.jsonl", ""))
     case.ids = [*ids, "합성-x"]
     case.refused("1 ids are not in .*, the first is 합성-x", case.scored("more.jsonl", "012010"))
     case.ids = [*ids, ids[0]]
@@ -289,7 +291,7 @@ def test_weights_are_joined_by_name(case: Case) -> None:
         for members in ((a, b), (b, a)):
             assert case.vote(*members, more=case.weights(**heavy)) == [f"inference_{option}"] * 5
     # a member without weight settles no tie either, and may be left out
-    c = case.scored("c.jsonl", "22222")
+    c = case.scored("c.jsonl", "00000")
     nothing = case.weights(c=0.0, a=1.0, b=1.0)
     assert case.vote(c, b, a, more=nothing) == ["inference_2"] * 5
     assert case.vote(b, a, more=nothing) == ["inference_2"] * 5
