@@ -12,7 +12,9 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from eval.reporting.facets import Facet, facets
+from rich.console import Console
+
+from eval.reporting.facets import facets
 from eval.reporting.figures import figures
 from eval.reporting.items import items
 from eval.reporting.page import html, markdown
@@ -44,13 +46,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         title += f" and {len(scored.runs) - 4} more" * (len(scored.runs) > 4)
         if args.html:
             browsed = items(scored, questions)[: args.errors]
-            _write(args.html, html(title, found, parts, browsed, len(scored.rows)))
+            with Console(stderr=True).status("drawing the page"):
+                text = html(title, found, parts, browsed, len(scored.rows))
+            _write(args.html, text)
         if args.markdown:
             _write(args.markdown, markdown(title, found, parts))
         if args.json:
             write_json(args.json, found)
         if args.plots:
-            _tables(args.plots, found, parts)
+            _tables(args.plots, found)
     show([run.result for run in scored.runs], scored.rows)
 
 
@@ -59,17 +63,16 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _tables(folder: Path, found: Mapping[str, Any], parts: Sequence[Facet]) -> None:
-    """What DVC plots: one line a run and value of a facet, and one a run and calibration bin."""
+def _tables(folder: Path, found: Mapping[str, Any]) -> None:
+    """What DVC plots: one line a run and category, and one a run and calibration bin."""
     results = found["results"].items()
     _csv(
-        folder / "accuracy.csv",
-        ("run", "by", "value", "n", "accuracy", "low", "high"),
+        folder / "categories.csv",
+        ("run", "category", "n", "accuracy", "low", "high"),
         (
-            (name, facet.name, value, part["n"], part["accuracy"], *part["wilson95"])
+            (name, category, part["n"], part["accuracy"], *part["wilson95"])
             for name, one in results
-            for facet in parts
-            for value, part in one[facet.name].items()
+            for category, part in one["categories"].items()
         ),
     )
     _csv(
@@ -100,7 +103,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--html", type=Path, metavar="FILE", help="write one self-contained page")
     add("--markdown", type=Path, metavar="FILE", help="write the figures as Markdown")
     add("--json", type=Path, metavar="FILE", help="write all figures, for programs and DVC")
-    add("--plots", type=Path, metavar="FOLDER", help="write accuracy.csv and calibration.csv")
+    add("--plots", type=Path, metavar="FOLDER", help="write categories.csv and calibration.csv")
     add(
         "--questions",
         type=Path,
