@@ -35,7 +35,7 @@ corpus must not share it, unless it is made with --errors 0."""
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, write what is asked for and print the table."""
     args = _arguments(argv)
-    scored = load(args.predictions, args.data)
+    scored = load(args.predictions, args.data, args.mixed)
     beside = args.questions or args.data.with_name("questions.jsonl")
     known = args.questions is not None or beside.is_file()
     questions = questions_of(scored.rows, beside) if known else {}
@@ -100,6 +100,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("predictions", nargs="+", type=Path, help="files that score.py or vote.py wrote")
     add("--data", required=True, type=Path, help="the scored rows, with answers")
+    add(
+        "--mixed",
+        action="store_true",
+        help="compare runs that saw the questions in other prompts, cleaning or orders too",
+    )
     add("--html", type=Path, metavar="FILE", help="write one self-contained page")
     add("--markdown", type=Path, metavar="FILE", help="write the figures as Markdown")
     add("--json", type=Path, metavar="FILE", help="write all figures, for programs and DVC")

@@ -245,6 +245,26 @@ def test_facets_are_told_where_rows_differ() -> None:
     }
 
 
+def test_other_prompts_and_orders_are_compared_only_if_asked(two, tmp_path: Path) -> None:
+    data, paths, _ = two
+    other = tmp_path / "other/dev.jsonl"
+    write_records(other, [row.model_copy(update={"prompt": "other@1"}) for row in rows(40)])
+    given = [*files.read(paths[0])[0].values()]
+    prompted = save_run(tmp_path / "prompted.jsonl", other, given)
+    permuted = save_run(tmp_path / "permuted.jsonl", data, given, permutations="all")
+    for run, match in (
+        (prompted, "prompted.jsonl: made from an earlier .*dev.jsonl, or from other data"),
+        (permuted, "permuted.jsonl: saw the options in other orders"),
+    ):
+        with pytest.raises(UserError, match=match):
+            reported(tmp_path / "x.json", data, paths[0], run)
+        report.main([str(paths[0]), str(run), "--data", str(data), "--mixed", "--json", f"{run}.x"])
+        found = json.loads(Path(f"{run}.x").read_text("utf-8"))["results"]
+        assert found["가"]["confusion_letters"]
+        assert "confusion_letters" not in found[run.stem]  # which letters it saw is not known
+        assert found[run.stem]["accuracy"] == found["가"]["accuracy"]
+
+
 def test_lengths_are_quartiles_of_the_prompts_characters() -> None:
     made = [
         row.model_copy(update={"messages": [Message(role="user", content="가" * (10 * n))]})

@@ -38,7 +38,7 @@ def accuracies(figures: Mapping[str, Any]) -> Picture:
         low = min(figures["chance"], *(ends[0] for _, ends in parts))
         _dots(axes, [_short(name) for name in results], parts, figures["chance"], low)
 
-    return _picture([("", draw)], 0.75 + 0.3 * len(results), width=0.7 * WIDTH)
+    return _picture([("", draw)], 0.75 + 0.3 * len(results), width=WIDTH / 2)
 
 
 def by_facet(figures: Mapping[str, Any], facet: Facet) -> Picture:

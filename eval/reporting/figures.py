@@ -90,7 +90,7 @@ def _positions(scored: Scored, run: Run) -> dict[str, Any]:
         places,
     )
     found: dict[str, Any] = {"confusion_published": published}
-    if run.meta.permutations == "none":  # else an option was shown under several letters
+    if run.lettered:
         letters = confusion([row.answer for row in scored.rows], scored.shown(run), LABELS[:most])
         recall = recalls(letters)
         found |= {

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from eval.options import gold
-from eval.predictions import Meta, join, read
+from eval.predictions import Meta, join, read, require_comparable
 from eval.table import Result
 from prep.errors import UserError
 from prep.jsonl import read_records, sha256
@@ -17,12 +17,16 @@ from prep.records import Prediction, Question, Row
 
 @dataclass(frozen=True)
 class Run:
-    """One prediction file; `predictions` stand in the order of the scored rows."""
+    """One prediction file; `predictions` stand in the order of the scored rows.
+
+    `lettered`: it saw these very rows and no other orders, so that an option has one letter.
+    """
 
     name: str
     meta: Meta
     result: Result
     predictions: list[Prediction]
+    lettered: bool
 
     @cached_property
     def probabilities(self) -> list[list[float] | None]:
@@ -57,22 +61,25 @@ class Scored:
         ]
 
 
-def load(paths: Sequence[Path], data: Path) -> Scored:
-    """Rows and runs; raises `UserError` unless each file predicts these very rows.
+def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
+    """Rows and runs; raises `UserError` unless each file predicts these very questions.
 
-    Runs of other prompts, orders or data than the file's are thereby refused.
+    Runs that saw them in another prompt, cleaning or order are refused too, unless `mixed`.
     """
     rows = read_records(data, Row)
     answered = [row for row in rows if row.answer is not None]
     if not answered:
         raise UserError(f"{data}: no row has an answer; report on a file with answers")
-    runs = []
-    digest = sha256(data)
+    digest, runs = sha256(data), []
     for name, path in zip(_names(paths), paths, strict=True):
         predictions, meta = read(path)
         choices = join(path, predictions, rows, data)
-        if meta.data.sha256 != digest:
-            raise UserError(f"{path}: made from an earlier {data}; score that file again")
+        same = meta.data.sha256 == digest
+        if not same and not mixed:
+            raise UserError(
+                f"{path}: made from an earlier {data}, or from other data ({meta.source}); score "
+                "that file again, or compare them none the less by --mixed"
+            )
         for row in rows:
             if len(predictions[row.id].order) != len(row.labels or []):
                 raise UserError(
@@ -80,7 +87,10 @@ def load(paths: Sequence[Path], data: Path) -> Scored:
                     f"{len(row.labels or [])} in {data}; score that file again"
                 )
         result = Result.of(name, rows, choices, meta.letter_mass)
-        runs.append(Run(name, meta, result, [predictions[row.id] for row in answered]))
+        lettered = same and meta.permutations == "none"
+        runs.append(Run(name, meta, result, [predictions[row.id] for row in answered], lettered))
+    if not mixed:
+        require_comparable([(path, run.meta) for path, run in zip(paths, runs, strict=True)])
     return Scored(answered, runs)
 
 
