@@ -179,7 +179,7 @@ def test_many_runs_and_options(tmp_path: Path) -> None:
         path = tmp_path / f"cot{k}.jsonl"
         files.write(path, given, {"method": "cot", "permutations": "all", "data": about})
         sample.paths.append(path)
-    found = sample.page()
+    found = sample.page("--mixed")
     assert "All 15 comparisons" in found
     assert "cot3: 1</summary>" in found
     assert found.count(">×<") == 4

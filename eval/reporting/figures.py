@@ -74,9 +74,7 @@ def _calibration(scored: Scored, run: Run, right: Sequence[bool]) -> dict[str, A
     return {
         "ece": _rounded(ece(bins)),
         "brier": _rounded(brier(given, golds)),
-        "calibration": [
-            {key: _rounded(value) for key, value in asdict(one).items()} for one in bins
-        ],
+        "calibration": [_rounded(asdict(one)) for one in bins],
     }
 
 
