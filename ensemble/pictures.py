@@ -60,16 +60,16 @@ def bounds(found: Diagnosis) -> Figure:
     figure, axes = _axes(2.6)
     shares = {name: count / len(found.panel.rows) for name, count in found.ladder.items()}
     colours = [GREEN if name == "vote" else BLUE for name in LADDER]
-    drawn = axes.barh(range(len(LADDER)), [shares[name] for name in LADDER], 0.7, color=colours)
-    axes.bar_label(drawn, [f"{shares[name]:.1%}" for name in LADDER], padding=4)
+    axes.barh(range(len(LADDER)), [shares[name] for name in LADDER], 0.7, color=colours)
+    for place, name in enumerate(LADDER):
+        axes.text(1.015, place, f"{shares[name]:.1%}", va="center")
     axes.set_yticks(range(len(LADDER)), LADDER.values())
     axes.invert_yaxis()
     best = found.best.score.accuracy
     axes.axvline(best, color=ORANGE, linewidth=1.4, linestyle="--", label="best member")
     independent = found.majority_if_independent
-    axes.plot(
-        independent, 1, "D", color=PURPLE, markersize=6, label="majority, were errors independent"
-    )
+    label = "more than half right, were errors independent"
+    axes.plot([independent] * 2, [0.55, 1.45], color=PURPLE, linewidth=3, label=label)
     axes.set_xlim(0, 1.09)
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.set_xlabel("share of the items")
@@ -136,7 +136,7 @@ def wrong_together(found: Diagnosis) -> Figure:
         markersize=4,
         **style,
     )
-    axes.axvline(len(found.members) / 2, color=FAINT, linewidth=1.2, linestyle="--", zorder=0)
+    axes.axvline(len(found.members) / 2, color=ORANGE, linewidth=1.4, linestyle="--")
     axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("members that are wrong")
@@ -199,6 +199,7 @@ def _heats(found: Diagnosis, measures: dict[str, str]) -> Figure:
     for axes, (measure, title) in zip(grid, measures.items(), strict=True):
         table = found.pairs[measure].copy()
         np.fill_diagonal(table, np.nan)
+        axes.set_facecolor(FAINT)
         shown = axes.imshow(table, cmap="Blues")
         figure.colorbar(shown, ax=axes, shrink=0.8)
         axes.set_title(title)

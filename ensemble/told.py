@@ -125,6 +125,7 @@ def sections(found: Diagnosis) -> list[Section]:
             "them; of the items that both answered.",
             pictures.answers_alike,
             *_pairs(found, ["agreement", "kappa"]),
+            names=4,
         ),
         Section(
             "errors",
@@ -133,6 +134,7 @@ def sections(found: Diagnosis) -> list[Section]:
             "exactly one has right. Q: 0 where errors are independent, 1 where they coincide.",
             pictures.errors_alike,
             *_pairs(found, ["double_fault", "disagreement", "q"]),
+            names=4,
         ),
         Section(
             "together",
