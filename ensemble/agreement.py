@@ -1,13 +1,11 @@
 """How alike every two members answer and err; arrays only.
 
-`choices` and `right` have a line a member and a column an item. All measures come back as arrays
+`choices` and `right` have a line a member and a column an item; a choice below 0 is none. All measures come back as arrays
 (members, members), symmetric, NaN where a measure is not defined. L. I. Kuncheva and C. J.
 Whitaker (2003), Machine Learning 51, 181-207, compare the measures of `right`.
 """
 
 import numpy as np
-
-ABSTAINED = -1  # the choice of a member that gave no answer
 
 
 def agreement(choices: np.ndarray) -> np.ndarray:
@@ -61,7 +59,7 @@ def _only_first(right: np.ndarray) -> np.ndarray:
 
 def _answers(choices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Counts: equal choices, items that both answered, equal choices expected by chance."""
-    answered = (choices != ABSTAINED).astype(float)
+    answered = (choices >= 0).astype(float)
     both = answered @ answered.T
     same, by_chance = np.zeros_like(both), np.zeros_like(both)
     for option in range(choices.max(initial=0) + 1):

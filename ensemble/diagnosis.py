@@ -7,8 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from ensemble import agreement, bounds
-from ensemble.agreement import ABSTAINED
-from ensemble.influence import elect, vote_without_each
+from ensemble.influence import elect, elect_without_each
 from ensemble.panel import Panel
 from eval.accuracy import Tally
 from eval.significance import Difference, difference, mcnemar, resampled
@@ -86,9 +85,9 @@ class Diagnosis:
     @classmethod
     def of(cls, panel: Panel) -> Self:
         """Vote with all members and without each, and compare; all see the same resamples."""
-        elected = elect(panel, range(len(panel.names)), range(len(panel.rows)))
+        elected = elect(panel.ballots, panel.options)
         right = elected == panel.gold
-        without = vote_without_each(panel, elected) == panel.gold
+        without = elect_without_each(panel, elected) == panel.gold
         best = panel.right[_best(panel.right)]
         groups = [row.group for row in panel.rows]
         drawn = resampled(np.column_stack([right, best, without.T]), groups)
@@ -96,7 +95,7 @@ class Diagnosis:
             Member(
                 name,
                 Tally(int(panel.right[m].sum()), len(right)),
-                [panel.rows[i].id for i in np.flatnonzero(panel.choices[m] == ABSTAINED)],
+                [panel.rows[i].id for i in np.flatnonzero(panel.choices[m] < 0)],
                 difference(_over(without[m], right), drawn[:, 2 + m] - drawn[:, 0]),
             )
             for m, name in enumerate(panel.names)
@@ -141,7 +140,7 @@ class Diagnosis:
     @cached_property
     def votes(self) -> np.ndarray:
         """Votes by item and option."""
-        return bounds.count_votes(self.panel.choices, self.panel.options)
+        return bounds.count_votes(self.panel.choices, self.panel.options.max())
 
     @property
     def ladder(self) -> dict[str, int]:
@@ -179,7 +178,7 @@ class Diagnosis:
     @property
     def tied(self) -> int:
         """Items on which the most votes tie, so that the rule for ties decides."""
-        return int(((bounds.lead(self.votes) == 0) & (self.elected != ABSTAINED)).sum())
+        return int(((bounds.lead(self.votes) == 0) & (self.elected >= 0)).sum())
 
     @property
     def gained(self) -> list[Item]:
@@ -251,7 +250,7 @@ class Diagnosis:
                 id=self.panel.rows[i].id,
                 category=self.panel.rows[i].category or "-",
                 answer=int(self.panel.gold[i]),
-                votes=self.votes[i, : len(self.panel.rows[i].order or ())].tolist(),
+                votes=self.votes[i, : self.panel.options[i]].tolist(),
                 vote=_known(self.elected[i]),
                 best=_known(best[i]),
             )
@@ -269,7 +268,7 @@ def _over(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _known(choice: np.integer) -> int | None:
-    return None if choice == ABSTAINED else int(choice)
+    return None if choice < 0 else int(choice)
 
 
 def _difference(found: Difference) -> dict[str, Any]:

@@ -3,33 +3,34 @@
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ensemble.agreement import ABSTAINED
+from ensemble.ballots import Ballots
 from ensemble.bounds import count_votes, lead
 from ensemble.panel import Panel
-from ensemble.rules import winner
+from ensemble.rules import RULES, Tally
 
 
-def elect(panel: Panel, members: Iterable[int], items: Iterable[int]) -> np.ndarray:
-    """What the members elect by the hard vote, (items,); `ABSTAINED` where none of them answers."""
-    members, elected = list(members), []
-    for item in items:
-        ballots = [panel.ballots[item][member] for member in members]
-        cast = [ballot for ballot in ballots if ballot.choice is not None]
-        elected.append(winner(cast) if cast else ABSTAINED)
-    return np.array(elected, dtype=int)
+def elect(ballots: Iterable[Ballots], options: NDArray[np.int8]) -> NDArray[np.int8]:
+    """What members elect by the hard vote, (items,); -1 where none of them answers."""
+    tally = Tally(RULES["hard"], options)
+    for member in ballots:
+        tally.add(member)
+    return tally.decide().choice
 
 
-def vote_without_each(panel: Panel, elected: np.ndarray) -> np.ndarray:
+def elect_without_each(panel: Panel, elected: NDArray[np.int8]) -> NDArray[np.int8]:
     """What the others elect without each member, (members, items); `elected` is what all do.
 
     One ballot less cannot change what leads by two votes or more, so only the close items are
     voted on again.
     """
-    everyone = range(len(panel.names))
-    close = np.flatnonzero(lead(count_votes(panel.choices, panel.options)) < 2)
-    found = np.tile(elected, (len(everyone), 1))
-    for left_out in everyone:
-        others = [member for member in everyone if member != left_out]
-        found[left_out, close] = elect(panel, others, close)
+    members = range(len(panel.names))
+    found = np.tile(elected, (len(members), 1))
+    close = np.flatnonzero(lead(count_votes(panel.choices, panel.options.max())) < 2)
+    if close.size:
+        parts = [ballots.part(close) for ballots in panel.ballots]
+        for member in members:
+            others = parts[:member] + parts[member + 1 :]
+            found[member, close] = elect(others, panel.options[close])
     return found

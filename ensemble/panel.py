@@ -1,4 +1,4 @@
-"""Several members' answers to the same answered rows, read and joined by id."""
+"""Several members' answers to the same answered rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,85 +6,64 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ensemble.agreement import ABSTAINED
-from eval import predictions
+from ensemble.ballots import Ballots, Items, read_all
+from ensemble.vote import read_members
 from eval.options import gold
 from prep.errors import UserError
 from prep.jsonl import read_records, sha256
-from prep.records import Prediction, Row
+from prep.records import Row
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Members, rows, and `ballots[i][m]`, what member m says of row i."""
+    """Rows, how many options each offers, and members' names and ballots on them in one order."""
 
-    names: list[str]
     rows: list[Row]
-    ballots: list[list[Prediction]]
+    options: NDArray[np.int8]
+    names: list[str]
+    ballots: list[Ballots]
 
     @cached_property
-    def gold(self) -> np.ndarray:
+    def gold(self) -> NDArray[np.int8]:
         """The right published option of every row."""
-        return np.array([gold(row) for row in self.rows])
+        return np.array([gold(row) for row in self.rows], dtype=np.int8)
 
     @cached_property
-    def choices(self) -> np.ndarray:
-        """Published options chosen, (members, rows); `ABSTAINED` where there is no answer."""
-        chosen = [
-            [ABSTAINED if ballot.choice is None else ballot.choice for ballot in of_row]
-            for of_row in self.ballots
-        ]
-        return np.array(chosen).T
+    def choices(self) -> NDArray[np.int8]:
+        """Published options chosen, (members, rows); -1 where a member abstains."""
+        return np.stack([ballots.choice for ballots in self.ballots])
 
     @cached_property
-    def right(self) -> np.ndarray:
+    def right(self) -> NDArray[np.bool_]:
         """Whether a member has a row right, (members, rows); an abstention is wrong."""
         return self.choices == self.gold
 
-    @property
-    def options(self) -> int:
-        """The most options that a row offers."""
-        return max(len(row.labels or ()) for row in self.rows)
-
 
 def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> Panel:
-    """The members' predictions for the rows of `data`.
+    """The members' ballots on the rows of `data`.
 
-    Raises `UserError` where a row has no answer, where fewer than two files are named or one is
-    named twice, where a file does not cover exactly the rows, with as many options, and, unless
-    `mixed`, where one was made from other data than `data` or with other permutations.
+    Raises `UserError` where a row has no answer, where fewer than two files are named, where they
+    must not vote together (`ensemble.vote.read_members`) or do not cover exactly the rows, and,
+    unless `mixed`, where they were made from another file than `data`.
     """
-    if len({path.resolve() for path in paths}) < max(2, len(paths)):
-        raise UserError("diagnosing needs two or more different prediction files; name each once")
+    if len(paths) < 2:
+        raise UserError(f"{paths[0]}: alone it casts the whole vote; name two members or more")
     rows = read_records(data, Row)
-    if not rows:
-        raise UserError(f"{data}: has no rows; diagnose on a file of answered rows, such as dev")
-    for row in rows:
-        if row.answer is None:
-            raise UserError(
-                f"{data}, id {row.id}: has no answer; diagnose on a file of answered rows"
-            )
-    ids, members, metas = [row.id for row in rows], [], []
-    for path in paths:
-        ballots, meta = predictions.read(path)
-        predictions.require_same_ids(path, ballots, ids, data)
-        for row in rows:
-            if len(ballots[row.id].order) != len(row.order):
-                raise UserError(
-                    f"{path}, id {row.id}: {len(ballots[row.id].order)} options, but {data} has "
-                    f"{len(row.order)}; score that file again"
-                )
-        members.append([ballots[id_] for id_ in ids])
-        metas.append((path, meta))
-    if not mixed:
-        predictions.require_comparable(metas)
-        if metas[0][1].data.sha256 != sha256(data):
-            raise UserError(
-                f"{paths[0]}: made from another file than {data} ({metas[0][1].source}); "
-                "score that file, or diagnose members of different preparations with --mixed"
-            )
-    return Panel(_names(paths), rows, list(map(list, zip(*members, strict=True))))
+    blind = next((row.id for row in rows if row.answer is None), None)
+    if blind is not None or not rows:
+        what = f"{data}, id {blind}: has no answer" if rows else f"{data}: has no rows"
+        raise UserError(f"{what}; diagnose on rows with answers, such as those of dev")
+    metas = read_members(paths, mixed)
+    if not mixed and metas[0].data.sha256 != sha256(data):
+        raise UserError(
+            f"{paths[0]}: made from another file ({metas[0].source}) than {data}; score that file, "
+            "or say --mixed where both hold the same questions"
+        )
+    options = np.array([len(row.order or ()) for row in rows], dtype=np.int8)
+    items = Items([row.id for row in rows], options, data)
+    return Panel(rows, options, _names(paths), list(read_all(paths, items)))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
