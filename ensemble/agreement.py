@@ -1,8 +1,8 @@
 """How alike every two members answer and err; arrays only.
 
-`choices` and `right` have a line a member and a column an item; a choice below 0 is none. All measures come back as arrays
-(members, members), symmetric, NaN where a measure is not defined. L. I. Kuncheva and C. J.
-Whitaker (2003), Machine Learning 51, 181-207, compare the measures of `right`.
+`choices` and `right` have a line a member and a column an item; a choice below 0 is none. Measures
+come back as arrays (members, members), symmetric, NaN where one is not defined. L. I. Kuncheva and
+C. J. Whitaker (2003), Machine Learning 51, 181-207, compare those of `right`.
 """
 
 import numpy as np

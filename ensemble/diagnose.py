@@ -87,7 +87,7 @@ def _table(section: Section) -> Table:
     for place, name in enumerate(section.head):
         table.add_column(name, justify="left" if place < section.names else "right", no_wrap=True)
     for line in section.lines[:PRINTED]:
-        table.add_row(*line)
+        table.add_row(*(cell.replace("|", r"\|") for cell in line))
     return table
 
 

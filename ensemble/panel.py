@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 
 from ensemble.ballots import Ballots, Items, read_all
 from ensemble.vote import read_members
@@ -58,12 +60,20 @@ def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> Panel:
     metas = read_members(paths, mixed)
     if not mixed and metas[0].data.sha256 != sha256(data):
         raise UserError(
-            f"{paths[0]}: made from another file ({metas[0].source}) than {data}; score that file, "
+            f"{paths[0]}: not made from {data} as it is now ({metas[0].source}); score that file, "
             "or say --mixed where both hold the same questions"
         )
     options = np.array([len(row.order or ()) for row in rows], dtype=np.int8)
     items = Items([row.id for row in rows], options, data)
-    return Panel(rows, options, _names(paths), list(read_all(paths, items)))
+    console = Console(stderr=True)
+    ballots = track(
+        read_all(paths, items),
+        total=len(paths),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    return Panel(rows, options, _names(paths), list(ballots))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
