@@ -200,7 +200,7 @@ def _heats(found: Diagnosis, measures: dict[str, str]) -> Figure:
         table = found.pairs[measure].copy()
         np.fill_diagonal(table, np.nan)
         axes.set_facecolor(FAINT)
-        shown = axes.imshow(table, cmap="Blues")
+        shown = axes.imshow(table, cmap="Blues", interpolation="nearest")
         figure.colorbar(shown, ax=axes, shrink=0.8)
         axes.set_title(title)
         if len(members) <= WRITTEN:

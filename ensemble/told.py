@@ -83,7 +83,8 @@ def sections(found: Diagnosis) -> list[Section]:
         Section(
             "members",
             "Members",
-            "Accuracy with its 95 % Wilson interval, in the order that the files were named.",
+            "Accuracy with its 95 % Wilson interval. The table keeps the order in which the files "
+            "were named; its numbers stand for the members in the heat maps below.",
             pictures.accuracies,
             ["member", "right", "accuracy", "95 % interval", "no answer"],
             [

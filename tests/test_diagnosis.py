@@ -117,6 +117,19 @@ def test_independent_members_reach_what_condorcet_says(tmp_path: Path) -> None:
     assert found.p_value < 1e-6
 
 
+@pytest.mark.parametrize("members", [3, 5])
+def test_what_all_have_alike_caps_the_vote(members: int, tmp_path: Path) -> None:
+    """On half of the items all members do as the first does, on the others as they like."""
+    free = independent(members)
+    found = Diagnosis.of(read(tmp_path, *two_options(np.hstack([free, free[[0] * members]]))))
+    assert found.score.accuracy == (0.75 + majority(members, 0.75)) / 2
+    assert found.ladder["any"] / found.score.n == (0.75 + 1 - 0.25**members) / 2
+    assert found.double_faults == pytest.approx(((1 / 4 + 1 / 16) / 2, 1 / 16))
+    pairs = np.triu_indices(members, k=1)
+    # of 32 items both are right on 21, both wrong on 5, one is on 3 and the other on 3
+    assert found.pairs["q"][pairs] == pytest.approx((21 * 5 - 3 * 3) / (21 * 5 + 3 * 3))
+
+
 def test_independent_members_worse_than_chance_are_made_worse(tmp_path: Path) -> None:
     found = Diagnosis.of(read(tmp_path, *two_options(independent(5, right_in_4=1))))
     assert found.score.accuracy == pytest.approx(majority(5, 0.25))
