@@ -52,10 +52,6 @@ class Category:
     gained: int
     lost: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return vars(self) | {"members": round(self.members, DECIMALS)}
-
 
 @dataclass(frozen=True)
 class Item:
@@ -67,10 +63,6 @@ class Item:
     votes: list[int]
     vote: int | None
     best: int | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return vars(self)
 
 
 @dataclass(frozen=True)
@@ -217,11 +209,14 @@ class Diagnosis:
             "ladder": self.ladder,
             "majority_if_independent": round(self.majority_if_independent, DECIMALS),
             "wrong_members": self.wrong.tolist(),
-            "categories": {name: found.as_dict() for name, found in self.categories.items()},
+            "categories": {
+                name: vars(found) | {"members": round(found.members, DECIMALS)}
+                for name, found in self.categories.items()
+            },
             "pairs": {name: _table(values) for name, values in self.pairs.items()},
-            "gained": [item.as_dict() for item in self.gained],
-            "lost": [item.as_dict() for item in self.lost],
-            "hardest": [item.as_dict() for item in self.hardest],
+            "gained": [vars(item) for item in self.gained],
+            "lost": [vars(item) for item in self.lost],
+            "hardest": [vars(item) for item in self.hardest],
         }
 
     @property
@@ -229,11 +224,8 @@ class Diagnosis:
         return self.panel.right[_best(self.panel.right)]
 
     def _category(self, chosen: np.ndarray) -> Category:
-        right, best, members = (
-            self.right[chosen],
-            self._best_right[chosen],
-            self.panel.right[:, chosen],
-        )
+        right, best = self.right[chosen], self._best_right[chosen]
+        members = self.panel.right[:, chosen]
         return Category(
             n=int(chosen.sum()),
             vote=int(right.sum()),

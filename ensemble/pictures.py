@@ -103,7 +103,7 @@ def left_out(found: Diagnosis) -> Figure:
 def flips(found: Diagnosis) -> Figure:
     """By category: items that the vote won over the best member, and items it lost."""
     names = list(found.categories)
-    figure, axes = _axes(0.42 * len(names) + 1.2)
+    figure, axes = _axes(0.34 * len(names) + 1.2)
     places = range(len(names))
     gained = [found.categories[name].gained for name in names]
     lost = [found.categories[name].lost for name in names]

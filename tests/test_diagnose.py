@@ -88,7 +88,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(
     paths = save(tmp_path, choices, gold)
     data = tmp_path / "dev.jsonl"
     odd = [
-        row.model_copy(update={"category": "<script>alert(1)</script> | [red]반응"})
+        row.model_copy(update={"category": "<script>alert(1)</script> | [red]반응 $\\frac{$"})
         for row in read_records(data, Row)
     ]
     write_records(data, odd)
