@@ -19,7 +19,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from eval import backend, model_files, predictions
 from eval.letters import Tokenizer, encode, load_tokenizer
 from eval.options import choose, letter_mass, option_logprobs
-from eval.report import Result, show
+from eval.table import Result, show
 from prep.errors import UserError, entry
 from prep.jsonl import read_records, sha256
 from prep.records import Prediction, Row
