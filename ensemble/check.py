@@ -14,6 +14,9 @@ from ensemble.submission import read_sheet
 from prep.errors import entry
 
 EPILOG = """\
+example:
+  python ensemble/check.py submission.json --test corpus/test.json
+
 Valid is a file in UTF-8 without a byte order mark that answers every id of the test file once, in
 its order, by one of the options that the item has. A .json submission is the test file with
 `output` filled and nothing else changed; a .csv submission has the columns id and answer, which

@@ -9,6 +9,7 @@ import io
 import json
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ COLUMNS = ["id", "answer"]
 Item = dict[str, Any]
 
 
-class Sheet:
+class Sheet(ABC):
     """What is to be answered: ids, numbers of options, categories and groups in the file's order.
 
     `group` is the dialogue or passage, named as `prep/` names it.
@@ -45,13 +46,13 @@ class Sheet:
         """What the members must answer."""
         return Items(self.ids, np.array(self.options, dtype=np.int8), self.path)
 
+    @abstractmethod
     def text(self, choices: Mapping[str, int]) -> str:
         """The submission with choices (id → 0-based option)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def validate(self, text: str, path: Path) -> None:
         """Raise `UserError` unless a submission's text answers exactly this file."""
-        raise NotImplementedError
 
     def require_suffix(self, out: Path) -> None:
         """Raise `UserError` where a submission's name promises another form."""
@@ -133,7 +134,7 @@ class Exam(Sheet):
         self.path = path
         found = list(records(path))
         for _, where, record in found:
-            if not record.get("id"):
+            if not (record.get("id") or "").strip():
                 raise UserError(f"{where}: has no id, which the submission needs; give it one")
         read = collect(exam.row, found, "exam", "test")
         if read.removed:

@@ -182,8 +182,8 @@ def summary(out: Path, rule: str, outcome: Outcome) -> str:
     items, members = len(outcome.choice), outcome.members
     said = (
         f"{out}: {items} items by {members} models, rule {rule}, "
-        f"{int(outcome.unanimous.sum())} unanimous; valid (same ids, order and fields as the test "
-        "file, every output an option)"
+        f"{int(outcome.unanimous.sum())} unanimous; valid (every id of the test file in its order, "
+        "each by one of its options, nothing else changed)"
     )
     ties = ", ".join(f"{count} by {by}" for by, count in outcome.settled.items() if count)
     said += f"\nties: {sum(outcome.settled.values())}, settled {ties}" if ties else ""

@@ -60,19 +60,18 @@ def read(path: Path) -> Weights:
             raise UserError(f"{path}: the weight of {name} is {weight}; give a finite number")
         if weight < 0 and found.rule != "stacking":
             raise UserError(f"{path}: the weight of {name} is negative; give 0 or more")
-    if found.rule != "stacking":
-        if found.by_category or found.intercept:
-            raise UserError(
-                f"{path}: by_category and intercept belong to stacking, but its rule is "
-                f"{found.rule}; leave them out"
-            )
-        if not any(found.weights.values()):
-            raise UserError(f"{path}: all weights are 0, so nobody votes; give one above 0")
-    numbers = [found.intercept, *(w for one in found.by_category.values() for w in one.values())]
-    if not all(map(math.isfinite, numbers)):
+    if found.rule != "stacking" and (found.by_category or found.intercept):
+        raise UserError(
+            f"{path}: by_category and intercept belong to stacking, but its rule is "
+            f"{found.rule}; leave them out"
+        )
+    more = [weight for one in found.by_category.values() for weight in one.values()]
+    if not all(map(math.isfinite, [found.intercept, *more])):
         raise UserError(f"{path}: holds a number that is not finite; fit it again")
-    for category, more in found.by_category.items():
-        if more.keys() != known:
+    if not any([*found.weights.values(), *more]):
+        raise UserError(f"{path}: all weights are 0, so nobody votes; give one that is not")
+    for category, of_category in found.by_category.items():
+        if of_category.keys() != known:
             raise UserError(f"{path}: by_category {category} has other members; fit it again")
     return found
 

@@ -83,7 +83,8 @@ def test_abstentions_and_answers_without_log_probabilities() -> None:
     assert winner([silent, silent]) is None
     # an answer that cannot be read takes its log-probabilities with it
     unread = ballot(None, [-0.01, -9.0, -9.0])
-    assert winner([ballot(1, [-3.0, -0.1, -3.0]), unread]) == 1
+    tied = [ballot(1, [-3.0, -0.1, -3.0]), ballot(0, [-0.2, -3.0, -3.0])]
+    assert winner([*tied, unread]) == winner(tied) == 1
 
 
 def test_what_settled_the_ties_is_counted() -> None:

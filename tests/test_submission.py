@@ -12,6 +12,7 @@ from ensemble import check
 from ensemble.submission import Sheet, read_sheet
 from prep.errors import UserError
 from prep.jsonl import read_json, write_json
+from prep.sources import cci
 
 ITEMS = [
     {
@@ -96,12 +97,19 @@ def test_a_choice_that_is_no_option_leaves_the_earlier_file(
 
 def test_categories_and_dialogues_are_read_as_prep_reads_them(tmp_path: Path) -> None:
     items = copy.deepcopy(ITEMS)
-    items[0]["input"]["conversation"] = [{"utterance_id": "SDRW2200.1.1"}]
-    items[1]["input"]["conversation"] = [{"utterance_id": ["SDRW2200.1.2", "SDRW2200.1.3"]}]
-    write_json(tmp_path / "test.json", items)
-    sheet = read_sheet(tmp_path / "test.json")
-    assert sheet.groups == ["SDRW2200.1", "SDRW2200.1", "합성-2"]
-    assert sheet.categories == ["반응"] * 3
+    for item, name in zip(
+        items, ("SDRW2200.1.1", ["SDRW2200.1.2", "SDRW2200.1.3"], "x.7"), strict=True
+    ):
+        said = {"speaker": 1, "utterance": "비가 온다", "utterance_id": name}
+        item["input"] |= {"conversation": [said], "reference_id": name}
+    path = tmp_path / "test.json"
+    write_json(path, items)
+    sheet, (questions, _) = read_sheet(path), cci.read(path, "test")
+    assert sheet.ids == [question.id for question in questions]
+    assert sheet.groups == [question.group for question in questions]
+    assert sheet.groups == ["SDRW2200.1", "SDRW2200.1", "x"]
+    assert sheet.categories == [question.category for question in questions]
+    assert sheet.options == [len(question.options) for question in questions]
 
 
 def test_options_are_numbered_without_a_gap(tmp_path: Path) -> None:
@@ -184,7 +192,7 @@ def test_other_files_than_a_submission_are_refused(official: Sheet, tmp_path: Pa
 @pytest.mark.parametrize(
     ("lines", "match"),
     [
-        ([f',지문,"{problem(4)}",'], "line 2: has no id"),
+        ([f' ,지문,"{problem(4)}",'], "line 2: has no id"),
         ([f'q,지문,"{problem(1)}",'], "question q cannot be answered .bad-options., nor can 0"),
         ([f'q,지문,"{problem(4)}",'] * 2, "q is there twice"),
     ],

@@ -163,6 +163,8 @@ def test_predictions_that_do_not_fit_are_refused(case: Case) -> None:
     ids, case.ids = case.ids, case.ids[:4]
     few = case.scored("few.jsonl", "0120")
     case.refused("no prediction for 1 of 5 ids of .*official.json, the first is 합성-004", few)
+    case.ids = []
+    case.refused("no prediction for 5 of 5 ids of .*official.json", case.scored("empty.jsonl", ""))
     case.ids = [*ids, "합성-x"]
     case.refused("1 ids are not in .*, the first is 합성-x", case.scored("more.jsonl", "012010"))
     case.ids = [*ids, ids[0]]
@@ -289,7 +291,7 @@ def test_weights_are_joined_by_name(case: Case) -> None:
         for members in ((a, b), (b, a)):
             assert case.vote(*members, more=case.weights(**heavy)) == [f"inference_{option}"] * 5
     # a member without weight settles no tie either, and may be left out
-    c = case.scored("c.jsonl", "22222")
+    c = case.scored("c.jsonl", "00000")
     nothing = case.weights(c=0.0, a=1.0, b=1.0)
     assert case.vote(c, b, a, more=nothing) == ["inference_2"] * 5
     assert case.vote(b, a, more=nothing) == ["inference_2"] * 5
@@ -312,9 +314,46 @@ def test_weights_that_do_not_fit_are_refused(case: Case) -> None:
     (case.folder / "more").mkdir()
     again = case.scored("more/a.jsonl", "11111")
     case.refused("a.jsonl: two members are named a", a, again, more=case.weights(a=1.0))
-    write_json(case.folder / "w.json", {"rule": "soft", "weights": {"a": 1.0}, "intercept": 2.0})
-    case.refused("belong to stacking", a, more=("--weights", str(case.folder / "w.json")))
+    for match, value in (
+        ("belong to stacking", {"rule": "soft", "weights": {"a": 1.0}, "intercept": 2.0}),
+        ("all weights are 0", {"rule": "stacking", "weights": {"a": 0.0}}),
+        (
+            "by_category 원인 has other members",
+            {"rule": "stacking", "weights": {"a": 1.0}, "by_category": {"원인": {"b": 1.0}}},
+        ),
+        (
+            "not finite",
+            {
+                "rule": "stacking",
+                "weights": {"a": 1.0},
+                "by_category": {"원인": {"a": float("inf")}},
+            },
+        ),
+    ):
+        write_json(case.folder / "w.json", value)
+        case.refused(match, a, more=("--weights", str(case.folder / "w.json")))
     case.refused("none.json: no such file", a, b, more=("--weights", "none.json"))
+
+
+def test_an_exam_gets_a_csv(case: Case) -> None:
+    lines = ["id,paragraph,problems,question_plus"]
+    made = []
+    for number, options in enumerate((5, 4)):
+        # an answer in the test file is not used
+        problem = {"question": "옳은 것은?", "choices": list("가나다라마")[:options], "answer": 1}
+        lines.append(f'exam-{number},지문 {number},"{problem}",')
+        shown = list(range(options))
+        logprobs = [-2.0] * (options - 1) + [-0.5]
+        made.append(
+            Prediction(id=f"exam-{number}", order=shown, logprobs=logprobs, choice=shown[-1])
+        )
+    case.test = case.folder / "test.csv"
+    case.test.write_text("\n".join(lines), encoding="utf-8")
+    about = {"path": "test.jsonl", "sha256": "0", "rows": 2}
+    member, out = case.folder / "a.jsonl", case.folder / "submission.csv"
+    predictions.write(member, made, {"method": "letter-logprob", "data": about})
+    vote.main([str(member), "--test", str(case.test), "--out", str(out), "--rule", "soft"])
+    assert out.read_text() == "id,answer\nexam-0,5\nexam-1,4\n"
 
 
 def test_a_submission_of_another_form_than_the_test_file_is_refused(case: Case) -> None:
