@@ -6,7 +6,6 @@ Run as: python ensemble/diagnose.py predictions/members/*.jsonl --data data/dev.
 import argparse
 import io
 import sys
-from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +56,8 @@ def page(found: Diagnosis, inputs: Sequence[dict[str, str]]) -> str:
     """The HTML page; the same predictions give the same bytes."""
     parts: list[dict[str, Any]] = []
     for section in sections(found):
-        picture = section.draw and b64encode(_png(section.draw, found)).decode()
-        parts.append({"told": section, "lines": section.lines[:SHOWN], "png": picture})
+        picture = section.draw and look.address("png", _png(section.draw, found))
+        parts.append({"told": section, "lines": section.lines[:SHOWN], "picture": picture})
     return look.page(
         TEMPLATE,
         title="What the members add to the vote",

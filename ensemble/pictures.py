@@ -12,6 +12,7 @@ from eval.accuracy import wilson
 from look.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE
 
 WIDTH = 9.5  # inches
+LONGEST = 32  # characters of a name; members of one folder differ at the end, which is kept
 NAMED = 40  # members whose names are written beside a picture; more would overlap
 WRITTEN = 12  # members up to which a heat map says its figures
 LADDER = {
@@ -183,10 +184,14 @@ def _whiskers(
 
 def _name(axes: Axes, members: Sequence[Member]) -> None:
     if len(members) <= NAMED:
-        axes.set_yticks(range(len(members)), [member.name for member in members])
+        axes.set_yticks(range(len(members)), [_short(member.name) for member in members])
         axes.tick_params(axis="y", length=0)
     else:
         axes.set_ylabel("members by rank")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else "…" + name[1 - LONGEST :]
 
 
 def _heats(found: Diagnosis, measures: dict[str, str]) -> Figure:
@@ -211,7 +216,9 @@ def _heats(found: Diagnosis, measures: dict[str, str]) -> Figure:
         axes.tick_params(length=0, labelsize=8 if len(members) <= 20 else 6)
         axes.spines[["bottom", "left"]].set_visible(False)
     if len(members) <= NAMED:
-        names = [f"{number}  {member.name}" for number, member in enumerate(members, start=1)]
+        names = [
+            f"{number}  {_short(member.name)}" for number, member in enumerate(members, start=1)
+        ]
         grid[0].set_yticks(numbers, names)
     return figure
 
