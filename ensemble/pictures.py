@@ -12,7 +12,7 @@ from eval.accuracy import wilson
 from look.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE
 
 WIDTH = 9.5  # inches
-LONGEST = 32  # characters of a name; members of one folder differ at the end, which is kept
+LONGEST = 24  # characters of a name; members of one folder differ at the end, which is kept
 NAMED = 40  # members whose names are written beside a picture; more would overlap
 WRITTEN = 12  # members up to which a heat map says its figures
 LADDER = {

@@ -141,7 +141,7 @@ def sections(found: Diagnosis) -> list[Section]:
             "together",
             "Wrong together",
             "On how many items so many members are wrong, and on how many they would be, were "
-            "their errors independent. Right of the dashed line the majority is lost.",
+            "their errors independent. From the dashed line on, no more than half are right.",
             pictures.wrong_together,
             ["members wrong", "items", "if independent"],
             [
