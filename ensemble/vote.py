@@ -11,95 +11,186 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from ensemble import submission
-from ensemble.rules import vote_logprobs, winner
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from ensemble import ballots, weights
+from ensemble.rules import RULES, Outcome, Tally
+from ensemble.submission import Sheet, read_sheet
 from eval import predictions
 from prep.errors import UserError, entry
 from prep.jsonl import sha256
 from prep.records import Prediction
 
-METHOD = "hard-vote"
 DESCRIPTION = "Let several models vote on the official test file and write the submission."
-EPILOG = """\
-example:
-  python ensemble/vote.py predictions/*.jsonl --test corpus/test.json --out submission.json
+TIES = """\
+Ties (sums that differ by less than a millionth are equal) are counted in what is printed. They go
+to the tied option with the greatest sum of log-probabilities over all models; if that is equal too,
+to the one that the model named first on the command line chose, then to the one published first.
+Only seed-001 and seed-002 settle them at once, as told above. seed-001 adds floating-point numbers
+as its own code did, so that .2 + .1 beats .3.
 
-rule: the option that most models chose; of options with equally many votes, the one with the
-greatest sum of log-probabilities over all models; if that is equal too, the one that the model
-named first on the command line chose. Answers in the test file are not read: they are replaced."""
+A model that gives no answer to an item casts no ballot there; an item that no model answers is
+refused. Members must have been scored on the same rows in the same orders, unless --mixed. Answers
+in the test file are not used. A CSV test file (exam) gets a CSV submission."""
+EPILOG = "\n".join(
+    [
+        "example:",
+        "  python ensemble/vote.py predictions/*.jsonl --test test.json --out submission.json",
+        "",
+        "rules:",
+        *(f"  {name:10}{rule.told}" for name, rule in RULES.items()),
+        "",
+        TIES,
+    ]
+)
+Weight = float | NDArray[np.float64]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, vote, and write the submission and, if asked, the vote itself."""
     args = _arguments(argv)
-    items = submission.read_items(args.test)
-    members = [predictions.read(path) for path in args.predictions]
-    check_members(args.predictions, members, list(items), args.test)
-
-    ballots = {id_: [ballot[id_] for ballot, _ in members] for id_ in items}
-    for id_, of_item in ballots.items():
-        check_options(args.predictions, of_item, submission.option_count(items[id_]), args.test)
-    choices = {id_: winner(of_item) for id_, of_item in ballots.items()}
+    sheet = read_sheet(args.test)
+    sheet.require_suffix(args.out)
     if args.votes is not None:
         predictions.meta_path(args.votes)
-    submission.write(args.out, items, choices)
+    metas = read_members(args.predictions, args.mixed)
+    name, intercept, by_member = weigh(args, sheet)
+
+    tally = Tally(RULES[name], sheet.items.options, intercept)
+    given = ballots.read_all(args.predictions, sheet.items)
+    console = Console(stderr=True)
+    for path, meta, weight, member in track(
+        zip(args.predictions, metas, by_member, given, strict=True),
+        total=len(metas),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ):
+        if np.any(weight):  # a member that counts nothing does not settle ties either
+            require_logprobs(name, path, meta, member)
+            tally.add(member, weight)
+    outcome = tally.decide()
+    require_answers(sheet.ids, outcome)
+    sheet.write(args.out, dict(zip(sheet.ids, outcome.choice.tolist(), strict=True)))
     if args.votes is not None:
-        votes = [as_prediction(id_, ballots[id_], choices[id_]) for id_ in items]
-        predictions.write(args.votes, votes, vote_meta(args.predictions, members))
-    unanimous = sum(len({ballot.choice for ballot in of_item}) == 1 for of_item in ballots.values())
-    print(
-        f"{args.out}: {len(items)} items by {len(members)} models, {unanimous} unanimous; valid "
-        "(same ids, order and fields as the test file, every output an option)"
-    )
+        about = vote_meta(name, args, metas, by_member, outcome)
+        predictions.write(args.votes, as_predictions(sheet, outcome), about)
+    print(summary(args.out, name, outcome))
 
 
-def check_members(
-    paths: Sequence[Path],
-    members: Sequence[tuple[dict[str, Prediction], predictions.Meta]],
-    ids: list[str],
-    test: Path,
-) -> None:
-    """Raise `UserError` unless all files differ, come of the same data and cover exactly `ids`."""
-    seen: dict[Path, Path] = {}
+def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
+    """What made each file; raises `UserError` where they must not vote together."""
+    seen: set[Path] = set()
     for path in paths:
         if path.resolve() in seen:
             raise UserError(f"{path}: named twice, so it would vote twice; name each file once")
-        seen[path.resolve()] = path
-    for path, (ballots, meta) in zip(paths, members, strict=True):
-        if meta.method == METHOD:
+        seen.add(path.resolve())
+    metas = [ballots.read_meta(path) for path in paths]
+    for path, meta in zip(paths, metas, strict=True):
+        if "members" in (meta.model_extra or {}):
             raise UserError(f"{path}: is itself a vote; leave it out, or write it elsewhere")
-        predictions.require_same_ids(path, ballots, ids, test)
-    metas = [meta for _, meta in members]
-    predictions.require_comparable(list(zip(paths, metas, strict=True)))
+    if not mixed:
+        predictions.require_comparable(list(zip(paths, metas, strict=True)))
+    return metas
 
 
-def check_options(
-    paths: Sequence[Path], ballots: Sequence[Prediction], options: int, test: Path
+def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weight]]:
+    """The rule's name, its intercept, and what each member counts; raises `UserError`."""
+    paths, path = args.predictions, args.weights
+    if path is None:
+        name = args.rule or "hard"
+        return name, 0.0, list(weights.by_place(name, len(paths)))
+    found = weights.read(path)
+    if args.rule not in (None, found.rule):
+        raise UserError(f"{path}: is for rule {found.rule}; leave out --rule {args.rule}")
+    weights.require_unseen(found, path, sheet.ids, sheet.groups, args.test)
+    names = weights.for_members(found, path, paths)
+    return (
+        found.rule,
+        found.intercept,
+        [weights.of_items(found, name, sheet.categories) for name in names],
+    )
+
+
+def require_logprobs(
+    rule: str, path: Path, meta: predictions.Meta, member: ballots.Ballots
 ) -> None:
-    """Raise `UserError` where a model saw another number of options than the test file offers."""
-    for path, ballot in zip(paths, ballots, strict=True):
-        if len(ballot.logprobs) != options:
-            raise UserError(
-                f"{path}, id {ballot.id}: {len(ballot.logprobs)} options, but {test} has "
-                f"{options}; score the rows that prep made from this test file"
-            )
+    """Raise `UserError` where the rule needs log-probabilities that a member does not give."""
+    if RULES[rule].needs_logprobs and not member.complete:
+        raise UserError(
+            f"{path}: holds answers without log-probabilities (method {meta.method}), which rule "
+            f"{rule} needs; leave it out, or vote by --rule hard"
+        )
 
 
-def as_prediction(id_: str, ballots: Sequence[Prediction], choice: int) -> Prediction:
-    """The vote as a prediction, for eval/report.py; `logprobs` are of the smoothed vote shares."""
-    logprobs = vote_logprobs(ballots)
-    return Prediction(id=id_, order=list(range(len(logprobs))), logprobs=logprobs, choice=choice)
+def require_answers(ids: Sequence[str], outcome: Outcome) -> None:
+    """Raise `UserError` where no member answers an item: an answer is never guessed."""
+    open_ = np.flatnonzero(outcome.choice < 0)
+    if len(open_):
+        raise UserError(
+            f"id {ids[open_[0]]}: none of {outcome.members} models gives an answer, as for "
+            f"{len(open_)} of {len(ids)} items; add a model that does, such as one scored by the "
+            "letters' log-probabilities"
+        )
+
+
+def as_predictions(sheet: Sheet, outcome: Outcome) -> list[Prediction]:
+    """The vote as predictions, for eval/report.py."""
+    rows = zip(
+        sheet.ids, sheet.options, outcome.logprobs.tolist(), outcome.choice.tolist(), strict=True
+    )
+    return [
+        Prediction(id=id_, order=list(range(count)), logprobs=logprobs[:count], choice=choice)
+        for id_, count, logprobs, choice in rows
+    ]
 
 
 def vote_meta(
-    paths: Sequence[Path], members: Sequence[tuple[dict[str, Prediction], predictions.Meta]]
+    rule: str,
+    args: argparse.Namespace,
+    metas: Sequence[predictions.Meta],
+    by_member: Sequence[Weight],
+    outcome: Outcome,
 ) -> dict[str, Any]:
-    """What made the vote: its members, in the order that settles ties, and their data."""
-    return {
-        "method": METHOD,
-        "members": [{"path": str(path), "sha256": sha256(path)} for path in paths],
-        "data": members[0][1].data.model_dump(),
+    """What made the vote: its rule, its members in the order that settles ties, and their data."""
+    about: dict[str, Any] = {
+        "method": f"{rule}-vote",
+        "members": [
+            {"path": str(path), "sha256": meta.predictions_sha256, "data_sha256": meta.data.sha256}
+            for path, meta in zip(args.predictions, metas, strict=True)
+        ],
+        "mixed": args.mixed,
+        "prompts": sorted({prompt for meta in metas for prompt in meta.prompts}),
+        "permutations": metas[0].permutations,
+        "data": metas[0].data.model_dump(),
+        "ties": outcome.settled,
+        "abstentions": int((outcome.members - outcome.answered).sum()),
     }
+    if args.weights is not None:
+        about["weights"] = {"path": str(args.weights), "sha256": sha256(args.weights)}
+    if all(isinstance(weight, float) for weight in by_member):
+        for member, weight in zip(about["members"], by_member, strict=True):
+            member["weight"] = weight
+    return about
+
+
+def summary(out: Path, rule: str, outcome: Outcome) -> str:
+    """One line of what was done, and one more where there were ties or abstentions."""
+    items, members = len(outcome.choice), outcome.members
+    said = (
+        f"{out}: {items} items by {members} models, rule {rule}, "
+        f"{int(outcome.unanimous.sum())} unanimous; valid (every id of the test file in its order, "
+        "each by one of its options, nothing else changed)"
+    )
+    ties = ", ".join(f"{count} by {by}" for by, count in outcome.settled.items() if count)
+    said += f"\nties: {sum(outcome.settled.values())}, settled {ties}" if ties else ""
+    silent = int((members - outcome.answered).sum())
+    if silent:
+        said += f"\nabstentions: {silent}, on {int((outcome.answered < members).sum())} items"
+    return said
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -108,9 +199,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("predictions", nargs="+", type=Path, help="files of eval/score.py; the order settles ties")
-    add("--test", required=True, type=Path, help="the official test file")
-    add("--out", required=True, type=Path, help="the submission to write")
+    add("--test", required=True, type=Path, help="the official test file, .json or .csv")
+    add("--out", required=True, type=Path, help="the submission to write, of the same form")
     add("--votes", type=Path, help="also write the vote as predictions, NAME.jsonl")
+    add("--rule", choices=RULES, help="default: hard")
+    add("--weights", type=Path, metavar="FILE", help="of ensemble/fit.py, which names the rule")
+    add(
+        "--mixed", action="store_true", help="members of other prompts, cleaning or orders vote too"
+    )
     return parser.parse_args(argv)
 
 

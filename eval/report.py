@@ -1,105 +1,131 @@
-"""Print how often predictions are right: accuracy with 95 % Wilson intervals, by category.
+"""Report how often predictions are right, how sure they are, and whether runs differ.
 
-Run as: python eval/report.py predictions/*.jsonl --data data/dev.jsonl
+Run as: python eval/report.py predictions/*.jsonl --data data/dev.jsonl --html report.html
 """
 
 import argparse
+import csv
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from rich.console import Console
-from rich.table import Table
 
-from eval.accuracy import Tally, by_category, chance, tally, wilson
-from eval.predictions import LetterMass, join, read
-from prep.errors import UserError, entry
-from prep.jsonl import read_records, sha256, write_json
-from prep.records import Row
+from eval.reporting.facets import facets
+from eval.reporting.figures import figures
+from eval.reporting.items import items
+from eval.reporting.page import html, markdown
+from eval.reporting.runs import load, questions_of
+from eval.table import show
+from prep.errors import entry
+from prep.jsonl import replacing, write_json
 
+EPILOG = """\
+examples:
+  python eval/report.py predictions/*.jsonl --data data/dev.jsonl
+  python eval/report.py predictions/*.jsonl --data data/dev.jsonl --html report.html
 
-@dataclass(frozen=True)
-class Result:
-    """What one model's predictions score."""
-
-    name: str
-    all: Tally
-    categories: dict[str, Tally]
-    letter_mass: LetterMass | None
-
-    @classmethod
-    def of(
-        cls, name: str, rows: Sequence[Row], choices: dict[str, int], mass: LetterMass | None
-    ) -> Self:
-        """Count the right choices (id → published index) over the rows that have an answer."""
-        return cls(name, tally(rows, choices), by_category(rows, choices), mass)
-
-
-def as_json(results: Sequence[Result], rows: Sequence[Row]) -> dict[str, Any]:
-    """The table's figures, for programs and for DVC's metrics."""
-    return {
-        "chance": round(chance(rows), 6),
-        "results": {
-            one.name: one.all.as_dict()
-            | {"letter_mass": one.letter_mass and one.letter_mass.mean}
-            | {"categories": {name: part.as_dict() for name, part in one.categories.items()}}
-            for one in results
-        },
-    }
-
-
-def show(results: Sequence[Result], rows: Sequence[Row]) -> None:
-    """Print the table and, under it, what blind guessing would score."""
-    table = Table()
-    table.add_column("predictions")
-    names = list(results[0].categories)
-    for column in ("right", "accuracy", "95 % interval", *names, "letter mass"):
-        table.add_column(column, justify="right")
-    for one in results:
-        low, high = wilson(one.all.correct, one.all.n)
-        table.add_row(
-            one.name,
-            f"{one.all.correct}/{one.all.n}",
-            f"{one.all.accuracy:.1%}",
-            f"{low:.1%}–{high:.1%}",
-            *(f"{one.categories[name].accuracy:.1%}" for name in names),
-            f"{one.letter_mass.mean:.3f}" if one.letter_mass else "",
-        )
-    # A pipe has no width to fit: print every column in full there.
-    console = Console() if sys.stdout.isatty() else Console(width=60 + 20 * (len(names) + 1))
-    console.print(table)
-    console.print(f"chance level {chance(rows):.1%} (blind guessing over {results[0].all.n} rows)")
+The page needs no server and no net. It holds the text of the questions: whoever may not share the
+corpus must not share it, unless it is made with --errors 0."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line, print the table and write its figures where asked."""
+    """Read the command line, write what is asked for and print the table."""
+    args = _arguments(argv)
+    scored = load(args.predictions, args.data, args.mixed)
+    beside = args.questions or args.data.with_name("questions.jsonl")
+    known = args.questions is not None or beside.is_file()
+    questions = questions_of(scored.rows, beside) if known else {}
+    if args.html or args.markdown or args.json or args.plots:
+        parts = facets(scored.rows, questions)
+        found = figures(scored, parts)
+        title = f"{args.data}: {', '.join(run.name for run in scored.runs[:4])}"
+        title += f" and {len(scored.runs) - 4} more" * (len(scored.runs) > 4)
+        if args.html:
+            browsed = items(scored, questions)[: args.errors]
+            with Console(stderr=True).status("drawing the page"):
+                text = html(title, found, parts, browsed, len(scored.rows))
+            _write(args.html, text)
+        if args.markdown:
+            _write(args.markdown, markdown(title, found, parts))
+        if args.json:
+            write_json(args.json, found)
+        if args.plots:
+            _tables(args.plots, found)
+    show([run.result for run in scored.runs], scored.rows)
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as file:
+        file.write(text)
+
+
+def _tables(folder: Path, found: Mapping[str, Any]) -> None:
+    """What DVC plots: one line a run and category, and one a run and calibration bin."""
+    results = found["results"].items()
+    _csv(
+        folder / "categories.csv",
+        ("run", "category", "n", "accuracy", "low", "high"),
+        (
+            (name, category, part["n"], part["accuracy"], *part["wilson95"])
+            for name, one in results
+            for category, part in one["categories"].items()
+        ),
+    )
+    _csv(
+        folder / "calibration.csv",
+        ("run", "n", "confidence", "accuracy"),
+        (
+            (name, part["n"], part["confidence"], part["accuracy"])
+            for name, one in results
+            for part in one["calibration"]
+        ),
+    )
+
+
+def _csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    with replacing(path) as file:
+        csv.writer(file, lineterminator="\n").writerows([columns, *lines])
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Print how often predictions are right, with 95 % Wilson intervals.",
-        epilog="example:\n  python eval/report.py predictions/*.jsonl --data data/dev.jsonl",
+        description=__doc__.partition("\n")[0],
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("predictions", nargs="+", type=Path, help="files that score.py wrote")
-    parser.add_argument("--data", required=True, type=Path, help="the scored rows, with answers")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    add = parser.add_argument
+    add("predictions", nargs="+", type=Path, help="files that score.py or vote.py wrote")
+    add("--data", required=True, type=Path, help="the scored rows, with answers")
+    add(
+        "--mixed",
+        action="store_true",
+        help="compare runs that saw the questions in other prompts, cleaning or orders too",
+    )
+    add("--html", type=Path, metavar="FILE", help="write one self-contained page")
+    add("--markdown", type=Path, metavar="FILE", help="write the figures as Markdown")
+    add("--json", type=Path, metavar="FILE", help="write all figures, for programs and DVC")
+    add("--plots", type=Path, metavar="FOLDER", help="write categories.csv and calibration.csv")
+    add(
+        "--questions",
+        type=Path,
+        metavar="FILE",
+        help="the questions of the rows (default: questions.jsonl beside --data, if it is there)",
+    )
+    add(
+        "--errors",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="items on the page, those most runs got wrong first (%(default)s)",
+    )
     args = parser.parse_args(argv)
-
-    rows = read_records(args.data, Row)
-    if not any(row.answer for row in rows):
-        raise UserError(f"{args.data}: no row has an answer; report on a file with answers")
-    results = []
-    for path in args.predictions:
-        predictions, meta = read(path)
-        choices = join(path, predictions, rows, args.data)
-        if meta.data.sha256 != sha256(args.data):
-            raise UserError(f"{path}: made from an earlier {args.data}; score that file again")
-        results.append(Result.of(path.stem, rows, choices, meta.letter_mass))
-    if args.json:
-        write_json(args.json, as_json(results, rows))
-    show(results, rows)
+    if args.errors < 0:
+        parser.error("--errors must not be negative")
+    return args
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from eval import backend, blocks, members, predictions
 from eval.members import Backbone, Member
 from eval.options import choose, letter_mass, option_logprobs
-from eval.report import Result, show
+from eval.table import Result, show
 from prep.errors import UserError, entry
 from prep.jsonl import read_records
 from prep.records import Prediction, Row

@@ -16,6 +16,7 @@ from fontTools.ttLib import TTFont
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 
+from look.style import BOLD, FAMILY, REGULAR
 from prep import corpus
 from prep.cleaning import PRESETS
 from prep.config import load_run
@@ -25,7 +26,6 @@ from prep.jsonl import write_json
 from prep.plots.charts import charts
 from prep.plots.draw import Chart, bars, cloud
 from prep.plots.facts import Facts
-from prep.plots.style import BOLD, FAMILY, REGULAR
 from prep.plots.words import content_words, word_counts
 from prep.records import CATEGORIES, Question, Turn
 from prep.synthetic import corpus as synthetic
@@ -280,7 +280,7 @@ def test_two_runs_write_the_same_self_contained_page(folder, tmp_path) -> None:
     page = Links()
     page.feed(text)
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in page.links)
-    assert "http" not in text
+    assert "://" not in text
     assert text.count("url(") == text.count("url(data:")
     assert len(page.images) == sum(name.endswith(".png") for name in files) >= 9
     figures = json.loads(files["figures.json"])

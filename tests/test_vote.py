@@ -1,4 +1,4 @@
-"""The voting rule, and vote.py from prediction files to a submission."""
+"""vote.py from prediction files to a submission, by every rule; and what it refuses."""
 
 import json
 import math
@@ -9,62 +9,14 @@ from pathlib import Path
 import pytest
 
 from ensemble import vote
-from ensemble.rules import vote_logprobs, winner
+from ensemble.rules import RULES
 from eval import predictions, report
 from prep.errors import UserError
-from prep.jsonl import write_json
+from prep.jsonl import sha256, write_json
 from prep.records import Prediction
 from tests.scoring import save_predictions, save_rows
 
 ROOT = Path(__file__).resolve().parent.parent
-SURE, UNSURE = -0.1, -0.9
-
-
-def ballot(choice: int, logprobs: list[float]) -> Prediction:
-    return Prediction(id="합성-1", order=[0, 1, 2], logprobs=logprobs, choice=choice)
-
-
-def test_most_votes_win_whatever_the_log_probabilities() -> None:
-    ballots = [
-        ballot(2, [-1.2, -1.3, -0.9]),
-        ballot(0, [-0.01, -9.0, -9.0]),
-        ballot(2, [-1.2, -1.3, -0.9]),
-    ]
-    assert winner(ballots) == 2
-
-
-def test_a_tie_goes_to_the_greater_sum_of_log_probabilities() -> None:
-    # one vote each; sums over all three: option 0 −5.1, option 1 −5.0, option 2 −5.2
-    ballots = [
-        ballot(0, [-0.1, -2.0, -2.6]),
-        ballot(1, [-2.5, -0.5, -2.5]),
-        ballot(2, [-2.5, -2.5, -0.1]),
-    ]
-    assert winner(ballots) == 1
-    assert winner(ballots[::-1]) == 1
-
-
-def test_the_sum_is_over_the_tied_options_only() -> None:
-    # options 0 and 1 have two votes each; option 2, with one, has the greatest sum
-    ballots = [
-        ballot(0, [-0.5, -3.0, -0.6]),
-        ballot(0, [-0.5, -3.0, -0.6]),
-        ballot(1, [-3.0, -0.4, -0.6]),
-        ballot(1, [-3.0, -0.4, -0.6]),
-        ballot(2, [-3.0, -3.1, -0.1]),
-    ]
-    assert winner(ballots) == 1
-
-
-def test_a_tie_of_sums_goes_to_the_file_named_first() -> None:
-    ballots = [ballot(2, [-3.0, -1.0, -0.5]), ballot(1, [-3.0, -0.5, -1.0])]
-    assert winner(ballots) == 2
-    assert winner(ballots[::-1]) == 1
-
-
-def test_vote_shares_are_smoothed() -> None:
-    ballots = [ballot(0, [-0.1, -2.0, -2.0])] * 2 + [ballot(1, [-2.0, -0.1, -2.0])]
-    assert vote_logprobs(ballots) == [round(math.log(share / 6), 6) for share in (3, 2, 1)]
 
 
 class Case:
@@ -105,6 +57,21 @@ class Case:
             logprobs[id_] = [-2.0, -2.0, -2.0]
             logprobs[id_][int(choice)] = -0.5
         return save_predictions(self.folder / name, self.folder / data, logprobs)
+
+    def plain(self, name: str, choices: str) -> Path:
+        """Predictions without log-probabilities; "-" is an answer that could not be read."""
+        made = [
+            Prediction(id=id_, order=[0, 1, 2], logprobs=None, choice=None if c == "-" else int(c))
+            for id_, c in zip(self.ids, choices, strict=True)
+        ]
+        data = self.folder / "test.jsonl"
+        about = {"path": str(data), "sha256": sha256(data), "rows": len(made)}
+        predictions.write(self.folder / name, made, {"method": "greedy-text", "data": about})
+        return self.folder / name
+
+    def weights(self, rule: str = "weighted", **weights: float) -> tuple[str, str]:
+        write_json(self.folder / "w.json", {"rule": rule, "weights": weights})
+        return "--weights", str(self.folder / "w.json")
 
     def vote(self, *paths: Path, more: tuple[str, ...] = ()) -> list[str]:
         vote.main([*map(str, paths), "--test", str(self.test), "--out", str(self.out), *more])
@@ -196,6 +163,8 @@ def test_predictions_that_do_not_fit_are_refused(case: Case) -> None:
     ids, case.ids = case.ids, case.ids[:4]
     few = case.scored("few.jsonl", "0120")
     case.refused("no prediction for 1 of 5 ids of .*official.json, the first is 합성-004", few)
+    case.ids = []
+    case.refused("no prediction for 5 of 5 ids of .*official.json", case.scored("empty.jsonl", ""))
     case.ids = [*ids, "합성-x"]
     case.refused("1 ids are not in .*, the first is 합성-x", case.scored("more.jsonl", "012010"))
     case.ids = [*ids, ids[0]]
@@ -250,6 +219,149 @@ def test_a_wrong_name_for_the_votes_is_refused_before_anything_is_written(case: 
     )
 
 
+def test_each_rule_is_chosen_by_name(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    members = [case.scored(f"{n}.jsonl", f"{choice}1201") for n, choice in enumerate("011220")]
+    for rule in set(RULES) - {"weighted", "stacking"}:
+        votes = case.folder / "vote.jsonl"
+        found = case.vote(*members, more=("--rule", rule, "--votes", str(votes)))
+        # the first item has two votes for each option; seed-001 weighs them .4, .4, .3
+        assert found == ["inference_1", *(f"inference_{n}" for n in (2, 3, 1, 2))]
+        read, meta = predictions.read(votes)
+        assert meta.method == f"{rule}-vote"
+        assert [read[id_].choice for id_ in case.ids] == [0, 1, 2, 0, 1]
+        assert f"rule {rule}, 4 unanimous" in capsys.readouterr().out
+    case.refused("rule weighted needs --weights", *members, more=("--rule", "weighted"))
+    case.refused(
+        "seed-001 weighs 6 files .* 2 are named", *members[:2], more=("--rule", "seed-001")
+    )
+
+
+def test_ties_are_told_and_stand_with_the_votes(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    votes = case.folder / "vote.jsonl"
+    members = [case.scored("a.jsonl", "01201"), case.scored("b.jsonl", "01110")]
+    case.vote(*members, more=("--votes", str(votes)))
+    assert "ties: 3, settled 3 by the file named first" in capsys.readouterr().out
+    extra = predictions.read(votes)[1].model_extra
+    assert extra["ties"]["the file named first"] == 3
+    assert [Path(member["path"]).stem for member in extra["members"]] == ["a", "b"]
+
+
+def test_abstentions_cast_no_ballot_and_nobody_answering_is_refused(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b, c = (
+        case.plain(f"{n}.jsonl", v) for n, v in (("a", "0-2-1"), ("b", "01--1"), ("c", "1-201"))
+    )
+    assert case.vote(a, b, c) == [f"inference_{n}" for n in (1, 2, 3, 1, 2)]
+    assert "abstentions: 5, on 3 items" in capsys.readouterr().out
+    case.refused("id 합성-003: none of 2 models gives an answer, as for 1 of 5 items", a, b)
+
+
+def test_rules_that_need_log_probabilities_refuse_members_without(case: Case) -> None:
+    scored, plain = case.scored("a.jsonl", "01201"), case.plain("b.jsonl", "01201")
+    for rule in ("soft", "log-odds"):
+        case.refused(
+            f"b.jsonl: holds answers without .*greedy-text.*rule {rule} needs",
+            scored,
+            plain,
+            more=("--rule", rule),
+        )
+    # a member that never answers says nothing that would need them
+    silent = case.plain("c.jsonl", "-----")
+    assert case.vote(scored, silent, more=("--rule", "soft"))[0] == "inference_1"
+
+
+def test_members_of_other_preparations_vote_only_if_asked(case: Case) -> None:
+    save_rows(case.folder / "other.jsonl", 5, seed=9)
+    a, b = case.scored("a.jsonl", "01201"), case.scored("b.jsonl", "01202", data="other.jsonl")
+    case.refused("b.jsonl: made from other data", a, b)
+    votes = case.folder / "vote.jsonl"
+    assert case.vote(a, b, more=("--mixed", "--votes", str(votes)))[0] == "inference_1"
+    assert predictions.read(votes)[1].model_extra["mixed"] is True
+    case.items[1]["input"]["inference_4"] = "넷째"
+    case.write_test()
+    case.refused("a.jsonl, id 합성-001: 3 options, but .* has 4", a, b, more=("--mixed",))
+
+
+def test_weights_are_joined_by_name(case: Case) -> None:
+    a, b = case.scored("a.jsonl", "00000"), case.scored("b.jsonl", "11111")
+    for heavy, option in (({"a": 2.0, "b": 1.0}, 1), ({"b": 2.0, "a": 1.0}, 2)):
+        for members in ((a, b), (b, a)):
+            assert case.vote(*members, more=case.weights(**heavy)) == [f"inference_{option}"] * 5
+    # a member without weight settles no tie either, and may be left out
+    c = case.scored("c.jsonl", "00000")
+    nothing = case.weights(c=0.0, a=1.0, b=1.0)
+    assert case.vote(c, b, a, more=nothing) == ["inference_2"] * 5
+    assert case.vote(b, a, more=nothing) == ["inference_2"] * 5
+    assert case.vote(a, b, more=case.weights("soft", a=1.0, b=3.0)) == ["inference_2"] * 5
+
+
+def test_weights_that_do_not_fit_are_refused(case: Case) -> None:
+    a, b = case.scored("a.jsonl", "00000"), case.scored("b.jsonl", "11111")
+    for match, weights in (
+        ("b.jsonl: .*w.json has no weight for b", {"a": 1.0}),
+        ("w.json: weighs c, but no file of that name votes", {"a": 1.0, "b": 1.0, "c": 0.1}),
+        ("w.json: the weight of b is negative", {"a": 1.0, "b": -1.0}),
+        ("w.json: the weight of b is nan", {"a": 1.0, "b": float("nan")}),
+        ("w.json: all weights are 0", {"a": 0.0, "b": 0.0}),
+        ("field weights: .*at least 1", {}),
+    ):
+        case.refused(match, a, b, more=case.weights(**weights))
+    case.refused("is for rule weighted", a, b, more=("--rule", "soft", *case.weights(a=1.0, b=1.0)))
+    case.refused("field rule", a, b, more=case.weights("mean", a=1.0, b=1.0))
+    (case.folder / "more").mkdir()
+    again = case.scored("more/a.jsonl", "11111")
+    case.refused("a.jsonl: two members are named a", a, again, more=case.weights(a=1.0))
+    for match, value in (
+        ("belong to stacking", {"rule": "soft", "weights": {"a": 1.0}, "intercept": 2.0}),
+        ("all weights are 0", {"rule": "stacking", "weights": {"a": 0.0}}),
+        (
+            "by_category 원인 has other members",
+            {"rule": "stacking", "weights": {"a": 1.0}, "by_category": {"원인": {"b": 1.0}}},
+        ),
+        (
+            "not finite",
+            {
+                "rule": "stacking",
+                "weights": {"a": 1.0},
+                "by_category": {"원인": {"a": float("inf")}},
+            },
+        ),
+    ):
+        write_json(case.folder / "w.json", value)
+        case.refused(match, a, more=("--weights", str(case.folder / "w.json")))
+    case.refused("none.json: no such file", a, b, more=("--weights", "none.json"))
+
+
+def test_an_exam_gets_a_csv(case: Case) -> None:
+    lines = ["id,paragraph,problems,question_plus"]
+    made = []
+    for number, options in enumerate((5, 4)):
+        # an answer in the test file is not used
+        problem = {"question": "옳은 것은?", "choices": list("가나다라마")[:options], "answer": 1}
+        lines.append(f'exam-{number},지문 {number},"{problem}",')
+        shown = list(range(options))
+        logprobs = [-2.0] * (options - 1) + [-0.5]
+        made.append(
+            Prediction(id=f"exam-{number}", order=shown, logprobs=logprobs, choice=shown[-1])
+        )
+    case.test = case.folder / "test.csv"
+    case.test.write_text("\n".join(lines), encoding="utf-8")
+    about = {"path": "test.jsonl", "sha256": "0", "rows": 2}
+    member, out = case.folder / "a.jsonl", case.folder / "submission.csv"
+    predictions.write(member, made, {"method": "letter-logprob", "data": about})
+    vote.main([str(member), "--test", str(case.test), "--out", str(out), "--rule", "soft"])
+    assert out.read_text() == "id,answer\nexam-0,5\nexam-1,4\n"
+
+
+def test_a_submission_of_another_form_than_the_test_file_is_refused(case: Case) -> None:
+    good = case.scored("good.jsonl", "01201")
+    case.out = case.folder / "submission.csv"
+    case.refused("submission.csv: a submission for .*official.json must end in .json", good)
+
+
 def test_the_help_states_the_rule_and_no_file_ends_with_2() -> None:
     def run(*args: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "ensemble/vote.py", *args]
@@ -258,6 +370,7 @@ def test_the_help_states_the_rule_and_no_file_ends_with_2() -> None:
     told = run("--help").stdout
     assert "greatest sum of log-probabilities" in told
     assert "named first on the command line" in told.replace("\n", " ")
+    assert all(rule.told in told for rule in RULES.values())
     assert run("--test", "t.json", "--out", "o.json").returncode == 2
     missing = run("none.jsonl", "--test", "none.json", "--out", "o.json")
     assert missing.returncode == 2

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from wordcloud import WordCloud
 
+from look.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, REGULAR, STYLE
 from prep.plots.facts import SPLITS
-from prep.plots.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, REGULAR, STYLE
 
 WIDTH = 10.5  # inches
 

@@ -1,0 +1,195 @@
+"""Measure a vote of many large prediction files: time, memory, and what other readers would take.
+
+Run as: python bench/voting.py --files 200 --rows 1000000
+
+Files are those of one test set of three options, each member with its own numbers for the first
+`--distinct` of them; further ones are copies, so that the disk holds and gives the whole amount.
+Timed is everything but the test file and the submission, whose size the vote does not change.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import numpy as np
+
+from prep.jsonl import replacing, sha256, write_json
+
+RULES = ("hard", "soft", "log-odds")
+
+
+def generate(folder: Path, files: int, rows: int, distinct: int) -> list[Path]:
+    """Prediction files with their sidecars, as eval/score.py writes them."""
+    paths = [folder / f"m{place:03d}.jsonl" for place in range(files)]
+    for place, path in enumerate(paths):
+        if place < distinct:
+            _write(path, rows, place)
+        else:
+            shutil.copyfile(paths[place % distinct], path)
+        data = {"path": "test.jsonl", "sha256": "0" * 64, "rows": rows}
+        about = {"method": "letter-logprob", "data": data}
+        digest = sha256(path)
+        write_json(path.with_suffix(".meta.json"), {**about, "predictions_sha256": digest})
+        print(f"\r{place + 1} of {files} files", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return paths
+
+
+def _write(path: Path, rows: int, seed: int) -> None:
+    shares = np.random.default_rng(seed).dirichlet([0.5] * 3, rows)
+    logprobs = np.maximum(np.log(np.maximum(shares, 1e-20)), -46).round(6).tolist()
+    with replacing(path) as file:
+        for number, (values, choice) in enumerate(
+            zip(logprobs, shares.argmax(axis=1).tolist(), strict=True)
+        ):
+            file.write(
+                f'{{"id": "item-{number:08d}", "order": [0, 1, 2], "logprobs": '
+                f'{json.dumps(values)}, "choice": {choice}}}\n'
+            )
+
+
+def vote(rule: str, folder: Path, rows: int) -> None:
+    """Vote over all files of a folder, and print what it took and decided as JSON."""
+    from ensemble import ballots
+    from ensemble.ballots import Items
+    from ensemble.rules import RULES as ALL
+    from ensemble.rules import Tally
+    from ensemble.vote import read_members
+
+    started = time.perf_counter()
+    paths = sorted(folder.glob("*.jsonl"))
+    items = Items(
+        [f"item-{number:08d}" for number in range(rows)],
+        np.full(rows, 3, np.int8),
+        Path("test.json"),
+    )
+    read_members(paths, mixed=False)
+    tally = Tally(ALL[rule], items.options)
+    for member in ballots.read_all(paths, items):
+        tally.add(member)
+    outcome = tally.decide()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(
+        json.dumps(
+            {
+                "wall_s": round(time.perf_counter() - started, 1),
+                "cpu_s": round(used.ru_utime + used.ru_stime, 1),
+                "rss_mb": used.ru_maxrss // 1024,
+                "chosen": np.bincount(outcome.choice, minlength=3).tolist(),
+                "ties": outcome.settled,
+            }
+        )
+    )
+
+
+def readers() -> dict[str, Callable[[Path, int], object]]:
+    """Ways to read one file into columns; one that is not installed is left out."""
+
+    def strict(path: Path, rows: int) -> object:
+        from eval import predictions
+
+        return predictions.read(path)
+
+    def scanned(path: Path, rows: int) -> object:
+        from ensemble import ballots
+        from ensemble.ballots import Items
+
+        ids = [f"item-{number:08d}" for number in range(rows)]
+        items = Items(ids, np.full(rows, 3, np.int8), path)
+        items.heads  # noqa: B018  made once for all files of a vote
+        ballots.LARGE = 0
+        return lambda: ballots.read(path, items)
+
+    def arrow(path: Path, rows: int) -> object:
+        import pyarrow as pa
+        from pyarrow import json as reader
+
+        fields = {"id": pa.string(), "order": pa.list_(pa.int8())}
+        fields |= {"logprobs": pa.list_(pa.float64()), "choice": pa.int8()}
+        options = reader.ParseOptions(explicit_schema=pa.schema(fields.items()))
+        return lambda: reader.read_json(path, parse_options=options)
+
+    def polars(path: Path, rows: int) -> object:
+        import polars as pl
+
+        types = {"id": pl.String, "order": pl.List(pl.Int64)}
+        types |= {"logprobs": pl.List(pl.Float64), "choice": pl.Int64}
+        return lambda: pl.read_ndjson(path, schema=types)
+
+    def duckdb(path: Path, rows: int) -> object:
+        import duckdb as db
+
+        columns = "{id: 'VARCHAR', \"order\": 'TINYINT[]', logprobs: 'DOUBLE[]', choice: 'TINYINT'}"
+        query = f"from read_json('{path}', format = 'newline_delimited', columns = {columns})"
+        return lambda: db.sql(f"select * {query}").fetchnumpy()
+
+    return {
+        "scanner (with hash and join)": scanned,
+        "strict reader": lambda path, rows: lambda: strict(path, rows),
+        "pyarrow.json": arrow,
+        "polars": polars,
+        "duckdb": duckdb,
+    }
+
+
+def compare(path: Path, rows: int) -> None:
+    """Print the CPU seconds of each reader for one file, the best of three after a warm-up."""
+    base = None
+    for name, make in readers().items():
+        try:
+            read = make(path, rows)
+        except ImportError:
+            print(f"{name}: skipped, not installed")
+            continue
+        took = []
+        for _ in range(2 if name == "strict reader" else 4):
+            begun = time.process_time()
+            read()
+            took.append(time.process_time() - begun)
+        seconds = min(took[1:])
+        base = base or seconds
+        print(f"{name:30} {seconds:6.2f} CPU s a file, {seconds / base:5.1f} x the scanner")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--files", type=int, default=200)
+    add("--rows", type=int, default=1_000_000)
+    add("--distinct", type=int, default=4)
+    add("--folder", type=Path, help="keep the files there, and use those that are there")
+    add("--rules", nargs="+", choices=RULES, default=list(RULES))
+    add("--vote", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.vote:
+        return vote(args.vote[0], Path(args.vote[1]), args.rows)
+    with tempfile.TemporaryDirectory() as made:
+        folder = args.folder or Path(made)
+        folder.mkdir(parents=True, exist_ok=True)
+        if len(list(folder.glob("*.jsonl"))) != args.files:
+            generate(folder, args.files, args.rows, args.distinct)
+        paths = sorted(folder.glob("*.jsonl"))
+        size = sum(path.stat().st_size for path in paths)
+        print(f"{len(paths)} files of {args.rows:,} rows, {size / 1e9:.1f} GB")
+        compare(paths[0], args.rows)
+        for rule in args.rules:
+            load = os.getloadavg()[0]
+            command = [sys.executable, __file__, "--rows", str(args.rows)]
+            found = subprocess.run(
+                [*command, "--vote", rule, str(folder)], check=True, capture_output=True, text=True
+            )
+            print(f"{rule}: {found.stdout.strip()} (load before: {load:.1f})", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Say whether a submission is valid for a test file, and if not, why.
+
+Run as: python ensemble/check.py submission.json --test corpus/test.json
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from ensemble.submission import read_sheet
+from prep.errors import entry
+
+EPILOG = """\
+example:
+  python ensemble/check.py submission.json --test corpus/test.json
+
+Valid is a file in UTF-8 without a byte order mark that answers every id of the test file once, in
+its order, by one of the options that the item has. A .json submission is the test file with
+`output` filled and nothing else changed; a .csv submission has the columns id and answer, which
+counts from 1. Whether answers are right is not looked at. Exit code 2: not valid."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the command line and say what was found."""
+    parser = argparse.ArgumentParser(
+        description="Say whether a submission is valid for a test file, and if not, why.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("submission", type=Path, help="as ensemble/vote.py writes it")
+    parser.add_argument("--test", required=True, type=Path, help="the official test file")
+    args = parser.parse_args(argv)
+    sheet = read_sheet(args.test)
+    sheet.check(args.submission)
+    print(f"{args.submission}: valid, {len(sheet.ids)} items")
+
+
+if __name__ == "__main__":
+    entry(main)

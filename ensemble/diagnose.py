@@ -1,0 +1,117 @@
+"""Say what each member adds to the hard vote, on rows whose answers are known.
+
+Run as: python ensemble/diagnose.py predictions/members/*.jsonl --data data/dev.jsonl --html FILE
+"""
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import matplotlib
+from matplotlib.figure import Figure
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ensemble.diagnosis import Diagnosis
+from ensemble.panel import read
+from ensemble.told import Section, sections, sentences
+from look import page as look
+from look.style import STYLE
+from prep.errors import entry
+from prep.jsonl import replacing, sha256, write_json
+
+TEMPLATE = Path(__file__).with_name("diagnosis.html.jinja")
+PRINTED, SHOWN = 20, 500  # lines of a table in the terminal and on the page; --json has all
+EPILOG = """\
+example:
+  python ensemble/diagnose.py predictions/members/*.jsonl --data data/dev.jsonl --html page.html
+
+Tables are Markdown. Answers are read from the rows, never from the official test file; members
+chosen on the rows reported on must be judged on others."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the command line, diagnose, print the tables and write what is asked for."""
+    args = _arguments(argv)
+    found = Diagnosis.of(read(args.predictions, args.data, args.mixed))
+    inputs = [
+        {"path": str(path), "sha256": sha256(path)} for path in (args.data, *args.predictions)
+    ]
+    if args.json:
+        write_json(args.json, {"inputs": inputs, **found.as_dict()})
+    if args.html:
+        text = page(found, inputs)
+        with replacing(args.html) as file:
+            file.write(text)
+    show(found)
+
+
+def page(found: Diagnosis, inputs: Sequence[dict[str, str]]) -> str:
+    """The HTML page; the same predictions give the same bytes."""
+    parts: list[dict[str, Any]] = []
+    for section in sections(found):
+        picture = section.draw and look.address("png", _png(section.draw, found))
+        parts.append({"told": section, "lines": section.lines[:SHOWN], "picture": picture})
+    return look.page(
+        TEMPLATE,
+        title="What the members add to the vote",
+        sentences=list(sentences(found)),
+        sections=parts,
+        inputs=inputs,
+    )
+
+
+def show(found: Diagnosis) -> None:
+    """Print sentences and tables as Markdown."""
+    # a pipe has no width to fit: nothing is wrapped there
+    width = None if sys.stdout.isatty() else 240
+    console = Console(width=width, markup=False, highlight=False, soft_wrap=True)
+    for sentence in sentences(found):
+        console.print(f"* {sentence}")
+    for section in sections(found):
+        console.print(f"\n### {section.title}")
+        console.print(_table(section))
+        if len(section.lines) > PRINTED:
+            console.print(f"{PRINTED} of {len(section.lines):,} lines")
+
+
+def _table(section: Section) -> Table:
+    table = Table(box=box.MARKDOWN)
+    for place, name in enumerate(section.head):
+        table.add_column(name, justify="left" if place < section.names else "right", no_wrap=True)
+    for line in section.lines[:PRINTED]:
+        table.add_row(*(cell.replace("|", r"\|") for cell in line))
+    return table
+
+
+def _png(draw: Any, found: Diagnosis) -> bytes:
+    file = io.BytesIO()
+    with matplotlib.rc_context({**STYLE, "text.parse_math": False}):  # names may hold dollars
+        figure: Figure = draw(found)
+        figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("predictions", nargs="+", type=Path, help="the members' files; the order settles ties")
+    add("--data", required=True, type=Path, help="the scored rows, with answers, such as dev")
+    add("--mixed", action="store_true", help="members may come of different preparations")
+    add("--html", type=Path, metavar="FILE", help="write one page with all pictures and tables")
+    add("--json", type=Path, metavar="FILE", help="write all figures, every item listed")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    entry(main)

@@ -1,0 +1,164 @@
+"""Fit what each member of a vote counts, on out-of-fold predictions of training questions.
+
+Run as: python ensemble/fit.py oof/*/*.jsonl --data data/folds/*/dev.jsonl --rule greedy --out W
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from sklearn.model_selection import GroupKFold
+
+from ensemble import heldout
+from ensemble.ballots import Ballots
+from ensemble.heldout import HeldOut
+from ensemble.rules import RULES, Tally
+from ensemble.selection import FITS, Fit
+from ensemble.weights import Fitted, Weights, of_items
+from prep.errors import UserError, entry
+from prep.jsonl import write_json
+
+FOLDS = 5  # of the estimate
+EPILOG = """\
+example, of members gemma and qwen, trained on data/folds/K/train.jsonl for each fold K:
+  python eval/score.py --model gemma=outputs/folds/0/gemma qwen=outputs/folds/0/qwen \\
+      --data data/folds/0/dev.jsonl --out predictions/oof/0          # and so for every fold
+  python ensemble/fit.py predictions/oof/*/*.jsonl --data data/folds/*/dev.jsonl \\
+      --rule greedy --out weights.json
+  python ensemble/vote.py predictions/gemma.jsonl predictions/qwen.jsonl --weights weights.json \\
+      --test corpus/test.json --out submission.json
+
+rules:
+  weighted  votes weigh the log-odds of the member's accuracy, less those of chance
+  greedy    members are added to a soft vote one by one, with replacement (Caruana et al. 2004)
+  stacking  logistic regression on the log-odds of each option, by category
+
+A member is all files of one name. Rows of split test are refused, and vote.py refuses the weights
+where a question or dialogue they were fitted on is voted on. What is printed is accuracy on
+questions whose dialogues or passages the fit had not seen (5-fold, by group), beside the vote
+without weights: fit only what gains."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the command line, fit, and write the weights."""
+    args = _arguments(argv)
+    held = heldout.read(args.predictions, args.data, args.dev)
+    if args.rule != "weighted":
+        for name, ballots in held.members.items():
+            if not ballots.complete:
+                raise UserError(
+                    f"{held.files[name][0].path}: holds answers without log-probabilities, which "
+                    f"rule {args.rule} needs; leave member {name} out, or fit --rule weighted"
+                )
+    fit = FITS[args.rule]
+    categories = [row.category or "" for row in held.rows]
+    found = fit(held.members, held.options, held.gold, categories)
+    if not any(found.weights.values()) and not found.by_category:
+        raise UserError("no member is better than chance, so no weight is above 0; fit others")
+    right = estimate(held, fit, categories)
+    accuracy = {name: round(float(of_item.mean()), 6) for name, of_item in right.items()}
+    about = Fitted(
+        by=args.rule,
+        data=held.data,
+        members=held.files,
+        ids=sorted(row.id for row in held.rows),
+        groups=sorted({row.group for row in held.rows}),
+        sklearn=sklearn.__version__,
+        estimate=accuracy,
+    )
+    write_json(args.out, found.model_copy(update={"fitted": about}).model_dump(mode="json"))
+    show(found, right, args.out)
+
+
+def decided(
+    rule: str, members: Mapping[str, Ballots], options: NDArray[np.int64]
+) -> NDArray[np.int8]:
+    """The choices of a vote without weights."""
+    return weighed(Weights(rule=rule, weights=dict.fromkeys(members, 1.0)), members, options, [])
+
+
+def weighed(
+    found: Weights,
+    members: Mapping[str, Ballots],
+    options: NDArray[np.int64],
+    categories: Sequence[str],
+) -> NDArray[np.int8]:
+    """The choices of a vote with weights, as ensemble/vote.py decides it."""
+    tally = Tally(RULES[found.rule], options.astype(np.int8), found.intercept)
+    for name, ballots in members.items():
+        weight = of_items(found, name, categories)
+        if np.any(weight):
+            tally.add(ballots, weight)
+    return tally.decide().choice
+
+
+def estimate(held: HeldOut, fit: Fit, categories: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Which questions [items] are right by each vote; fits see no group that they are judged on.
+
+    `fitted` is by the weights, `hard` and `soft` are votes without, and `best member` is the one
+    that was best on the questions that the fit saw.
+    """
+    groups = [row.group for row in held.rows]
+    folds = min(FOLDS, len(set(groups)))
+    if folds < 2:
+        raise UserError("all questions are of one dialogue or passage; fit on more")
+    names = list(held.members)
+    choices = {"hard": decided("weighted", held.members, held.options)}
+    if all(ballots.complete for ballots in held.members.values()):
+        choices["soft"] = decided("soft", held.members, held.options)
+    choices |= {"best member": choices["hard"].copy(), "fitted": choices["hard"].copy()}
+    for seen, unseen in GroupKFold(folds).split(groups, groups=groups):
+        of_seen = {name: held.members[name].part(seen) for name in names}
+        of_unseen = {name: held.members[name].part(unseen) for name in names}
+        found = fit(of_seen, held.options[seen], held.gold[seen], [categories[i] for i in seen])
+        choices["fitted"][unseen] = weighed(
+            found, of_unseen, held.options[unseen], [categories[i] for i in unseen]
+        )
+        best = max(names, key=lambda name: (of_seen[name].choice == held.gold[seen]).sum())
+        choices["best member"][unseen] = of_unseen[best].choice
+    return {name: choice == held.gold for name, choice in choices.items()}
+
+
+def show(found: Weights, right: Mapping[str, NDArray[np.bool_]], out: Path) -> None:
+    """Print the weights and the estimate, and whether fitting gains."""
+    console = Console(width=100)
+    table = Table("member", "weight")
+    for name, weight in found.weights.items():
+        table.add_row(name, f"{weight:.4f}")
+    console.print(table)
+    table = Table("on questions not fitted on", "accuracy", "only it right", "only fitted right")
+    fitted = right["fitted"]
+    for name, of_item in right.items():
+        only = (str(np.sum(of_item & ~fitted)), str(np.sum(fitted & ~of_item)))
+        table.add_row(name, f"{of_item.mean():.2%}", *(only if name != "fitted" else ()))
+    console.print(table)
+    plain = max(of_item.mean() for name, of_item in right.items() if name in ("hard", "soft"))
+    gain = "more" if fitted.mean() > plain else "no more"
+    print(f"{out}: {gain} right than without weights, over {len(fitted)} questions")
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Fit what each member of a vote counts, on out-of-fold predictions.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("predictions", nargs="+", type=Path, help="out-of-fold files of eval/score.py")
+    add("--data", required=True, nargs="+", type=Path, help="the rows they scored, with answers")
+    add("--rule", required=True, choices=FITS)
+    add("--out", required=True, type=Path, help="the weights to write, for ensemble/vote.py")
+    add("--dev", action="store_true", help="rows of split dev are held out: no member saw them")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    entry(main)

@@ -1,0 +1,181 @@
+"""Out-of-fold predictions: what each member says of questions that its weights never trained on.
+
+A member is all files of one name, one for each of the data files: `oof/0/gemma.jsonl` over
+`data/folds/0/dev.jsonl`, `oof/1/gemma.jsonl` over `data/folds/1/dev.jsonl` and so on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble import ballots
+from ensemble.ballots import Ballots, Items
+from ensemble.weights import File
+from eval.options import gold
+from eval.predictions import Data, Meta
+from prep.errors import UserError
+from prep.jsonl import read_records, sha256
+from prep.records import Row
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Questions with answers, and each member's ballots on them, in one order.
+
+    `gold` [items] are published options.
+    """
+
+    rows: list[Row]
+    options: NDArray[np.int64]
+    gold: NDArray[np.int64]
+    members: dict[str, Ballots]
+    data: list[Data]
+    files: dict[str, list[File]]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One data file."""
+
+    path: Path
+    about: Data
+    rows: list[Row]
+
+    @property
+    def items(self) -> Items:
+        options = [len(row.labels or []) for row in self.rows]
+        return Items([row.id for row in self.rows], np.array(options, np.int8), self.path)
+
+
+def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> HeldOut:
+    """Members and rows; `dev` allows rows of split dev, which no member may have trained on.
+
+    Raises `UserError` for rows of split test, rows without answers, a question or dialogue in two
+    data files, a member that lacks one of them, and training questions that one and the same
+    weights scored in two folds.
+    """
+    parts = [_part(path, dev) for path in data]
+    _require_apart(parts)
+    by_hash = {part.about.sha256: part for part in parts}
+    files: dict[str, dict[str, tuple[Path, Meta]]] = {}
+    for path in paths:
+        meta = ballots.read_meta(path)
+        if "members" in (meta.model_extra or {}):
+            raise UserError(f"{path}: is itself a vote; leave it out")
+        if meta.data.sha256 not in by_hash:
+            raise UserError(
+                f"{path}: made from {meta.source}, which is none of the --data files as they are; "
+                "name that file, or score anew"
+            )
+        own = files.setdefault(path.stem, {})
+        if meta.data.sha256 in own:
+            raise UserError(f"{path}: {own[meta.data.sha256][0]} scored the same file; name one")
+        own[meta.data.sha256] = (path, meta)
+    members: dict[str, Ballots] = {}
+    rows = [row for part in parts for row in part.rows]
+    width = max(part.items.width for part in parts)
+    for name, own in files.items():
+        lacking = [part.path for part in parts if part.about.sha256 not in own]
+        if lacking:
+            raise UserError(
+                f"member {name}: no predictions of {lacking[0]}; score it with the model that did "
+                "not train on it"
+            )
+        _require_different(name, [own[part.about.sha256] for part in parts], rows)
+        read_ = [ballots.read(own[part.about.sha256][0], part.items) for part in parts]
+        members[name] = _joined(read_, width)
+    return HeldOut(
+        rows,
+        np.concatenate([part.items.options for part in parts]).astype(np.int64),
+        np.array([gold(row) for row in rows]),
+        members,
+        [part.about for part in parts],
+        {
+            name: [File(path=str(p), sha256=m.predictions_sha256) for p, m in own.values()]
+            for name, own in files.items()
+        },
+    )
+
+
+def _part(path: Path, dev: bool) -> _Part:
+    rows = read_records(path, Row)
+    if not rows:
+        raise UserError(f"{path}: holds no row; build it with prep/build.py")
+    for row in rows:
+        if row.split == "test":
+            raise UserError(
+                f"{path}, row {row.id}: is of split test, whose answers weights must not know; fit "
+                "on the folds of the training questions"
+            )
+        if row.split == "dev" and not dev:
+            raise UserError(
+                f"{path}, row {row.id}: is of split dev; where no member trained on it and you do "
+                "not report on it, say --dev"
+            )
+        if gold(row) is None:
+            raise UserError(f"{path}, row {row.id}: has no answer; fit on rows that have one")
+    return _Part(path, Data(path=str(path), sha256=sha256(path), rows=len(rows)), rows)
+
+
+def _require_apart(parts: Sequence[_Part]) -> None:
+    """Raise `UserError` where a question stands twice or a dialogue in two files."""
+    ids: dict[str, Path] = {}
+    groups: dict[str, Path] = {}
+    for part in parts:
+        for row in part.rows:
+            if row.id in ids:
+                raise UserError(
+                    f"{part.path}, row {row.id}: stands in {ids[row.id]} too; name each file once, "
+                    "the dev.jsonl of every fold"
+                )
+            ids[row.id] = part.path
+            if groups.setdefault(row.group, part.path) != part.path:
+                raise UserError(
+                    f"{part.path}, row {row.id}: its dialogue or passage is in "
+                    f"{groups[row.group]} too; build folds that keep it whole"
+                )
+
+
+def _require_different(name: str, scored: Sequence[tuple[Path, Meta]], rows: Sequence[Row]) -> None:
+    """Raise `UserError` unless training questions were scored by other weights in each fold.
+
+    Weights that scored all folds, or a single file of training questions, trained on some of them.
+    """
+    if not any(row.split == "train" for row in rows):
+        return
+    seen: dict[str, Path] = {}
+    for path, meta in scored:
+        extra = meta.model_extra or {}
+        key = f"{extra.get('weights_sha256')} {extra.get('adapter_sha256')}"
+        if key in seen:
+            raise UserError(
+                f"{path}: the weights that scored it scored {seen[key]} too, so they are not out "
+                f"of fold for member {name}; score each fold with the model that did not train on "
+                "it"
+            )
+        seen[key] = path
+    if len(scored) < 2:
+        raise UserError(
+            f"{scored[0][0]}: one file of training questions, which its model may have trained on; "
+            "name the predictions and the dev.jsonl of every fold"
+        )
+
+
+def _joined(read_: Sequence[Ballots], width: int) -> Ballots:
+    """The ballots of the parts, one behind the other."""
+    choice = np.concatenate([one.choice for one in read_])
+    if all(one.logprobs is None for one in read_):
+        return Ballots(choice, None)
+    logprobs = np.zeros((len(choice), width))
+    begin = 0
+    for one in read_:
+        end = begin + len(one.choice)
+        if one.logprobs is None:
+            logprobs[begin:end] = np.nan
+        else:
+            logprobs[begin:end, : one.logprobs.shape[1]] = one.logprobs
+        begin = end
+    return Ballots(choice, logprobs)

@@ -1,0 +1,84 @@
+"""Several members' answers to the same answered rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from ensemble.ballots import Ballots, Items, read_all
+from ensemble.vote import read_members
+from eval.options import gold
+from prep.errors import UserError
+from prep.jsonl import read_records, sha256
+from prep.records import Row
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Rows, how many options each offers, and members' names and ballots on them in one order."""
+
+    rows: list[Row]
+    options: NDArray[np.int8]
+    names: list[str]
+    ballots: list[Ballots]
+
+    @cached_property
+    def gold(self) -> NDArray[np.int8]:
+        """The right published option of every row."""
+        return np.array([gold(row) for row in self.rows], dtype=np.int8)
+
+    @cached_property
+    def choices(self) -> NDArray[np.int8]:
+        """Published options chosen, (members, rows); -1 where a member abstains."""
+        return np.stack([ballots.choice for ballots in self.ballots])
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether a member has a row right, (members, rows); an abstention is wrong."""
+        return self.choices == self.gold
+
+
+def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> Panel:
+    """The members' ballots on the rows of `data`.
+
+    Raises `UserError` where a row has no answer, where fewer than two files are named, where they
+    must not vote together (`ensemble.vote.read_members`) or do not cover exactly the rows, and,
+    unless `mixed`, where they were made from another file than `data`.
+    """
+    if len(paths) < 2:
+        raise UserError(f"{paths[0]}: alone it casts the whole vote; name two members or more")
+    rows = read_records(data, Row)
+    blind = next((row.id for row in rows if row.answer is None), None)
+    if blind is not None or not rows:
+        what = f"{data}, id {blind}: has no answer" if rows else f"{data}: has no rows"
+        raise UserError(f"{what}; diagnose on rows with answers, such as those of dev")
+    metas = read_members(paths, mixed)
+    if not mixed and metas[0].data.sha256 != sha256(data):
+        raise UserError(
+            f"{paths[0]}: not made from {data} as it is now ({metas[0].source}); score that file, "
+            "or say --mixed where both hold the same questions"
+        )
+    options = np.array([len(row.order or ()) for row in rows], dtype=np.int8)
+    items = Items([row.id for row in rows], options, data)
+    console = Console(stderr=True)
+    ballots = track(
+        read_all(paths, items),
+        total=len(paths),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    return Panel(rows, options, _names(paths), list(ballots))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The files' stems, or, where two share one, their paths without the ending."""
+    stems = [path.stem for path in paths]
+    if len(set(stems)) == len(stems):
+        return stems
+    return [str(path.with_suffix("")) for path in paths]

@@ -1,0 +1,1 @@
+"""What a report counts, draws and shows of prediction files; `eval/report.py` is its entry."""

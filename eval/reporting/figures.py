@@ -1,0 +1,138 @@
+"""All figures of a report as one JSON value: what the page, the Markdown and DVC are made of."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from eval.accuracy import chance
+from eval.calibration import brier, confusion, ece, recalls, reliability, rstd
+from eval.reporting.facets import Facet
+from eval.reporting.runs import Run, Scored
+from eval.significance import difference, distinguishable, holm, interval, mcnemar, resampled
+from prep.records import LABELS
+
+
+def figures(scored: Scored, facets: Sequence[Facet]) -> dict[str, Any]:
+    """Shares are 0 to 1, rounded to six decimals; a figure that a method cannot give is null."""
+    groups = [row.group for row in scored.rows]
+    right = np.column_stack([scored.right(run) for run in scored.runs])
+    drawn = resampled(right, groups)
+    results = {
+        run.name: _result(scored, run, facets)
+        | {"bootstrap95": _rounded(interval(drawn[:, place]))}
+        for place, run in enumerate(scored.runs)
+    }
+    return {
+        "chance": _rounded(chance(scored.rows)),
+        "rows": len(scored.rows),
+        "groups": len(set(groups)),
+        "results": results,
+        "pairs": _pairs([run.name for run in scored.runs], right, drawn),
+    }
+
+
+def _result(scored: Scored, run: Run, facets: Sequence[Facet]) -> dict[str, Any]:
+    """Everything that is counted of one run alone."""
+    right = scored.right(run)
+    mass = run.meta.letter_mass
+    return {
+        "method": run.meta.method,
+        **run.result.all.as_dict(),
+        "letter_mass": mass and mass.mean,
+        "letter_mass_below_half": mass and mass.below_half,
+        "no_answer": [
+            row.id
+            for row, one in zip(scored.rows, run.predictions, strict=True)
+            if one.choice is None
+        ],
+        **_calibration(scored, run, right),
+        **_positions(scored, run),
+        **{
+            facet.name: {value: part.as_dict() for value, part in facet.tallies(right).items()}
+            for facet in facets
+        },
+    }
+
+
+def _calibration(scored: Scored, run: Run, right: Sequence[bool]) -> dict[str, Any]:
+    """ECE, Brier score and the calibration curve, over the rows that have probabilities."""
+    sure, hits, given, golds = [], [], [], []
+    for one, values, hit, gold in zip(
+        run.predictions, run.probabilities, right, scored.golds, strict=True
+    ):
+        if values is not None and one.choice is not None:
+            sure.append(values[one.choice])
+            hits.append(hit)
+            given.append(values)
+            golds.append(gold)
+    if not given:
+        return {"ece": None, "brier": None, "calibration": []}
+    bins = reliability(sure, hits)
+    return {
+        "ece": _rounded(ece(bins)),
+        "brier": _rounded(brier(given, golds)),
+        "calibration": [_rounded(asdict(one)) for one in bins],
+    }
+
+
+def _positions(scored: Scored, run: Run) -> dict[str, Any]:
+    """What was chosen for what is right, by the letter shown and by published place from 1."""
+    most = max(len(row.labels) for row in scored.rows)
+    places = [str(place + 1) for place in range(most)]
+    published = confusion(
+        [places[gold] for gold in scored.golds],
+        [None if one.choice is None else places[one.choice] for one in run.predictions],
+        places,
+    )
+    found: dict[str, Any] = {"confusion_published": published}
+    if run.lettered:
+        letters = confusion([row.answer for row in scored.rows], scored.shown(run), LABELS[:most])
+        recall = recalls(letters)
+        found |= {
+            "confusion_letters": letters,
+            "recall": _rounded(recall),
+            "rstd": _rounded(rstd(recall)),
+        }
+    return found
+
+
+def _pairs(names: Sequence[str], right: np.ndarray, drawn: np.ndarray) -> list[dict[str, Any]]:
+    """Every two runs compared; p-values of McNemar's test corrected for being several."""
+    places = list(combinations(range(len(names)), 2))
+    alone = [
+        (int((right[:, a] & ~right[:, b]).sum()), int((right[:, b] & ~right[:, a]).sum()))
+        for a, b in places
+    ]
+    p_values = [mcnemar(*counts) for counts in alone]
+    corrected = holm(p_values) if len(places) > 1 else [None] * len(places)
+    found = []
+    for (a, b), counts, p, adjusted in zip(places, alone, p_values, corrected, strict=True):
+        gap = difference(float(right[:, a].mean() - right[:, b].mean()), drawn[:, a] - drawn[:, b])
+        both = (names[a], names[b])
+        found.append(
+            {
+                "first": names[a],
+                "second": names[b],
+                "only_first": counts[0],
+                "only_second": counts[1],
+                "mcnemar_p": float(f"{p:.6g}"),
+                "holm_p": adjusted and float(f"{adjusted:.6g}"),
+                "difference": _rounded(gap.value),
+                "bootstrap95": _rounded((gap.low, gap.high)),
+                "bootstrap_p": _rounded(gap.p),
+                "told": distinguishable(*counts, len(right), both, adjusted),
+            }
+        )
+    return found
+
+
+def _rounded(value: Any) -> Any:
+    """Shares to six decimals, also within a dict; pairs become lists, as JSON has them."""
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return [_rounded(one) for one in value]
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,128 @@
+"""What a report reads: rows with answers, the runs that predicted them, and their questions."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from eval.options import gold
+from eval.predictions import Meta, join, read, require_comparable
+from eval.table import Result
+from prep.errors import UserError
+from prep.jsonl import read_records, sha256
+from prep.records import Prediction, Question, Row
+
+
+@dataclass(frozen=True)
+class Run:
+    """One prediction file; `predictions` stand in the order of the scored rows.
+
+    `lettered`: it saw these very rows and no other orders, so that an option has one letter.
+    """
+
+    name: str
+    meta: Meta
+    result: Result
+    predictions: list[Prediction]
+    lettered: bool
+
+    @cached_property
+    def probabilities(self) -> list[list[float] | None]:
+        """Of each row, by published option; None where the method yields none."""
+        return [
+            one.logprobs and [math.exp(value) for value in one.logprobs] for one in self.predictions
+        ]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The rows that have an answer, and every run's predictions of them."""
+
+    rows: list[Row]
+    runs: list[Run]
+
+    @cached_property
+    def golds(self) -> list[int]:
+        """The published index of each row's right option."""
+        return [gold(row) for row in self.rows]
+
+    def right(self, run: Run) -> list[bool]:
+        """Whether the run chose each row's right option; no answer is wrong."""
+        pairs = zip(run.predictions, self.golds, strict=True)
+        return [one.choice == answer for one, answer in pairs]
+
+    def shown(self, run: Run) -> list[str | None]:
+        """The label under which each row showed the option that the run chose."""
+        return [
+            None if one.choice is None else row.labels[row.order.index(one.choice)]
+            for row, one in zip(self.rows, run.predictions, strict=True)
+        ]
+
+
+def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
+    """Rows and runs; raises `UserError` unless each file predicts these very questions.
+
+    Runs that saw them in another prompt, cleaning or order are refused too, unless `mixed`.
+    """
+    rows = read_records(data, Row)
+    answered = [row for row in rows if row.answer is not None]
+    if not answered:
+        raise UserError(f"{data}: no row has an answer; report on a file with answers")
+    digest, runs = sha256(data), []
+    for name, path in zip(_names(paths), paths, strict=True):
+        predictions, meta = read(path)
+        choices = join(path, predictions, rows, data)
+        same = meta.data.sha256 == digest
+        if not same and not mixed:
+            raise UserError(
+                f"{path}: made from an earlier {data}, or from other data ({meta.source}); score "
+                "that file again, or compare them none the less by --mixed"
+            )
+        for row in rows:
+            if len(predictions[row.id].order) != len(row.labels or []):
+                raise UserError(
+                    f"{path}: {row.id} has {len(predictions[row.id].order)} options there, but "
+                    f"{len(row.labels or [])} in {data}; score that file again"
+                )
+        result = Result.of(name, rows, choices, meta.letter_mass)
+        lettered = same and meta.permutations == "none"
+        runs.append(Run(name, meta, result, [predictions[row.id] for row in answered], lettered))
+    if not mixed:
+        require_comparable([(path, run.meta) for path, run in zip(paths, runs, strict=True)])
+    return Scored(answered, runs)
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """What each file is called: its stem, with its folder where another has the same stem."""
+    stems = Counter(path.stem for path in paths)
+    names = [path.stem if stems[path.stem] == 1 else str(path.with_suffix("")) for path in paths]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UserError(f"{name}: is given {count} times; give each prediction file once")
+    return names
+
+
+def questions_of(rows: Sequence[Row], path: Path) -> dict[str, Question]:
+    """The question of each row by the row's id, from the file that prep writes beside the rows.
+
+    Raises `UserError` where one is missing, or is not the question that the row was made of.
+    """
+    by_id = {(one.source, one.id): one for one in read_records(path, Question)}
+    found = {}
+    for row in rows:
+        question = by_id.get((row.source, row.id))
+        if question is None:
+            raise UserError(
+                f"{path}: no question for row {row.id} ({row.source}); build the rows again, or "
+                "name the file that was written beside them"
+            )
+        other = question.answer is not None and question.answer != gold(row)
+        if other or len(question.options) != len(row.labels or []):
+            raise UserError(
+                f"{path}: question {row.id} has other options or another answer than its row; "
+                "build the rows again"
+            )
+        found[row.id] = question
+    return found

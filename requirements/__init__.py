@@ -1,0 +1,1 @@
+"""What is installed: what is asked for, the locks, and what resolves them."""

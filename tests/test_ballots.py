@@ -1,0 +1,192 @@
+"""Prediction files as columns: the scanner gives what the strict reader gives, or nothing."""
+
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ensemble import ballots
+from ensemble.ballots import Ballots, Items
+from eval import predictions
+from prep.errors import UserError
+from prep.jsonl import sha256, write_json
+from prep.records import Prediction
+
+OPTIONS = (3, 2, 5, 4, 3, 3)
+
+
+def made(seed: int, plain: bool = False) -> list[Prediction]:
+    """Predictions of all forms that are written: tiny and great numbers, none, no answer."""
+    rng = random.Random(seed)
+    found = []
+    for number, options in enumerate(OPTIONS):
+        numbers = [0.0, -0.0, -1e-06, -25.5, -1e-05, -0.1, -123456.654321, -3.0, -1e-22]
+        logprobs = [
+            rng.choice([*numbers, round(math.log(rng.random()), 6)]) for _ in range(options)
+        ]
+        found.append(
+            Prediction(
+                id=f'합성-"{number}\\',
+                order=rng.sample(range(options), options),
+                logprobs=None if plain or rng.random() < 0.2 else logprobs,
+                choice=None if rng.random() < 0.2 else rng.randrange(options),
+            )
+        )
+    return found
+
+
+def save(path: Path, given: list[Prediction]) -> Items:
+    data = {"path": "test.jsonl", "sha256": "0", "rows": len(given)}
+    predictions.write(path, given, {"method": "letter-logprob", "data": data})
+    return Items([one.id for one in given], np.array(OPTIONS, np.int8), Path("test.json"))
+
+
+def alike(one: Ballots, other: Ballots) -> bool:
+    if (one.logprobs is None) != (other.logprobs is None):
+        return False
+    same = one.logprobs is None or (
+        one.logprobs.tobytes() == other.logprobs.tobytes()  # also the sign of 0 and every NaN
+    )
+    return bool((one.choice == other.choice).all()) and same
+
+
+@pytest.fixture
+def never_strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file is scanned, and one that cannot be fails."""
+    monkeypatch.setattr(ballots, "LARGE", 0)
+    monkeypatch.setattr(predictions, "read", None)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_scanner_reads_what_the_strict_reader_reads(
+    tmp_path: Path, plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+    for seed in range(40):
+        items = save(path, made(seed, plain))
+        strictly = ballots.read(path, items)
+        with monkeypatch.context() as patch:
+            patch.setattr(ballots, "LARGE", 0)
+            patch.setattr(predictions, "read", None)
+            assert alike(ballots.read(path, items), strictly)
+
+
+CHANGES = [
+    ("-25.5", "-25,5"),
+    ("-25.5", "-025.5"),
+    ("-25.5", "-25."),
+    ("-25.5", "-.5"),
+    ("-25.5", "NaN"),
+    ("-25.5", "-Infinity"),
+    ("-25.5", "-1e400"),
+    ("-25.5", "-1e999999999999999999999"),
+    ("-25.5", "null"),
+    ("-25.5", '"-25.5"'),
+    ("-25.5", "-25.5, -1.0"),
+    ("-25.5, ", ""),
+    ('"order": [0, 1, 2]', '"order": [0, 1, 1]'),
+    ('"order": [0, 1, 2]', '"order": [0, 1]'),
+    ('"order": [0, 1, 2]', '"order": [0, 1, 3]'),
+    ('"order": [0, 1, 2]', '"order": null'),
+    ('"choice": 0', '"choice": 3'),
+    ('"choice": 0', '"choice": -1'),
+    ('"choice": 0', '"choice": 0.5'),
+    ('"choice": 0', '"choice": true'),
+    ('"choice": 0}\n', '"choice": 0'),
+    ('"choice": 0}', '"choice": 0, "more": 1}'),
+    (', "choice": 0', ""),
+    ('"id"', '"name"'),
+    ("{", "[{"),
+]
+
+
+def one_line(path: Path, old: str = "", new: str = "") -> Items:
+    """A file of two lines alike but for the id, the first with one change, and a true sidecar."""
+    given = [
+        Prediction(id=f"q-{n}", order=[0, 1, 2], logprobs=[-0.5, -25.5, -1.0], choice=0)
+        for n in range(2)
+    ]
+    data = {"path": "test.jsonl", "sha256": "0", "rows": 2}
+    predictions.write(path, given, {"method": "letter-logprob", "data": data})
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    meta = {"method": "letter-logprob", "data": data, "predictions_sha256": sha256(path)}
+    write_json(path.with_suffix(".meta.json"), meta)
+    return Items(["q-0", "q-1"], np.array([3, 3], np.int8), Path("test.json"))
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES)
+def test_what_is_wrong_is_refused_with_the_strict_readers_sentence(
+    tmp_path: Path, old: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+    items = one_line(path, old, new)
+    said = []
+    for large in (ballots.LARGE, 0):
+        monkeypatch.setattr(ballots, "LARGE", large)
+        with pytest.raises(UserError, match=r"a\.jsonl") as error:
+            ballots.read(path, items)
+        said.append(str(error.value))
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["25.5", "-2", "-0.12345678901234567", "-1e-30", "-9007199254740993.0", "-1.5e-07", "-2e2"],
+)
+def test_unusual_numbers_are_read_to_the_last_bit(
+    tmp_path: Path, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ballots, "LARGE", 0)
+    items = one_line(tmp_path / "a.jsonl", "-25.5", number)
+    assert ballots.read(tmp_path / "a.jsonl", items).logprobs[0, 1] == float(number)
+
+
+@pytest.mark.parametrize("large", [0, ballots.LARGE])
+def test_other_items_than_expected_are_refused(
+    tmp_path: Path, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ballots, "LARGE", large)
+    path = tmp_path / "a.jsonl"
+    items = one_line(path)
+
+    def refused(match: str, ids: list[str], options: int = 3) -> None:
+        others = Items(ids, np.full(len(ids), options, np.int8), items.source)
+        with pytest.raises(UserError, match=match):
+            ballots.read(path, others)
+
+    refused("no prediction for 1 of 3 ids of test.json, the first is q-2", ["q-0", "q-1", "q-2"])
+    refused("1 ids are not in test.json, the first is q-1", ["q-0"])
+    refused("id q-0: 3 options, but test.json has 2", ["q-0", "q-1"], options=2)
+    backwards = Items(["q-1", "q-0"], items.options, items.source)
+    assert ballots.read(path, backwards).choice.tolist() == [0, 0]
+    path.write_text(path.read_text(encoding="utf-8").replace("-25.5", "-26.5"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"not the file that .*a.meta.json describes"):
+        ballots.read(path, items)
+
+
+def test_the_scanner_takes_the_plain_case(tmp_path: Path, never_strict: None) -> None:
+    items = one_line(tmp_path / "a.jsonl")
+    assert ballots.read(tmp_path / "a.jsonl", items).logprobs.tolist() == [[-0.5, -25.5, -1.0]] * 2
+
+
+def test_files_are_read_in_their_order_and_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{n}.jsonl" for n in range(9)]
+    opened: list[Path] = []
+
+    def read(path: Path, items: Items) -> Ballots:
+        opened.append(path)
+        return Ballots(np.array([int(path.stem)], np.int8), None)
+
+    monkeypatch.setattr(ballots, "read", read)
+    items = Items(["q"], np.array([3], np.int8), Path("test.json"))
+    for place, found in enumerate(ballots.read_all(paths, items)):
+        assert found.choice[0] == place
+        assert len(opened) <= place + 1 + ballots.AHEAD
+    assert sorted(opened) == paths
+    assert [int(one.choice[0]) for one in ballots.read_all(paths[:1], items)] == [0]
