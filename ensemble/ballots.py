@@ -84,6 +84,25 @@ class Ballots:
         )
 
 
+def consistent(ballots: Ballots, items: Items, method: str) -> bool:
+    """Whether probabilities sum to 1, and letters chose the greatest, as the strict reader asks."""
+    if ballots.logprobs is None:
+        return True
+    given = ~np.isnan(ballots.logprobs[:, 0])
+    logprobs, beyond = ballots.logprobs[given], items.width - items.options[given]
+    with np.errstate(over="ignore"):
+        sums = np.exp(logprobs).sum(axis=1) - beyond  # the logarithms beyond the options are 0
+    if not (np.abs(sums - 1) <= predictions.SUM).all():
+        return False
+    if method != predictions.LETTERS:
+        return True
+    inside = np.arange(items.width) < items.options[given][:, None]
+    greatest = np.where(inside, logprobs, -np.inf).max(axis=1)
+    choice = ballots.choice[given]
+    chosen = logprobs[np.arange(len(choice)), choice]
+    return bool(((choice < 0) | (chosen == greatest)).all())
+
+
 def read_meta(path: Path) -> predictions.Meta:
     """What made a prediction file; raises `UserError` where its sidecar is missing or malformed."""
     beside = predictions.meta_path(path)
@@ -105,7 +124,7 @@ def read(path: Path, items: Items) -> Ballots:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() == read_meta(path).predictions_sha256:
             found = scan(data, *items.heads, items.options, items.width)
-            if found is not None:
+            if found is not None and consistent(Ballots(*found), items, read_meta(path).method):
                 return Ballots(*found)
         del data
     given, _ = predictions.read(path)

@@ -13,7 +13,7 @@ from prep.jsonl import read_json, read_objects, sha256, validated, write_json, w
 from prep.records import Prediction, Row, Strict
 
 LETTERS = "letter-logprob"  # the method that chooses the most probable letter of each row
-ROUNDING = 1e-3  # log-probabilities are stored with 6 decimals: their sum is off by far less
+SUM = 0.01  # how far from 1 the sum of probabilities may be: as of logarithms with 2 decimals
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -121,7 +121,7 @@ def fault_of(prediction: Prediction) -> str | None:
         return f"log-probabilities {logprobs} are not all finite numbers"
     if len(logprobs) != options:
         return f"{len(logprobs)} log-probabilities for {options} options"
-    if max(logprobs) > ROUNDING or abs(math.fsum(map(math.exp, logprobs)) - 1) > ROUNDING:
+    if max(logprobs) > SUM or abs(math.fsum(map(math.exp, logprobs)) - 1) > SUM:
         return f"probabilities of log-probabilities {logprobs} do not sum to 1"
     return None
 
@@ -180,7 +180,7 @@ def require_same_ids(
 
 def _require_greatest(prediction: Prediction, path: Path) -> None:
     logprobs, choice = prediction.logprobs, prediction.choice
-    if logprobs is None or choice is None or logprobs[choice] < max(logprobs):
+    if logprobs is not None and choice is not None and logprobs[choice] < max(logprobs):
         raise UserError(
             f"{path}, id {prediction.id}: choice {choice} is not the greatest of log-probabilities "
             f"{logprobs}, as method {LETTERS} chooses; score it again"

@@ -7,6 +7,7 @@ import numpy as np
 
 from ensemble import panel
 from eval import predictions
+from eval.options import option_logprobs
 from prep.jsonl import sha256, write_records
 from prep.records import LABELS, Prediction, Row
 from tests.scoring import rows
@@ -45,7 +46,9 @@ def save_member(path: Path, data: Path, chosen: list[int], options: int = 2) -> 
         Prediction(
             id=f"합성-{number:03d}",
             order=list(range(options)),
-            logprobs=[SURE if option == choice else UNSURE for option in range(options)],
+            logprobs=option_logprobs(
+                [SURE if option == choice else UNSURE for option in range(options)], range(options)
+            ),
             choice=None if choice < 0 else choice,
         )
         for number, choice in enumerate(chosen)

@@ -237,8 +237,8 @@ def test_a_vote_applies_what_was_fitted_by_name_and_refuses_what_it_was_fitted_o
     write_records(data, new)
     members = []
     for name, picked in (("poor", 0), ("good", 2)):
-        logprobs = [-2.0, -2.0, -2.0]
-        logprobs[picked] = -0.5
+        logprobs = [math.log(0.15)] * 3
+        logprobs[picked] = math.log(0.7)
         made = [
             Prediction(id=row.id, order=row.order, logprobs=logprobs, choice=choose(logprobs))
             for row in new

@@ -296,6 +296,6 @@ def test_runs_that_cannot_be_told_apart_or_joined_are_refused(two, tmp_path: Pat
         reported(tmp_path / "x.json", data, paths[0], paths[0])
     given = [Prediction(id=row.id, order=[0, 1, 2, 3], logprobs=None, choice=3) for row in rows(40)]
     four = save_run(tmp_path / "four.jsonl", data, given)
-    with pytest.raises(UserError, match="합성-000 has 4 options there, but 3 in"):
+    with pytest.raises(UserError, match=r"id 합성-000: 4 options, but .* has 3; score"):
         reported(tmp_path / "x.json", data, four)
     assert not (tmp_path / "x.json").exists()

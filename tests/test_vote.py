@@ -164,7 +164,7 @@ def test_predictions_that_do_not_fit_are_refused(case: Case) -> None:
     few = case.scored("few.jsonl", "0120")
     case.refused("no prediction for 1 of 5 ids of .*official.json, the first is 합성-004", few)
     case.ids = []
-    case.refused("no prediction for 5 of 5 ids of .*official.json", case.scored("empty.jsonl", ""))
+    case.refused("empty.jsonl: holds no prediction", case.scored("empty.jsonl", ""))
     case.ids = [*ids, "합성-x"]
     case.refused("1 ids are not in .*, the first is 합성-x", case.scored("more.jsonl", "012010"))
     case.ids = [*ids, ids[0]]
@@ -343,7 +343,7 @@ def test_an_exam_gets_a_csv(case: Case) -> None:
         problem = {"question": "옳은 것은?", "choices": list("가나다라마")[:options], "answer": 1}
         lines.append(f'exam-{number},지문 {number},"{problem}",')
         shown = list(range(options))
-        logprobs = [-2.0] * (options - 1) + [-0.5]
+        logprobs = [math.log(0.1)] * (options - 1) + [math.log(1.1 - 0.1 * options)]
         made.append(
             Prediction(id=f"exam-{number}", order=shown, logprobs=logprobs, choice=shown[-1])
         )

@@ -80,12 +80,6 @@ def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
                 f"{path}: made from an earlier {data}, or from other data ({meta.source}); score "
                 "that file again, or compare them none the less by --mixed"
             )
-        for row in rows:
-            if len(predictions[row.id].order) != len(row.labels or []):
-                raise UserError(
-                    f"{path}: {row.id} has {len(predictions[row.id].order)} options there, but "
-                    f"{len(row.labels or [])} in {data}; score that file again"
-                )
         result = Result.of(name, rows, choices, meta.letter_mass)
         lettered = same and meta.permutations == "none"
         runs.append(Run(name, meta, result, [predictions[row.id] for row in answered], lettered))
