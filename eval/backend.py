@@ -73,8 +73,10 @@ class Setup:
     data_parallel: int = 1
 
 
-def unfit(folder: Path, loras: Sequence[Path]) -> str | None:
+def unfit(folder: Path, loras: Sequence[Path], replicas: int = 1) -> str | None:
     """Why vLLM would not compute this model with these adapters rightly, or None where it does."""
+    if replicas > 1 and not importlib.util.find_spec("vllm"):
+        return "--replicas needs vLLM and Ray in one environment, and this one has no vLLM"
     settings = model_files.config(folder)
     if settings.get("model_type") in NO_HEAD and settings.get("tie_word_embeddings") is False:
         return (

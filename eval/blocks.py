@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ from tqdm import tqdm
 
 from eval import backend, prefixes
 from eval.backend import Engine, Setup
+from prep.errors import UserError
+from prep.jsonl import replacing
 
 BLOCK = 128  # rows: what a kill costs at most
 
@@ -77,7 +80,8 @@ class Partial:
                 said = json.loads(line)
                 block = said.pop("block")
                 self.done[block] = Answer(**said)
-            self.path.write_text("".join(whole), "utf-8")  # without half a line at the end
+            with replacing(self.path) as file:  # without half a line at the end
+                file.writelines(whole)
         elif lines:
             print(f"{self.path}: left by another model, data or setting; starting anew")
             self.drop()
@@ -148,6 +152,8 @@ def _answers(
     if not tasks:
         return
     if replicas > 1:
+        if not find_spec("ray"):
+            raise UserError("--replicas needs Ray, which this environment has not; leave it out")
         from eval import on_ray
 
         yield from on_ray.answers(setup, ask, tasks, replicas)

@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     args = _arguments(argv)
     models = members.resolve(args.model, args.adapter or [], args.out)
-    unfits = [backend.unfit(model.folder, list(model.loras.values())) for model in models]
+    unfits = [
+        backend.unfit(model.folder, list(model.loras.values()), args.replicas) for model in models
+    ]
     chosen = backend.choose(args.backend, unfits, argv)
     rows = read_rows(args.data)
     # all are prepared before the first is scored: what is wrong with one shows at once

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,8 @@ def test_a_gemma2_with_a_head_of_its_own_is_not_vllms(gemma: Path, tmp_path: Pat
     model.lm_head.weight = torch.nn.Parameter(2 * model.lm_head.weight.detach())
     model.config.tie_word_embeddings = False
     model.save_pretrained(tmp_path)
+    if not find_spec("vllm"):
+        assert "--replicas needs vLLM and Ray in one environment" in backend.unfit(gemma, [], 2)
     assert "has a head of its own" in backend.unfit(tmp_path, [])
     assert backend.unfit(save_llama(tmp_path / "llama"), []) is None  # vLLM knows Llama's head
 
