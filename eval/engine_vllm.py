@@ -6,7 +6,7 @@ their order, so two runs give the same digits, and half the start-up time is sav
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,44 +33,119 @@ for _key, _value in (DEFAULTS if torch.cuda.is_available() else DEFAULTS | CPU_D
 import vllm  # noqa: E402 - it reads the environment when it is imported
 from vllm import LLM, SamplingParams, TokensPrompt  # noqa: E402
 from vllm.distributed import cleanup_dist_env_and_memory  # noqa: E402
+from vllm.lora.request import LoRARequest  # noqa: E402
+
+from eval import backend, prefixes  # noqa: E402
+from eval.adapters import room  # noqa: E402
+from prep.errors import UserError  # noqa: E402
 
 TOP = 20  # the most log-probabilities that vLLM returns by rank unless told otherwise
+BLOCK = 32  # tokens a block of the cache on a CPU, whose default of 128 finds little that is shared
+ROOM = 128  # prompts whose keys and values the cache surely holds at once
 
 
-class Engine:
+class Engine(backend.Engine):
     """A vLLM engine ready to score prompts of at most `longest` tokens."""
 
-    def __init__(self, folder: Path, *, dtype: str, batch_size: int, longest: int) -> None:
-        self.llm = LLM(
-            model=str(folder),
-            dtype=dtype,
-            max_model_len=longest + 1,
-            max_num_seqs=batch_size,
-            enable_prefix_caching=True,
-            enforce_eager=True,
-            hf_overrides={"head_dtype": "float32"},
-            load_format="safetensors",
-            skip_tokenizer_init=True,
-            trust_remote_code=False,
-            seed=0,
-        )
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        dtype: str,
+        batch_size: int,
+        longest: int,
+        adapters: Mapping[str, Path] | None = None,
+        tensor_parallel: int = 1,
+        data_parallel: int = 1,
+    ) -> None:
+        settings: dict[str, Any] = {
+            "tensor_parallel_size": tensor_parallel,
+            "data_parallel_size": data_parallel,
+            "enable_prefix_caching": True,
+        }
+        if adapters:
+            settings |= {"enable_lora": True, "max_lora_rank": room(list(adapters.values()))}
+            settings |= {"max_cpu_loras": len(adapters)}
+        if not torch.cuda.is_available():
+            settings["block_size"] = BLOCK
+        self.loras = {
+            name: LoRARequest(name, number, str(adapter))
+            for number, (name, adapter) in enumerate((adapters or {}).items(), start=1)
+        }
+        self.lora = next(iter(self.loras.values()), None)
+        try:
+            self.llm = LLM(
+                model=str(folder),
+                dtype=dtype,
+                max_model_len=longest + 1,
+                max_num_seqs=batch_size,
+                enforce_eager=True,
+                hf_overrides={"head_dtype": "float32"},
+                load_format="safetensors",
+                skip_tokenizer_init=True,
+                trust_remote_code=False,
+                seed=0,
+                **settings,
+            )
+        except Exception as error:
+            if tensor_parallel == data_parallel == 1:
+                raise
+            raise UserError(
+                f"vLLM does not open {folder} with --tensor-parallel {tensor_parallel} and "
+                f"--data-parallel {data_parallel} ({_first_line(error)}); use fewer, or --replicas"
+            ) from None
         self.about: dict[str, Any] = {
             "name": "vllm",
             "versions": {"vllm": vllm.__version__, "torch": torch.__version__},
             "device": "cuda" if torch.cuda.is_available() else "cpu",
             "dtype": dtype,
+            "batch_size": batch_size,
+            "adapters": len(self.loras),
+            **settings,
         }
+
+    def use(self, adapter: str) -> None:
+        """Score with the adapter of that name from now on."""
+        self.lora = self.loras[adapter]
 
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
     ) -> list[list[float]]:
-        """For each prompt the log-probability (nats, over the whole vocabulary) of its letters."""
+        """For each prompt the log-probability (nats, over the whole vocabulary) of its letters.
+
+        What prompts share is in the prefix cache before those that share it are scheduled: prompts
+        of one step do not find each other's. The cache starts empty, so that the numbers depend
+        on nothing that was scored before.
+        """
+        self.llm.reset_prefix_cache()
+        result: list[list[float]] = [[] for _ in prompts]
+        for part in prefixes.parts(prompts, ROOM):
+            for wave in prefixes.waves([prompts[row] for row in part], BLOCK):
+                rows = [part[k] for k in wave]
+                found = self._next_token(
+                    [prompts[row] for row in rows], [letters[row] for row in rows]
+                )
+                for row, values in zip(rows, found, strict=True):
+                    result[row] = values
+        return result
+
+    def close(self) -> None:
+        """Let go of the weights and the cache, so that this process can load another model."""
+        del self.llm
+        cleanup_dist_env_and_memory()
+
+    def _next_token(
+        self, prompts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """For each prompt the log-probabilities of some tokens as the next one."""
         outputs = self.llm.generate(
             [TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts],
-            [_sampling(row) for row in letters],
+            [_sampling(row) for row in tokens],
+            lora_request=self.lora,
+            use_tqdm=False,
         )
         result = []
-        for prompt, wanted, output in zip(prompts, letters, outputs, strict=True):
+        for prompt, wanted, output in zip(prompts, tokens, outputs, strict=True):
             if list(output.prompt_token_ids) != list(prompt):
                 raise RuntimeError(f"vLLM changed or reordered a prompt of {len(prompt)} tokens")
             found = output.outputs[0].logprobs[0]
@@ -83,10 +158,9 @@ class Engine:
             result.append([found[token].logprob for token in wanted])
         return result
 
-    def close(self) -> None:
-        """Let go of the weights and the cache, so that this process can load another model."""
-        del self.llm
-        cleanup_dist_env_and_memory()
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
 
 
 def _sampling(letters: Sequence[int]) -> SamplingParams:

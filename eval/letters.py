@@ -4,6 +4,7 @@ Training renders the whole conversation, answer included, through the chat templ
 saved with the tokenizer. The same is done here, so that a letter's id is the one that was trained.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,6 +83,27 @@ def encode(tokenizer: Tokenizer, row: Row) -> tuple[list[int], list[int]]:
     if len(set(letters)) != len(letters):
         raise UserError(f"row {row.id}: labels {row.labels} share a token; use other labels")
     return prompt, letters
+
+
+def encode_rows(
+    tokenizer: Tokenizer, rows: Sequence[Row], data: Path, config: dict[str, Any]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Prompt ids and letter ids of all rows; raises `UserError` naming the row that cannot be."""
+    room = config.get("max_position_embeddings") or math.inf
+    prompts, letters = [], []
+    for row in rows:
+        try:
+            prompt, ids = encode(tokenizer, row)
+        except UserError as error:
+            raise UserError(f"{data}, {error}") from None
+        if len(prompt) >= room:
+            raise UserError(
+                f"{data}, row {row.id}: {len(prompt)} tokens, but the model takes {room}; "
+                "shorten the row or use another model"
+            )
+        prompts.append(prompt)
+        letters.append(ids)
+    return prompts, letters
 
 
 def split_answers(

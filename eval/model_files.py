@@ -31,14 +31,6 @@ def resolve(model: str) -> Path:
     return folder
 
 
-def resolve_adapter(folder: Path) -> Path:
-    """An adapter's folder; raises `UserError` where it holds no PEFT adapter in safetensors."""
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder}: no {name} in it; name the folder that LoRA training wrote")
-    return folder
-
-
 def weights_sha256(folder: Path) -> str:
     """One hash over all weights: that of what `sha256sum *.safetensors` prints in the folder."""
     files = sorted(folder.glob("*.safetensors"))

@@ -1,0 +1,163 @@
+"""Many rows scored in blocks that outlive a kill, by one engine or by several replicas.
+
+A block is some hundred rows that begin alike. Its numbers depend on nothing outside it, so neither
+a kill between two blocks nor which replica scores one changes a byte.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from eval import backend, prefixes
+from eval.backend import Engine, Setup
+from prep.errors import UserError
+from prep.jsonl import replacing
+
+BLOCK = 128  # rows: what a kill costs at most
+
+
+class Ask(Protocol):
+    """What is asked of an engine for the rows in some places; picklable, and its answers JSON."""
+
+    def __call__(self, engine: Engine, places: Sequence[int]) -> list[Any]:
+        """One answer for each place."""
+
+
+@dataclass(frozen=True)
+class Letters:
+    """Ask for the log-probability of each row's letters; rows are token ids."""
+
+    prompts: Sequence[Sequence[int]]
+    letters: Sequence[Sequence[int]]
+
+    def __call__(self, engine: Engine, places: Sequence[int]) -> list[list[float]]:
+        """The raw log-probabilities of the letters in the order shown."""
+        return engine.letter_logprobs(
+            [self.prompts[place] for place in places], [self.letters[place] for place in places]
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A block of rows, for the adapter of that name or, with None, for the model itself."""
+
+    adapter: str | None
+    block: int
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A block's answers, in the order of its places, and what gave them in how many seconds."""
+
+    places: Sequence[int]
+    values: list[Any]
+    about: dict[str, Any]
+    seconds: float
+
+
+class Partial:
+    """The answers of a run under way: `NAME.jsonl.partial`, one line a block, kept by its key."""
+
+    def __init__(self, out: Path, key: str) -> None:
+        self.path = out.with_name(out.name + ".partial")
+        self.key = key
+        self.done: dict[int, Answer] = {}
+
+    def read(self) -> None:
+        """Take over what an earlier run of the same key finished; anything else is dropped."""
+        lines = self.path.read_text("utf-8").splitlines(True) if self.path.is_file() else []
+        whole = [line for line in lines if line.endswith("\n")]
+        if whole and json.loads(whole[0]) == {"key": self.key}:
+            for line in whole[1:]:
+                said = json.loads(line)
+                block = said.pop("block")
+                self.done[block] = Answer(**said)
+            with replacing(self.path) as file:  # without half a line at the end
+                file.writelines(whole)
+        elif lines:
+            print(f"{self.path}: left by another model, data or setting; starting anew")
+            self.drop()
+
+    def add(self, block: int, answer: Answer) -> None:
+        """Keep a block's answer, on disk first."""
+        fresh = not self.path.is_file()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            if fresh:
+                file.write(json.dumps({"key": self.key}) + "\n")
+            file.write(json.dumps({"block": block, **vars(answer)}) + "\n")
+        self.done[block] = answer
+
+    def values(self, count: int) -> list[Any]:
+        """The answers of all blocks in the order of the rows, of which there are `count`."""
+        result: list[Any] = [None] * count
+        for answer in self.done.values():
+            for place, value in zip(answer.places, answer.values, strict=True):
+                result[place] = value
+        return result
+
+    def drop(self) -> None:
+        """Remove the file; its answers are in the predictions."""
+        self.path.unlink(missing_ok=True)
+
+
+def perform(engine: Engine, ask: Ask, task: Task) -> Answer:
+    """Score one block by an open engine."""
+    if task.adapter is not None:
+        engine.use(task.adapter)
+    begun = time.monotonic()
+    values = ask(engine, task.places)
+    return Answer(task.places, values, dict(engine.about), round(time.monotonic() - begun, 4))
+
+
+def run(
+    setup: Setup, ask: Letters, partials: Mapping[str | None, Partial], replicas: int
+) -> Iterator[str | None]:
+    """Score all rows for each adapter (None: the model itself); yields those that are complete.
+
+    Blocks that a killed run finished are not scored again.
+    """
+    parts = [tuple(part) for part in prefixes.parts(ask.prompts, BLOCK)]
+    total = len(ask.prompts) * len(partials)
+    with tqdm(total=total, unit="row", desc="scoring", disable=None) as bar:
+        tasks = []
+        for name, partial in partials.items():
+            partial.read()
+            tasks += [Task(name, k, part) for k, part in enumerate(parts) if k not in partial.done]
+            if known := sum(len(answer.places) for answer in partial.done.values()):
+                print(f"{partial.path}: going on after {known} of {len(ask.prompts)} rows")
+                bar.update(known)
+            if len(partial.done) == len(parts):
+                yield name
+        for task, answer in _answers(setup, ask, tasks, replicas):
+            partial = partials[task.adapter]
+            partial.add(task.block, answer)
+            bar.update(len(task.places))
+            if len(partial.done) == len(parts):
+                yield task.adapter
+
+
+def _answers(
+    setup: Setup, ask: Ask, tasks: Sequence[Task], replicas: int
+) -> Iterator[tuple[Task, Answer]]:
+    """Open what scores, and score every task; replicas answer as they are ready."""
+    if not tasks:
+        return
+    if replicas > 1:
+        if not find_spec("ray"):
+            raise UserError("--replicas needs Ray, which this environment has not; leave it out")
+        from eval import on_ray
+
+        yield from on_ray.answers(setup, ask, tasks, replicas)
+        return
+    with closing(backend.open_engine(setup)) as engine:
+        for task in tasks:
+            yield task, perform(engine, ask, task)

@@ -1,0 +1,127 @@
+"""Prompts that begin alike: which to score together, and each distinct beginning only once.
+
+Nothing but token ids is looked at, so that questions on one dialogue, permuted options and the
+continuations of one prompt all share what they can. No model, no file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+Ids = Sequence[int]
+PASS = 32  # tokens that one more forward pass is worth: what it costs whatever it holds
+
+
+def alike(prompts: Sequence[Ids]) -> tuple[list[int], list[int]]:
+    """Places of the prompts in the order of their ids, neighbours alike, longer before shorter.
+
+    The second list holds how many first tokens each shares with the one before it there.
+    """
+    order = sorted(range(len(prompts)), key=lambda place: (list(prompts[place]), -place))[::-1]
+    shared = [_common(prompts[one], prompts[other]) for one, other in pairwise(order)]
+    return order, [0, *shared][: len(order)]
+
+
+def cut(shared: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """Cut a row of neighbours into parts (start, stop) of at most `most`, losing the least.
+
+    `shared` as `alike` gives it; a cut loses what the two sides share, and a pass of its own.
+    """
+    best: list[tuple[int, int]] = [(0, 0)]  # loss of the rows before, start of their last part
+    for stop in range(1, len(shared) + 1):
+        starts = range(max(0, stop - most), stop)
+        best.append(min((best[start][0] + shared[start] + PASS, start) for start in starts))
+    parts, stop = [], len(shared)
+    while stop:
+        parts.append((best[stop][1], stop))
+        stop = best[stop][1]
+    return parts[::-1]
+
+
+def parts(prompts: Sequence[Ids], most: int) -> list[list[int]]:
+    """Places of the prompts in parts of at most `most`, those that begin alike together.
+
+    A prompt that is the beginning of another stands with it and does not count.
+    """
+    order, shared = alike(prompts)
+    heads = [k for k, place in enumerate(order) if not k or shared[k] < len(prompts[place])]
+    ends = [*heads[1:], len(order)]
+    return [
+        order[heads[start] : ends[stop - 1]]
+        for start, stop in cut([shared[head] for head in heads], most)
+    ]
+
+
+def waves(prompts: Sequence[Ids], block: int) -> list[list[int]]:
+    """Places of the prompts in waves: what a prompt shares with others stands in an earlier wave.
+
+    For an engine that finds a beginning only once it is wholly computed, in blocks of `block`.
+    """
+    found: list[list[int]] = []
+    path: list[tuple[int, int]] = []  # up to which token, computed in which wave
+    for place, common in zip(*alike(prompts), strict=True):
+        usable = common // block * block
+        wave = next((1 + wave for end, wave in path if end >= usable), 0) if usable else 0
+        path = [(end, number) for end, number in path if end < common]
+        path += [(common, wave - 1)] * (wave > 0) + [(len(prompts[place]), wave)]
+        found += [[] for _ in range(wave + 1 - len(found))]
+        found[wave].append(place)
+    return found
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Tokens `start` to `stop` of a pack, and the earlier stretches of it that they continue."""
+
+    start: int
+    stop: int
+    before: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Sequences laid end to end, each without the beginning it shares with the one before it.
+
+    `positions[k]` is the place of `ids[k]` in its own sequence, `last[s]` is where the last token
+    of sequence s stands. Every token sees its segment up to itself and what that continues.
+    """
+
+    ids: list[int]
+    positions: list[int]
+    segments: list[Segment]
+    last: list[int]
+
+
+def pack(sequences: Sequence[Ids]) -> Pack:
+    """Pack sequences so that each distinct beginning stands there once; none may be empty."""
+    ids: list[int] = []
+    positions: list[int] = []
+    segments: list[Segment] = []
+    last = [0] * len(sequences)
+    path: list[int] = []  # where the tokens of the sequence before stand
+    for place, shared in zip(*alike(sequences), strict=True):
+        sequence = sequences[place]
+        start, stop = len(ids), len(ids) + len(sequence) - shared
+        path = [*path[:shared], *range(start, stop)]
+        if stop > start:
+            segments.append(Segment(start, stop, _stretches(path[:shared])))
+        ids += sequence[shared:]
+        positions += range(shared, len(sequence))
+        last[place] = path[-1]
+    return Pack(ids, positions, segments, last)
+
+
+def _common(one: Ids, other: Ids) -> int:
+    """How many first tokens two prompts share."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((k for k, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _stretches(path: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Maximal runs of consecutive numbers, as (first, one after the last)."""
+    ends = [k for k in range(1, len(path)) if path[k] != path[k - 1] + 1]
+    return tuple(
+        (path[start], path[stop - 1] + 1)
+        for start, stop in zip([0, *ends], [*ends, len(path)], strict=True)
+        if stop > start
+    )
