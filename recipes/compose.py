@@ -115,7 +115,7 @@ def stopping(name: str, patience: int, recipe: dict[str, Any]) -> dict[str, Any]
     """The keys by which training stops after `patience` epochs without a better accuracy.
 
     Axolotl stops early only where steps are counted, so that an epoch is told as a share of all
-    steps: rounded down, since a share too great would leave out the last evaluation.
+    steps: rounded down, since transformers rounds the steps up.
     """
     epochs = recipe.get("num_epochs") or 0
     if not recipe.get("load_best_model_at_end") or epochs < 2:
