@@ -1,5 +1,6 @@
 """The matrix: every member composes to a sound plain recipe, and says only what is its own."""
 
+import csv
 import os
 import subprocess
 from itertools import pairwise
@@ -13,8 +14,13 @@ from axolotl.utils.dict import DictDefault
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prep.assembly import build
 from prep.config import load_run
+from prep.corpus import moved
 from prep.errors import UserError
+from prep.jsonl import write_json
+from prep.synthetic import corpus as synthetic
+from prep.synthetic import unmarked
 from recipes import compose as composing
 from recipes import whole
 from recipes.check import members, problems_of
@@ -208,6 +214,25 @@ def test_rows_lie_where_dvc_looks_for_them():
             for one in names(name)
         }
         assert tests == {MATRIX.sets[name].test}
+
+
+def test_every_run_of_members_makes_the_rows_they_read(tmp_path):
+    for split, count in (("train", 12), ("dev", 4), ("test", 4)):
+        items = unmarked(synthetic(split, count, 7))
+        write_json(tmp_path / f"대화맥락추론_{split}.json", items)
+    with (tmp_path / "train.csv").open("w", encoding="utf-8") as file:
+        cells = csv.writer(file)
+        cells.writerow(["id", "paragraph", "problems", "question_plus"])
+        for number in range(20):
+            passage = f"{number}번 마을에는 {number + 3}월마다 장이 섰다."
+            problem = {"question": "맞는 것은?", "choices": ["가", "나", "다", "라"], "answer": 2}
+            cells.writerow([f"e-{number}", passage, problem, ""])
+    for name in {member.rows for member in MATRIX.matrix.values()}:
+        run = moved(load_run(ROOT / "params.yaml", name), tmp_path)
+        made = build(name, run, ["stage2"]).files
+        for file in ("stage2.jsonl", "dev-loss.jsonl"):
+            assert {row.prompt.partition("@")[0] for row in made[file]} == {run.prompt}, name
+        assert ("preferences.jsonl" in made) == (name == "own-definition")
 
 
 def test_a_set_is_mixed_where_its_members_were_asked_differently():
