@@ -8,6 +8,7 @@ stands in prep/prompts/parts. Whoever changes a prompt raises the version.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, meta
@@ -62,6 +63,7 @@ class Prompt:
         return system, user
 
 
+@cache
 def load_prompt(name: str) -> Prompt:
     """The prompt file `name` of prep/prompts; raises `UserError` where there is none such."""
     path = PROMPTS / f"{name}.jinja"
