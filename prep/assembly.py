@@ -42,7 +42,7 @@ class Build:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.files |= {"removed.jsonl": [], "changed.jsonl": []}
+        self.files |= {"removed.jsonl": [], "changed.jsonl": [], "questions.jsonl": []}
         settings = ("track", "clean", "answer", "system", "orders", "seed", "duplicates")
         self.report: dict[str, Any] = {
             "run": self.name,
@@ -76,6 +76,7 @@ class Build:
                 self.files["dev-loss.jsonl"] = [self.renderer.loss(one) for one in questions]
             rows = [self.renderer.scoring(question) for question in questions]
             self.files[f"{split}.jsonl"] = rows
+            self.files["questions.jsonl"] += questions
             removed += got.removed
             self.files["removed.jsonl"] += removed
             portion = Portion(got.source, got.records, len(rows), rows, removed)

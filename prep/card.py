@@ -28,6 +28,7 @@ WHY = {
 OTHERS = {
     "removed.jsonl": "every record left out, and why",
     "changed.jsonl": "every text altered, before and after",
+    "questions.jsonl": "the dev and test questions behind the rows, as cleaned, for reports",
 }
 
 

@@ -17,7 +17,7 @@ from prep.sources.registry import REGISTRY
 from prep.sources.source import CORPUS, Name, Source
 
 # what prep writes besides the stages
-RESERVED = {"dev", "test", "dev-loss", "removed", "changed", "preferences", "folds"}
+RESERVED = {"dev", "test", "dev-loss", "removed", "changed", "preferences", "folds", "questions"}
 
 
 class Corpus(Strict):
