@@ -57,11 +57,12 @@ class Engine(backend.Engine):
         adapters: Mapping[str, Path] | None = None,
         tensor_parallel: int = 1,
         data_parallel: int = 1,
+        prefix_cache: bool = True,
     ) -> None:
         settings: dict[str, Any] = {
             "tensor_parallel_size": tensor_parallel,
             "data_parallel_size": data_parallel,
-            "enable_prefix_caching": True,
+            "enable_prefix_caching": prefix_cache,
         }
         if adapters:
             settings |= {"enable_lora": True, "max_lora_rank": room(list(adapters.values()))}
@@ -99,6 +100,7 @@ class Engine(backend.Engine):
             "versions": {"vllm": vllm.__version__, "torch": torch.__version__},
             "device": "cuda" if torch.cuda.is_available() else "cpu",
             "dtype": dtype,
+            "attention": _attention(self.llm),
             "batch_size": batch_size,
             "adapters": len(self.loras),
             **settings,
@@ -161,6 +163,13 @@ class Engine(backend.Engine):
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+
+
+def _attention(llm: LLM) -> str:
+    """The attention backend that vLLM took; "unknown" where its layers are in other processes."""
+    layers = llm.llm_engine.vllm_config.compilation_config.static_forward_context.values()
+    names = {layer.attn_backend.get_name() for layer in layers if hasattr(layer, "attn_backend")}
+    return ", ".join(sorted(names)) or "unknown"
 
 
 def _sampling(letters: Sequence[int]) -> SamplingParams:

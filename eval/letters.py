@@ -24,6 +24,9 @@ class Tokenizer(Protocol):
     def apply_chat_template(self, conversation: Any, **kwargs: Any) -> Any:
         """Token ids of a conversation, or of each conversation of a batch."""
 
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Token ids of a text, with or without the BOS and its like that the tokenizer adds."""
+
     def decode(self, token_ids: Any) -> str:
         """Text of token ids."""
 

@@ -1,15 +1,20 @@
 """Prediction files: `NAME.jsonl` and beside it `NAME.meta.json`, which says what made them."""
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from prep.errors import UserError
-from prep.jsonl import read_json, read_records, sha256, validated, write_json, write_records
+from prep.jsonl import read_json, read_objects, sha256, validated, write_json, write_records
 from prep.records import Prediction, Row, Strict
+
+LETTERS = "letter-logprob"  # the method that chooses the most probable letter of each row
+ROUNDING = 1e-3  # log-probabilities are stored with 6 decimals: their sum is off by far less
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Data(Strict):
@@ -65,22 +70,60 @@ def write(path: Path, predictions: Iterable[Prediction], meta: dict[str, Any]) -
 def read(path: Path) -> tuple[dict[str, Prediction], Meta]:
     """Predictions by id, and what made them.
 
-    Raises `UserError` for a missing sidecar, a sidecar of another run, a doubled id, and a
-    prediction whose log-probabilities, order and choice do not fit together.
+    Raises `UserError` for an empty file, one cut off, a missing sidecar or that of another run, a
+    doubled id, and a prediction that contradicts itself.
     """
     beside = meta_path(path)
     if path.is_file() and not beside.is_file():
         raise UserError(f"{beside}: missing, so what made {path} is unknown; score it again")
+    if cut_off(path):
+        raise UserError(f"{path}: its last line is cut off; score it again")
     predictions: dict[str, Prediction] = {}
-    for number, prediction in enumerate(read_records(path, Prediction), start=1):
-        _check(prediction, f"{path}, prediction {number} ({prediction.id})")
+    for number, value in read_objects(path):
+        prediction = _validated(value, Prediction, f"{path}, line {number}")
+        fault = fault_of(prediction)
+        if fault:
+            raise UserError(f"{path}, line {number} ({prediction.id}): {fault}; score it again")
         if prediction.id in predictions:
             raise UserError(f"{path}: id {prediction.id} stands there twice; score it again")
         predictions[prediction.id] = prediction
-    meta = validated(read_json(beside), Meta, str(beside))
+    if not predictions:
+        raise UserError(f"{path}: holds no prediction; score it again")
+    meta = _validated(read_json(beside), Meta, str(beside))
     if meta.predictions_sha256 != sha256(path):
         raise UserError(f"{path}: not the file that {beside} describes; score it again")
+    if meta.method == LETTERS:
+        for prediction in predictions.values():
+            _require_greatest(prediction, path)
     return predictions, meta
+
+
+def cut_off(path: Path) -> bool:
+    """Whether a file that exists ends within a line: our writers end every line, the last too."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
+
+
+def fault_of(prediction: Prediction) -> str | None:
+    """What a prediction contradicts itself in, or None: orders, options and log-probabilities."""
+    logprobs, order, choice = prediction.logprobs, prediction.order, prediction.choice
+    options = len(order)
+    if options < 2 or sorted(order) != list(range(options)):
+        return f"order {order} is no permutation of two options or more"
+    if choice is not None and not 0 <= choice < options:
+        return f"choice {choice} is none of its {options} options, which count from 0"
+    if logprobs is None:
+        return None
+    if not all(math.isfinite(value) for value in logprobs):
+        return f"log-probabilities {logprobs} are not all finite numbers"
+    if len(logprobs) != options:
+        return f"{len(logprobs)} log-probabilities for {options} options"
+    if max(logprobs) > ROUNDING or abs(math.fsum(map(math.exp, logprobs)) - 1) > ROUNDING:
+        return f"probabilities of log-probabilities {logprobs} do not sum to 1"
+    return None
 
 
 def require_comparable(members: Sequence[tuple[Path, Meta]]) -> None:
@@ -102,10 +145,19 @@ def require_comparable(members: Sequence[tuple[Path, Meta]]) -> None:
 def join(
     path: Path, predictions: dict[str, Prediction], rows: Iterable[Row], data: Path
 ) -> dict[str, int | None]:
-    """Choices by id for exactly the ids of `rows`; raises `UserError` where the two sets differ."""
-    ids = [row.id for row in rows]
-    require_same_ids(path, predictions, ids, data)
-    return {id_: predictions[id_].choice for id_ in ids}
+    """Choices by id for exactly the ids of `rows`.
+
+    Raises `UserError` where the two sets of ids, or an item's number of options, differ.
+    """
+    options = {row.id: len(row.labels or []) for row in rows}
+    require_same_ids(path, predictions, list(options), data)
+    for id_, count in options.items():
+        if len(predictions[id_].order) != count:
+            raise UserError(
+                f"{path}, id {id_}: {len(predictions[id_].order)} options, but {data} has {count}; "
+                "score that file with this model"
+            )
+    return {id_: predictions[id_].choice for id_ in options}
 
 
 def require_same_ids(
@@ -126,16 +178,17 @@ def require_same_ids(
         )
 
 
-def _check(prediction: Prediction, where: str) -> None:
-    logprobs, order, choice = prediction.logprobs, prediction.order, prediction.choice
-    if not all(math.isfinite(value) for value in logprobs or []):
-        raise UserError(f"{where}: a log-probability is not a finite number; score it again")
-    if (
-        sorted(order) != list(range(len(order)))
-        or (logprobs is not None and len(logprobs) != len(order))
-        or (choice is not None and not 0 <= choice < len(order))
-    ):
+def _require_greatest(prediction: Prediction, path: Path) -> None:
+    logprobs, choice = prediction.logprobs, prediction.choice
+    if logprobs is None or choice is None or logprobs[choice] < max(logprobs):
         raise UserError(
-            f"{where}: log-probabilities {logprobs}, order {order} and choice {choice} do not fit "
-            "together; score it again"
+            f"{path}, id {prediction.id}: choice {choice} is not the greatest of log-probabilities "
+            f"{logprobs}, as method {LETTERS} chooses; score it again"
         )
+
+
+def _validated(value: Any, model: type[Model], where: str) -> Model:
+    try:
+        return validated(value, model, where)
+    except UserError as error:
+        raise UserError(f"{error}; score it again") from None

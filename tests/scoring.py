@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 from eval import predictions
-from eval.options import choose
+from eval.options import choose, option_logprobs
 from prep.jsonl import sha256, write_records
 from prep.records import CATEGORIES, Message, Prediction, Row
 
@@ -46,11 +46,15 @@ def save_rows(path: Path, count: int, answered: bool = True, seed: int = 0) -> l
 
 
 def save_predictions(path: Path, data: Path, logprobs: dict[str, list[float]]) -> Path:
-    """Write predictions with a sidecar, as a scoring of `data` would."""
-    made = [
-        Prediction(id=id_, order=list(range(len(values))), logprobs=values, choice=choose(values))
-        for id_, values in logprobs.items()
-    ]
+    """Write predictions with a sidecar, as a scoring of `data` would: normalised over the options.
+
+    `logprobs` may have any common offset.
+    """
+    made = []
+    for id_, values in logprobs.items():
+        order = list(range(len(values)))
+        normal = option_logprobs(values, order)
+        made.append(Prediction(id=id_, order=order, logprobs=normal, choice=choose(normal)))
     meta = {
         "method": "letter-logprob",
         "data": {"path": str(data), "sha256": sha256(data), "rows": len(made)},

@@ -85,7 +85,8 @@ def test_what_cannot_be_reported_is_refused(scored: tuple[Path, Path], tmp_path:
     equal = {id_: [-1.0, -1.0, -1.0] for id_ in [*ids, "합성-x"]}
     more = save_predictions(tmp_path / "more.jsonl", data, equal)
     refused("1 ids are not in .*dev.jsonl, the first is 합성-x", more)
-    predictions.write_text(predictions.read_text(encoding="utf-8").replace("-2.0", "-2.5"))
+    text = predictions.read_text(encoding="utf-8")
+    predictions.write_text(text.replace("합성-009", "합성-010"), encoding="utf-8")
     refused("not the file that .*model-a.meta.json describes", predictions)
     predictions.with_suffix(".meta.json").unlink()
     refused("model-a.meta.json: missing", predictions)

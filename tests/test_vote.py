@@ -176,10 +176,10 @@ def test_predictions_that_do_not_fit_are_refused(case: Case) -> None:
 
 def test_broken_prediction_files_are_refused(case: Case) -> None:
     for match, old, new in (
-        ("prediction 1 .*not a finite number", "-0.5", "NaN"),
-        ("prediction 1 .*do not fit together", '"choice": 0', '"choice": 3'),
+        ("line 1 .*not all finite", '"logprobs": [', '"logprobs": [NaN, '),
+        ("line 1 .*choice 3 is none of its 3", '"choice": 0', '"choice": 3'),
         ("line 1: malformed JSON", '"choice": 0}', '"choice": '),
-        ("not the file that .*a.meta.json describes", "-2.0", "-2.5"),
+        ("not the file that .*a.meta.json describes", "합성-004", "합성-005"),
     ):
         path = case.scored("a.jsonl", "01201")
         text = path.read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -38,11 +38,22 @@ TEMPLATE = (
 
 
 def save_tokenizer(
-    folder: Path, template: str | None = TEMPLATE, special: tuple[str, ...] = (), size: int = 512
+    folder: Path,
+    template: str | None = TEMPLATE,
+    special: tuple[str, ...] = (),
+    size: int = 512,
+    joins: bool = False,
 ) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE on a few Korean lines and save it with its chat template."""
+    """Train a byte-level BPE on a few Korean lines and save it with its chat template.
+
+    With `joins` a line break is one token with the sign before it (":\n"), as in Llama-3 and Qwen.
+    """
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if joins:
+        words = pre_tokenizers.Split(Regex(r"[^\s\p{L}\p{N}]+[\r\n]*|\s?\p{L}+|\s+|."), "isolated")
+        bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        raw.pre_tokenizer = pre_tokenizers.Sequence([words, bytes_])
     raw.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=size,
@@ -105,11 +116,11 @@ def save_llama(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) 
     return _save(LlamaForCausalLM(config).to(dtype), folder)
 
 
-def save_qwen2(folder: Path, seed: int = 0) -> Path:
+def save_qwen2(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:
     """A random Qwen2, whose queries, keys and values have biases."""
     torch.manual_seed(seed)
     config = Qwen2Config(**UNTIED, num_hidden_layers=2)
-    return _save(Qwen2ForCausalLM(config), folder)
+    return _save(Qwen2ForCausalLM(config).to(dtype), folder)
 
 
 def save_adapter(folder: Path, base: Path, seed: int = 1, **config: object) -> Path:

@@ -1,0 +1,1 @@
+"""The same rows for lm-evaluation-harness."""
