@@ -66,7 +66,8 @@ class Partial:
         if whole and json.loads(whole[0]) == {"key": self.key}:
             for line in whole[1:]:
                 said = json.loads(line)
-                self.done[said.pop("block")] = Answer(**said)
+                block = said.pop("block")
+                self.done[block] = Answer(**said)
             self.path.write_text("".join(whole), "utf-8")  # without half a line at the end
         elif lines:
             print(f"{self.path}: left by another model, data or setting; starting anew")

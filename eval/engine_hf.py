@@ -81,6 +81,7 @@ class Engine(backend.Engine):
             "dtype": dtype,
             "attention": attention,
             "batch_size": self.batch_size,
+            "adapters": len(adapters or {}),
         }
 
     def use(self, adapter: str) -> None:

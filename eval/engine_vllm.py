@@ -106,6 +106,7 @@ class Engine(backend.Engine):
             "device": "cuda" if torch.cuda.is_available() else "cpu",
             "dtype": dtype,
             "batch_size": batch_size,
+            "adapters": len(self.loras),
             **settings,
         }
 
