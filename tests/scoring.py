@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from eval import predictions
+from eval.backend import Engine
+from eval.letters import Tokenizer
+from eval.methods.base import predict
+from eval.methods.letter import Letter
 from eval.methods.orders import beside
 from eval.options import choose
 from prep.augment.orders import each_order, shown
@@ -73,6 +77,17 @@ def save_orders(data: Path, made: Sequence[Row], kind: Literal["cyclic", "all"])
             permuted.append(row.model_copy(update=changed))
     write_records(beside(data), permuted)
     return permuted
+
+
+def by_letter(engine: Engine, tokenizer: Tokenizer, made: Sequence[Row]) -> tuple[dict, float]:
+    """The choices of rows by id, and their mean letter mass, as eval/score.py finds them."""
+    method = Letter()
+    asked = [method.ask(tokenizer, row) for row in made]
+    answers = method.answers(engine, tokenizer, asked)
+    choices = {
+        row.id: predict(row, answer).choice for row, answer in zip(made, answers, strict=True)
+    }
+    return choices, method.found(answers)["letter_mass"]["mean"]
 
 
 def save_predictions(path: Path, data: Path, logprobs: dict[str, list[float]]) -> Path:
