@@ -24,24 +24,15 @@ BLOCK = 128  # rows: what a kill costs at most
 
 
 class Ask(Protocol):
-    """What is asked of an engine for the rows in some places; picklable, and its answers JSON."""
+    """What is asked of an engine for the rows in some places; picklable, and its answers JSON.
+
+    `prompts` are the rows' token ids: those that begin alike are asked together.
+    """
+
+    prompts: Sequence[Sequence[int]]
 
     def __call__(self, engine: Engine, places: Sequence[int]) -> list[Any]:
         """One answer for each place."""
-
-
-@dataclass(frozen=True)
-class Letters:
-    """Ask for the log-probability of each row's letters; rows are token ids."""
-
-    prompts: Sequence[Sequence[int]]
-    letters: Sequence[Sequence[int]]
-
-    def __call__(self, engine: Engine, places: Sequence[int]) -> list[list[float]]:
-        """The raw log-probabilities of the letters in the order shown."""
-        return engine.letter_logprobs(
-            [self.prompts[place] for place in places], [self.letters[place] for place in places]
-        )
 
 
 @dataclass(frozen=True)
@@ -119,7 +110,7 @@ def perform(engine: Engine, ask: Ask, task: Task) -> Answer:
 
 
 def run(
-    setup: Setup, ask: Letters, partials: Mapping[str | None, Partial], replicas: int
+    setup: Setup, ask: Ask, partials: Mapping[str | None, Partial], replicas: int
 ) -> Iterator[str | None]:
     """Score all rows for each adapter (None: the model itself); yields those that are complete.
 

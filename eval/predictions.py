@@ -12,7 +12,7 @@ from prep.errors import UserError
 from prep.jsonl import read_json, read_objects, sha256, validated, write_json, write_records
 from prep.records import Prediction, Row, Strict
 
-LETTERS = "letter-logprob"  # the method that chooses the most probable letter of each row
+LETTERS = "letter"  # the method that chooses the most probable letter of each row
 ROUNDING = 1e-3  # log-probabilities are stored with 6 decimals: their sum is off by far less
 Model = TypeVar("Model", bound=BaseModel)
 

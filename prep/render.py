@@ -116,7 +116,8 @@ class Renderer:
     """How a run shows its questions: the prompt and the run's options of the same names.
 
     `answer`: "option" trains on "A. text", "letter" on "A". `system`: "fold" or "keep".
-    `orders` and `seed`: the orders of options a training question is shown in.
+    `orders` and `seed`: the orders of options a training question is shown in. `scoring_orders`:
+    those in which a scored question is shown once more.
     """
 
     prompt: Prompt
@@ -124,10 +125,18 @@ class Renderer:
     system: str = "fold"
     orders: Orders = "published"
     seed: int = 42
+    scoring_orders: Orders = "published"
 
     def scoring(self, question: Question) -> Row:
         """A question in its published order, ending with the user's message."""
         return self._row(question, range(len(question.options)), question.id, answered=False)
+
+    def permuted(self, questions: Sequence[Question]) -> list[Row]:
+        """Scoring rows of questions in each of the `scoring_orders`, those of one together."""
+        return [
+            self._row(question, order, row_id, answered=False)
+            for question, order, row_id in arranged(questions, self.scoring_orders, self.seed)
+        ]
 
     def loss(self, question: Question) -> Row:
         """A scoring row with the right answer as the assistant's message, for the eval loss."""
@@ -206,5 +215,6 @@ class Renderer:
             messages=self._arranged(messages),
             labels=list(LABELS[: len(order)]),
             order=list(order),
+            options=None if answered else [question.options[i] for i in order],
             answer=None if question.answer is None else LABELS[list(order).index(question.answer)],
         )

@@ -171,6 +171,7 @@ def test_the_report_adds_up(place: Place) -> None:
         "answer": "option",
         "system": "fold",
         "orders": "all",
+        "scoring_orders": "published",
         "seed": 42,
         "duplicates": {
             "method": "simhash",

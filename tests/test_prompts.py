@@ -199,9 +199,10 @@ def test_all_orders_keep_the_answer_with_its_option() -> None:
 def test_a_scoring_row_ends_with_the_user_in_the_published_order() -> None:
     row = Renderer(load_prompt("baseline"), orders="all").scoring(question(answer=None))
     assert (row.order, row.answer, row.messages[-1].role) == ([0, 1, 2], None, "user")
+    assert row.options == question().options
     loss = Renderer(load_prompt("baseline")).loss(question(answer=2, split="dev"))
     assert loss.messages[-1].content == "C. 화자1이 버스를 몰았다."
-    assert loss.split == "dev"
+    assert (loss.split, loss.options) == ("dev", None)
 
 
 def test_a_chat_row_folds_its_system_text_and_has_no_labels() -> None:

@@ -18,10 +18,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eval.accuracy import by_category, tally
 from eval.engine_hf import Engine
-from eval.score import encode_rows, masses, predict
 from prep.records import Row
 from recipes.accuracy import LetterReader, choice, questions
 from recipes.compose import stopping
+from tests.scoring import by_letter
 
 ROOT = Path(__file__).resolve().parent.parent
 ORDERS = {"A": (0, 1, 2), "B": (1, 0, 2), "C": (1, 2, 0)}
@@ -222,12 +222,8 @@ def test_accuracy_while_training_is_that_of_scoring(runs):
     compared = 0
     for checkpoint in sorted((runs.place / "best-whole").glob("checkpoint-*")):
         tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-        prompts, letters = encode_rows(tokenizer, rows, Path("dev"), {})
         engine = Engine(checkpoint, dtype="float32", batch_size=3)
-        logprobs = engine.letter_logprobs(prompts, letters)
-        choices = {
-            row.id: predict(row, values).choice for row, values in zip(rows, logprobs, strict=True)
-        }
+        choices, mass = by_letter(engine, tokenizer, rows)
         step = int(checkpoint.name.split("-")[1])
         history = state(runs.place / "best-whole")["log_history"]
         (seen,) = [one for one in history if one["step"] == step and "eval_accuracy" in one]
@@ -236,7 +232,7 @@ def test_accuracy_while_training_is_that_of_scoring(runs):
         assert {n: t.accuracy for n, t in by_category(rows, choices).items()} == {
             row.category: seen[f"eval_accuracy/{row.category}"] for row in rows
         }
-        assert seen["eval_letter_mass"] == pytest.approx(masses(logprobs).mean, abs=1e-4)
+        assert seen["eval_letter_mass"] == pytest.approx(mass, abs=1e-4)
         compared += 1
     assert compared > 4
 

@@ -351,7 +351,7 @@ def test_an_exam_gets_a_csv(case: Case) -> None:
     case.test.write_text("\n".join(lines), encoding="utf-8")
     about = {"path": "test.jsonl", "sha256": "0", "rows": 2}
     member, out = case.folder / "a.jsonl", case.folder / "submission.csv"
-    predictions.write(member, made, {"method": "letter-logprob", "data": about})
+    predictions.write(member, made, {"method": "letter", "data": about})
     vote.main([str(member), "--test", str(case.test), "--out", str(out), "--rule", "soft"])
     assert out.read_text() == "id,answer\nexam-0,5\nexam-1,4\n"
 
