@@ -26,7 +26,7 @@ help: ## Say what can be made
 demo: setup ## The whole story on a tiny Gemma-2, at most 10 minutes on two CPU cores
 	$(DVC)/dvc repro report@demo
 	@cat metrics/demo.txt
-	@echo "submission: submissions/demo.json"
+	@echo "submission: submissions/demo.json   report: metrics/demo.html"
 
 test: setup ## All tests
 	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc) --dist loadgroup
@@ -70,4 +70,4 @@ lock: setup ## Resolve the four environments anew from requirements/*.in; UPGRAD
 
 clean: ## Remove what the demo made, and keep the environments
 	rm -rf data/demo data/prepared data/tiny-base outputs/demo outputs/tiny-base
-	rm -rf predictions/demo submissions/demo.json metrics/demo.* dvc.lock .dvc/tmp .dvc/cache
+	rm -rf predictions/demo submissions/demo.json metrics/demo metrics/demo.* dvc.lock .dvc/tmp .dvc/cache

@@ -37,7 +37,7 @@ def generate(folder: Path, files: int, rows: int, distinct: int) -> list[Path]:
         else:
             shutil.copyfile(paths[place % distinct], path)
         data = {"path": "test.jsonl", "sha256": "0" * 64, "rows": rows}
-        about = {"method": "letter-logprob", "data": data}
+        about = {"method": "letter", "data": data}
         digest = sha256(path)
         write_json(path.with_suffix(".meta.json"), {**about, "predictions_sha256": digest})
         print(f"\r{place + 1} of {files} files", end="", file=sys.stderr, flush=True)

@@ -16,6 +16,22 @@ STARTED = "MAERAK_VLLM_STARTED"  # set for the interpreter we start, so that it 
 NO_HEAD = frozenset({"gemma2", "cohere", "cohere2"})
 
 
+Reply = tuple[list[int], bool]  # token ids without the one that ends it; whether one did
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How replies are written: at most `max_tokens` tokens, or up to one of `stops`.
+
+    With a temperature of 0 each token is the most probable one, else it is drawn.
+    """
+
+    max_tokens: int
+    stops: tuple[int, ...]
+    temperature: float = 0.0
+    samples: int = 1
+
+
 class Engine(Protocol):
     """What scores token ids: eval/engine_vllm.py, eval/engine_hf.py, or a test's stand-in."""
 
@@ -52,6 +68,19 @@ class Engine(Protocol):
             for prompt, tails in zip(prompts, continuations, strict=True)
         ]
 
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        decoding: Decoding,
+        seeds: Sequence[int],
+        schemas: Sequence[dict[str, Any]] | None = None,
+    ) -> list[list[Reply]]:
+        """For each prompt `decoding.samples` replies.
+
+        Sample k of a prompt is drawn with its seed + k, whatever the other prompts. Each prompt's
+        schema, where there are any, is what its replies as JSON must fit as far as they reach.
+        """
+
     def use(self, adapter: str) -> None:
         """Score with the adapter of that name, one of those it was opened with, from now on."""
 
@@ -61,7 +90,10 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Setup:
-    """All that opening an engine needs, for prompts and their continuations of `longest` tokens."""
+    """All that opening an engine needs, for prompts and what follows them of `longest` tokens.
+
+    `structured` where replies must fit a JSON schema.
+    """
 
     backend: str
     folder: Path
@@ -71,10 +103,13 @@ class Setup:
     adapters: Mapping[str, Path] = field(default_factory=dict)
     tensor_parallel: int = 1
     data_parallel: int = 1
+    structured: bool = False
 
 
-def unfit(folder: Path, loras: Sequence[Path]) -> str | None:
+def unfit(folder: Path, loras: Sequence[Path], replicas: int = 1) -> str | None:
     """Why vLLM would not compute this model with these adapters rightly, or None where it does."""
+    if replicas > 1 and not importlib.util.find_spec("vllm"):
+        return "--replicas needs vLLM and Ray in one environment, and this one has no vLLM"
     settings = model_files.config(folder)
     if settings.get("model_type") in NO_HEAD and settings.get("tie_word_embeddings") is False:
         return (
@@ -152,4 +187,5 @@ def open_engine(setup: Setup) -> Engine:
         adapters=setup.adapters,
         tensor_parallel=setup.tensor_parallel,
         data_parallel=setup.data_parallel,
+        structured=setup.structured,
     )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,29 +17,22 @@ from tqdm import tqdm
 
 from eval import backend, prefixes
 from eval.backend import Engine, Setup
+from prep.errors import UserError
+from prep.jsonl import replacing
 
 BLOCK = 128  # rows: what a kill costs at most
 
 
 class Ask(Protocol):
-    """What is asked of an engine for the rows in some places; picklable, and its answers JSON."""
+    """What is asked of an engine for the rows in some places; picklable, and its answers JSON.
+
+    `prompts` are the rows' token ids: those that begin alike are asked together.
+    """
+
+    prompts: Sequence[Sequence[int]]
 
     def __call__(self, engine: Engine, places: Sequence[int]) -> list[Any]:
         """One answer for each place."""
-
-
-@dataclass(frozen=True)
-class Letters:
-    """Ask for the log-probability of each row's letters; rows are token ids."""
-
-    prompts: Sequence[Sequence[int]]
-    letters: Sequence[Sequence[int]]
-
-    def __call__(self, engine: Engine, places: Sequence[int]) -> list[list[float]]:
-        """The raw log-probabilities of the letters in the order shown."""
-        return engine.letter_logprobs(
-            [self.prompts[place] for place in places], [self.letters[place] for place in places]
-        )
 
 
 @dataclass(frozen=True)
@@ -75,8 +69,10 @@ class Partial:
         if whole and json.loads(whole[0]) == {"key": self.key}:
             for line in whole[1:]:
                 said = json.loads(line)
-                self.done[said.pop("block")] = Answer(**said)
-            self.path.write_text("".join(whole), "utf-8")  # without half a line at the end
+                block = said.pop("block")
+                self.done[block] = Answer(**said)
+            with replacing(self.path) as file:  # without half a line at the end
+                file.writelines(whole)
         elif lines:
             print(f"{self.path}: left by another model, data or setting; starting anew")
             self.drop()
@@ -114,7 +110,7 @@ def perform(engine: Engine, ask: Ask, task: Task) -> Answer:
 
 
 def run(
-    setup: Setup, ask: Letters, partials: Mapping[str | None, Partial], replicas: int
+    setup: Setup, ask: Ask, partials: Mapping[str | None, Partial], replicas: int
 ) -> Iterator[str | None]:
     """Score all rows for each adapter (None: the model itself); yields those that are complete.
 
@@ -147,6 +143,8 @@ def _answers(
     if not tasks:
         return
     if replicas > 1:
+        if not find_spec("ray"):
+            raise UserError("--replicas needs Ray, which this environment has not; leave it out")
         from eval import on_ray
 
         yield from on_ray.answers(setup, ask, tasks, replicas)

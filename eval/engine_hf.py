@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import is_flash_attn_2_available
 
 from eval import backend, prefixes, shared_attention
+from eval.backend import Decoding, Reply
+from eval.generate_hf import Writer, grammar, matcher, write
 from prep.errors import UserError
 
 # torch's own error on a GPU, its allocator's on a CPU, and that of the C++ library
@@ -79,6 +81,7 @@ class Engine(backend.Engine):
             "dtype": dtype,
             "attention": attention,
             "batch_size": self.batch_size,
+            "adapters": len(adapters or {}),
         }
 
     def use(self, adapter: str) -> None:
@@ -103,12 +106,50 @@ class Engine(backend.Engine):
             try:
                 logprobs = self._next_token([prompts[row] for row in part])
             except (RuntimeError, MemoryError) as error:
-                if not OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
-                    raise
-                todo += self._halves(part, prompts)
+                self._shrink(error, len(part), len(prompts[part[0]]))
+                halves = prefixes.parts([prompts[row] for row in part], self.batch_size)
+                todo += [[part[k] for k in half] for half in halves]
                 continue
             for row, values in zip(part, logprobs, strict=True):
                 result[row] = values[list(letters[row])].tolist()
+        return result
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        decoding: Decoding,
+        seeds: Sequence[int],
+        schemas: Sequence[dict[str, Any]] | None = None,
+    ) -> list[list[Reply]]:
+        """For each prompt `decoding.samples` replies; the longest prompts first."""
+        config = self.model.config
+        vocabulary = config.get_text_config().vocab_size
+
+        def writers(row: int) -> list[Writer]:
+            matchers: list[Any] = [None] * decoding.samples
+            if schemas:
+                of = grammar(config.name_or_path, vocabulary, decoding.stops)
+                matchers = [matcher(of, schemas[row]) for _ in matchers]
+            return [Writer(decoding, seeds[row] + k, one) for k, one in enumerate(matchers)]
+
+        result: list[list[Reply]] = [[] for _ in prompts]
+        longest_first = sorted(range(len(prompts)), key=lambda row: (-len(prompts[row]), row))
+        packed = config._attn_implementation
+        self.model.set_attn_implementation(
+            plain_attention(config, self.about["dtype"], self.device)
+        )
+        while longest_first:
+            size = max(1, self.batch_size // decoding.samples)
+            rows = longest_first[:size]
+            try:
+                batch = write(self.model, [prompts[r] for r in rows], [writers(r) for r in rows])
+            except (RuntimeError, MemoryError) as error:
+                self._shrink(error, len(rows), len(prompts[rows[0]]), decoding.samples)
+                continue
+            for row, replies in zip(rows, batch, strict=True):
+                result[row] = replies
+            del longest_first[:size]
+        self.model.set_attn_implementation(packed)
         return result
 
     def close(self) -> None:
@@ -116,18 +157,18 @@ class Engine(backend.Engine):
         del self.model, self.loras
         torch.cuda.empty_cache()
 
-    def _halves(self, part: Sequence[int], prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-        """A part that was too large for the memory in two; from now on parts are that small."""
+    def _shrink(self, error: Exception, batch: int, tokens: int, samples: int = 1) -> None:
+        """After a batch too large for the memory take half of it; raises any other error."""
+        if not OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+            raise error
         torch.cuda.empty_cache()
-        if len(part) == 1:
+        if batch == 1:
             raise UserError(
-                f"a prompt of {len(prompts[part[0]])} tokens does not fit into the memory beside "
-                "the model; free memory, or score on a larger machine"
+                f"a prompt of {tokens} tokens does not fit into the memory beside the model; free "
+                "memory, or score on a larger machine"
             )
-        self.batch_size = self.about["batch_size"] = -(-len(part) // 2)
+        self.batch_size = self.about["batch_size"] = -(-batch * samples // 2)
         print(f"out of memory: going on with a batch size of {self.batch_size}", file=sys.stderr)
-        for half in prefixes.parts([prompts[row] for row in part], self.batch_size):
-            yield [part[k] for k in half]
 
     @torch.inference_mode()
     def _next_token(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -159,6 +200,12 @@ def attention_for(config: transformers.PretrainedConfig, dtype: str, device: tor
     text = config.get_text_config()
     if text.model_type in shared_attention.FAMILIES:
         return shared_attention.NAME
+    return plain_attention(config, dtype, device)
+
+
+def plain_attention(config: transformers.PretrainedConfig, dtype: str, device: torch.device) -> str:
+    """The same of those that read a batch, and keep what they have read."""
+    text = config.get_text_config()
     if device.type == "cuda" and dtype != "float32" and is_flash_attn_2_available():
         return "flash_attention_2"
     return "eager" if getattr(text, "attn_logit_softcapping", None) else "sdpa"

@@ -34,9 +34,12 @@ import vllm  # noqa: E402 - it reads the environment when it is imported
 from vllm import LLM, SamplingParams, TokensPrompt  # noqa: E402
 from vllm.distributed import cleanup_dist_env_and_memory  # noqa: E402
 from vllm.lora.request import LoRARequest  # noqa: E402
+from vllm.outputs import CompletionOutput  # noqa: E402
+from vllm.sampling_params import StructuredOutputsParams  # noqa: E402
 
 from eval import backend, prefixes  # noqa: E402
 from eval.adapters import room  # noqa: E402
+from eval.backend import Decoding, Reply  # noqa: E402
 from prep.errors import UserError  # noqa: E402
 
 TOP = 20  # the most log-probabilities that vLLM returns by rank unless told otherwise
@@ -58,6 +61,7 @@ class Engine(backend.Engine):
         tensor_parallel: int = 1,
         data_parallel: int = 1,
         prefix_cache: bool = True,
+        structured: bool = False,
     ) -> None:
         settings: dict[str, Any] = {
             "tensor_parallel_size": tensor_parallel,
@@ -67,6 +71,8 @@ class Engine(backend.Engine):
         if adapters:
             settings |= {"enable_lora": True, "max_lora_rank": room(list(adapters.values()))}
             settings |= {"max_cpu_loras": len(adapters)}
+        if structured:  # the library that holds replies to a schema in the other engine too
+            settings["structured_outputs_config"] = {"backend": "guidance"}
         if not torch.cuda.is_available():
             settings["block_size"] = BLOCK
         self.loras = {
@@ -83,7 +89,7 @@ class Engine(backend.Engine):
                 enforce_eager=True,
                 hf_overrides={"head_dtype": "float32"},
                 load_format="safetensors",
-                skip_tokenizer_init=True,
+                skip_tokenizer_init=not structured,
                 trust_remote_code=False,
                 seed=0,
                 **settings,
@@ -102,6 +108,7 @@ class Engine(backend.Engine):
             "dtype": dtype,
             "attention": _attention(self.llm),
             "batch_size": batch_size,
+            "adapters": len(self.loras),
             **settings,
         }
 
@@ -129,6 +136,34 @@ class Engine(backend.Engine):
                 for row, values in zip(rows, found, strict=True):
                     result[row] = values
         return result
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        decoding: Decoding,
+        seeds: Sequence[int],
+        schemas: Sequence[dict[str, Any]] | None = None,
+    ) -> list[list[Reply]]:
+        """For each prompt `decoding.samples` replies; the cache starts empty, as above."""
+        self.llm.reset_prefix_cache()
+        outputs = self.llm.generate(
+            [TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts],
+            [
+                SamplingParams(
+                    n=decoding.samples,
+                    temperature=decoding.temperature,
+                    seed=seed,
+                    max_tokens=decoding.max_tokens,
+                    stop_token_ids=list(decoding.stops),
+                    structured_outputs=schema and StructuredOutputsParams(json=schema),
+                    detokenize=False,
+                )
+                for seed, schema in zip(seeds, schemas or [None] * len(seeds), strict=True)
+            ],
+            lora_request=self.lora,
+            use_tqdm=False,
+        )
+        return [[_reply(one, decoding.stops) for one in output.outputs] for output in outputs]
 
     def close(self) -> None:
         """Let go of the weights and the cache, so that this process can load another model."""
@@ -169,6 +204,13 @@ def _attention(llm: LLM) -> str:
     layers = llm.llm_engine.vllm_config.compilation_config.static_forward_context.values()
     names = {layer.attn_backend.get_name() for layer in layers if hasattr(layer, "attn_backend")}
     return ", ".join(sorted(names)) or "unknown"
+
+
+def _reply(output: CompletionOutput, stops: Sequence[int]) -> Reply:
+    ids = list(output.token_ids)
+    if output.finish_reason == "length":
+        return ids, False
+    return ids[:-1] if ids and ids[-1] in stops else ids, True
 
 
 def _sampling(letters: Sequence[int]) -> SamplingParams:

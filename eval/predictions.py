@@ -12,7 +12,7 @@ from prep.errors import UserError
 from prep.jsonl import read_json, read_objects, sha256, validated, write_json, write_records
 from prep.records import Prediction, Row, Strict
 
-LETTERS = "letter-logprob"  # the method that chooses the most probable letter of each row
+LETTERS = "letter"  # the method that chooses the most probable letter of each row
 SUM = 0.01  # how far from 1 the sum of probabilities may be: as of logarithms with 2 decimals
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -1,4 +1,4 @@
-"""Score the options of each row by the log-probability of their letters.
+"""Score the options of each row: by the log-probability of their letters, or another method.
 
 Run as: python eval/score.py --model outputs/merged --data data/test.jsonl --out predictions/a.jsonl
 """
@@ -14,11 +14,13 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from eval import backend, blocks, members, predictions
 from eval.members import Backbone, Member
-from eval.options import choose, letter_mass, option_logprobs
+from eval.methods import arguments
+from eval.methods.base import Answer, Method
+from eval.methods.plan import Plan, plan
 from eval.table import Result, show
 from prep.errors import UserError, entry
-from prep.jsonl import read_records
-from prep.records import Prediction, Row
+from prep.jsonl import read_records, write_records
+from prep.records import Row, record_id
 
 EPILOG = """\
 example:
@@ -31,7 +33,9 @@ engine that holds it once; --out is then a folder, which gets NAME.jsonl of each
 predictions it writes NAME.meta.json: what made them. Of equally probable options the one published
 first is chosen. vLLM is used where it is installed, here or in .venv-vllm (MAERAK_VLLM_PYTHON
 names another interpreter), and computes the model rightly; else transformers, and it says why.
-A killed run goes on where it stopped when the same command is given again."""
+A killed run goes on where it stopped when the same command is given again.
+
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,54 +43,69 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     args = _arguments(argv)
     models = members.resolve(args.model, args.adapter or [], args.out)
-    unfits = [backend.unfit(model.folder, list(model.loras.values())) for model in models]
+    unfits = [
+        backend.unfit(model.folder, list(model.loras.values()), args.replicas) for model in models
+    ]
     chosen = backend.choose(args.backend, unfits, argv)
     rows = read_rows(args.data)
+    method = arguments.method_of(args)
+    planned = plan(
+        rows,
+        args.data,
+        permutations=args.permutations,
+        combine=args.combine,
+        share=args.pride,
+        seed=args.seed,
+    )
     # all are prepared before the first is scored: what is wrong with one shows at once
     backbones = [
-        members.prepare(model, engine, rows, args)
+        members.prepare(model, engine, method, planned, args)
         for model, engine in zip(models, chosen, strict=True)
     ]
-    results = [result for one in backbones for result in score(one, rows, args.replicas)]
+    results = [result for one in backbones for result in score(one, method, planned, args.replicas)]
     for member in (member for one in backbones for member in one.members.values()):
         member.partial.drop()
     if any(row.answer for row in rows):
         show(results, rows)
 
 
-def score(backbone: Backbone, rows: Sequence[Row], replicas: int) -> list[Result]:
+def score(backbone: Backbone, method: Method, planned: Plan, replicas: int) -> list[Result]:
     """Score all rows for the members of a backbone; each is written when its rows are done."""
     results, started = {}, time.monotonic()
     partials = {name: member.partial for name, member in backbone.members.items()}
     for name in blocks.run(backbone.setup, backbone.ask, partials, replicas):
-        results[name] = finish(backbone.members[name], rows, started)
+        results[name] = finish(backbone.members[name], method, planned, started)
     return [results[name] for name in backbone.members]
 
 
-def finish(member: Member, rows: Sequence[Row], started: float) -> Result:
+def finish(member: Member, method: Method, planned: Plan, started: float) -> Result:
     """Write a member's predictions and sidecar from the answers to all rows."""
-    logprobs = member.partial.values(len(rows))
+    rows, asked = planned.rows, len(planned.asked)
+    answers = [Answer.model_validate(value) for value in member.partial.values(asked)]
     try:
-        scored = [predict(row, values) for row, values in zip(rows, logprobs, strict=True)]
+        scored, more = planned.predictions(answers)
     except UserError:
         member.partial.drop()
         raise
-    mass = masses(logprobs)
-    answers = list(member.partial.done.values())
-    seconds = max(math.fsum(answer.seconds for answer in answers), 1e-4)
+    found = method.found(answers)
+    mass = predictions.LetterMass(**found["letter_mass"]) if "letter_mass" in found else None
+    blocks_done = list(member.partial.done.values())
+    seconds = max(math.fsum(block.seconds for block in blocks_done), 1e-4)
     meta = {
         **member.made_of,
-        "backend": answers[-1].about,
-        "letter_mass": mass.model_dump(),
+        **more,
+        **found,
+        "backend": blocks_done[-1].about,
         "time": {
             "total_seconds": round(time.monotonic() - started, 2),
             "scoring_seconds": round(seconds, 2),
-            "rows_per_second": round(len(rows) / seconds, 2),
+            "rows_per_second": round(asked / seconds, 2),
         },
     }
     predictions.write(member.out, scored, meta)
-    print(f"{member.out}: {len(rows)} rows, {len(rows) / seconds:.1f} a second")
-    if mass.mean < 0.5:
+    write_failures(member.out, answers, method)
+    print(f"{member.out}: {asked} rows, {asked / seconds:.1f} a second")
+    if mass and mass.mean < 0.5:
         print(
             f"warning: only {mass.mean:.1%} of the probability falls on the letters; the model was "
             "not trained on this prompt and chat template, or not yet",
@@ -96,44 +115,38 @@ def finish(member: Member, rows: Sequence[Row], started: float) -> Result:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows to score; raises `UserError` where there is none or an id stands twice."""
+    """The rows to score; raises `UserError` where there is none or a question stands twice."""
     rows = read_records(path, Row)
     if not rows:
         raise UserError(f"{path}: holds no row; build it with prep/build.py")
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for row in rows:
-        if row.id in seen:
+        record = record_id(row.id)
+        if row.id == seen.get(record):
             raise UserError(f"{path}: id {row.id} stands there twice; build the file again")
-        seen.add(row.id)
+        if record in seen:
+            raise UserError(
+                f"{path}: shows {record} in several orders; score the file of one order, with "
+                "--permutations"
+            )
+        seen[record] = row.id
     return rows
 
 
-def predict(row: Row, letter_logprobs: Sequence[float]) -> Prediction:
-    """A row's prediction from the raw log-probabilities of its labels in the order shown."""
-    if not all(math.isfinite(value) for value in letter_logprobs):
-        raise UserError(
-            f"row {row.id}: the model gives {letter_logprobs} for {row.labels}, not finite "
-            "log-probabilities; score with --dtype float32, and if that changes nothing the "
-            "weights are broken"
-        )
-    logprobs = option_logprobs(letter_logprobs, row.order)
-    return Prediction(id=row.id, order=row.order, logprobs=logprobs, choice=choose(logprobs))
-
-
-def masses(logprobs: Sequence[Sequence[float]]) -> predictions.LetterMass:
-    """How much probability falls on the letters, over all rows."""
-    shares = [letter_mass(values) for values in logprobs]
-    return predictions.LetterMass(
-        mean=round(math.fsum(shares) / len(shares), 4),
-        min=round(min(shares), 4),
-        below_half=round(sum(share < 0.5 for share in shares) / len(shares), 4),
-    )
+def write_failures(out: Path, answers: Sequence[Answer], method: Method) -> None:
+    """Write NAME.failures.jsonl, the unread replies of a method that reads any."""
+    path = out.with_suffix(".failures.jsonl")
+    if not method.reads:
+        path.unlink(missing_ok=True)  # of an earlier scoring by another method
+        return
+    count = write_records(path, [one for answer in answers for one in answer.failures])
+    print(f"{path}: {count} replies in which no answer can be read")
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Score the options of each row by the log-probability of their letters.",
-        epilog=EPILOG,
+        description="Score the options of each row by their letters, or by another method.",
+        epilog=EPILOG + arguments.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -164,7 +177,9 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     add("--data-parallel", type=int, default=1, metavar="N", help="passed to vLLM")
     add("--replicas", type=int, default=1, metavar="N", help="engines side by side, by Ray Data")
     add("--chat-template", type=Path, help="Jinja file to use instead of the tokenizer's template")
+    arguments.add_arguments(parser)
     args = parser.parse_args(argv)
+    arguments.check(parser, args)
     for option in ("batch_size", "tensor_parallel", "data_parallel", "replicas"):
         if getattr(args, option) < 1:
             parser.error(f"--{option.replace('_', '-')} must be at least 1")

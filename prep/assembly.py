@@ -42,8 +42,17 @@ class Build:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.files |= {"removed.jsonl": [], "changed.jsonl": []}
-        settings = ("track", "clean", "answer", "system", "orders", "seed", "duplicates")
+        self.files |= {"removed.jsonl": [], "changed.jsonl": [], "questions.jsonl": []}
+        settings = (
+            "track",
+            "clean",
+            "answer",
+            "system",
+            "orders",
+            "scoring_orders",
+            "seed",
+            "duplicates",
+        )
         self.report: dict[str, Any] = {
             "run": self.name,
             "settings": {
@@ -76,6 +85,9 @@ class Build:
                 self.files["dev-loss.jsonl"] = [self.renderer.loss(one) for one in questions]
             rows = [self.renderer.scoring(question) for question in questions]
             self.files[f"{split}.jsonl"] = rows
+            self.files["questions.jsonl"] += questions
+            if self.run.scoring_orders != "published":
+                self.files[f"{split}.orders.jsonl"] = self.renderer.permuted(questions)
             removed += got.removed
             self.files["removed.jsonl"] += removed
             portion = Portion(got.source, got.records, len(rows), rows, removed)
@@ -198,7 +210,9 @@ def build(name: str, run: Run, stages: Sequence[str], ray: Ray | None = None) ->
     if missing := [file for file in files if file and not Path(file).is_file()]:
         raise UserError(f"no such file: {', '.join(dict.fromkeys(missing))}; {REMEDY}")
     prompt = load_prompt(run.prompt)
-    renderer = Renderer(prompt, run.answer, run.system, run.orders, run.seed)
+    renderer = Renderer(
+        prompt, run.answer, run.system, run.orders, run.seed, scoring_orders=run.scoring_orders
+    )
     done = Build(name, run, renderer, ray, notes=notes)
     scored = done.scored()
     for stage in stages:

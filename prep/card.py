@@ -28,6 +28,7 @@ WHY = {
 OTHERS = {
     "removed.jsonl": "every record left out, and why",
     "changed.jsonl": "every text altered, before and after",
+    "questions.jsonl": "the dev and test questions behind the rows, as cleaned, for reports",
 }
 
 
@@ -85,7 +86,7 @@ def _head(report: dict[str, Any]) -> str:
 def _part(name: str) -> str:
     """What the Hub calls the rows of a file: train, validation or test."""
     parts = {"dev": "validation", "dev-loss": "validation", "test": "test"}
-    return parts.get(name.rpartition("/")[2], "train")
+    return parts.get(name.rpartition("/")[2].removesuffix(".orders"), "train")
 
 
 def _input(name: str, about: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from prep.sources.registry import REGISTRY
 from prep.sources.source import CORPUS, Name, Source
 
 # what prep writes besides the stages
-RESERVED = {"dev", "test", "dev-loss", "removed", "changed", "preferences", "folds"}
+RESERVED = {"dev", "test", "dev-loss", "dev.orders", "test.orders", "questions"}
+RESERVED |= {"removed", "changed", "preferences", "folds"}
 
 
 class Corpus(Strict):
@@ -66,6 +67,7 @@ class Run(Strict):
     answer: Literal["option", "letter"] = "option"
     system: Literal["fold", "keep"] = "fold"
     orders: Orders = "published"
+    scoring_orders: Literal["published", "cyclic", "all"] = "published"
     seed: int = 42
     duplicates: Method = Simhash()
     lengths: Lengths | None = None

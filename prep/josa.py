@@ -18,7 +18,7 @@ _FINALS = {
     **dict.fromkeys("178lr", _RIEUL),
     **dict.fromkeys("2459abcdefghijkopqstuvwxyz", 0),
 }
-_GLOSS = re.compile(r"(?<=\S)\s*(?:\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）)$")
+_GLOSS = re.compile(r"(?<=\S)\s*(?:\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）)\**$")
 _UNREAD = re.compile(r"[\s\"'“”‘’`.,!?…~()\[\]（）「」『』〈〉《》<>*]+$")
 
 
@@ -35,9 +35,9 @@ def _final(word: str) -> int | None:
 def particle(word: str, form: str) -> str:
     """The form of a particle that fits after `word`; `form` is either one of its pair.
 
-    A gloss in brackets is not read, so that "원인(cause)" counts as "원인"; closing quotes and
-    title marks are skipped. A word that ends in no readable sound takes both forms, as in "은(는)".
-    Raises `ValueError` where `form` is no particle known here.
+    A gloss in brackets is not read, so that "원인(cause)" counts as "원인"; closing quotes, title
+    marks and asterisks are skipped. A word that ends in no readable sound takes both forms, as in
+    "은(는)". Raises `ValueError` where `form` is no particle known here.
     """
     if form not in _BY_FORM:
         raise ValueError(f"no particle {form!r}; known: {', '.join(PAIRS)}")

@@ -80,6 +80,7 @@ class Row(Strict):
     """What prep writes for training and scoring.
 
     `order[k]` is the published index of the option shown as `labels[k]`; `answer` is a label.
+    `options` are the texts in the order shown, in scoring rows alone: their likelihood is a score.
     A training row ends with the assistant's message, a scoring row with the user's. Rows made from
     a Chat have no labels, no order and no answer. After its record's id, a row's id has the number
     of a repeat ("~2") and the order shown ("~BAC"), where it is one of several.
@@ -94,6 +95,7 @@ class Row(Strict):
     messages: list[Message] = Field(min_length=1)
     labels: list[str] | None
     order: list[int] | None
+    options: list[str] | None = None
     answer: str | None
 
     @model_validator(mode="after")
@@ -102,6 +104,8 @@ class Row(Strict):
             raise ValueError("labels and order come together or not at all")
         if self.labels is not None and sorted(self.order or []) != list(range(len(self.labels))):
             raise ValueError(f"order {self.order} is no permutation of the published options")
+        if self.options is not None and len(self.options) != len(self.labels or []):
+            raise ValueError(f"{len(self.options)} options do not fit the labels {self.labels}")
         if self.answer is not None and self.answer not in (self.labels or []):
             raise ValueError(f"answer {self.answer} is not among the labels {self.labels}")
         return self

@@ -1,18 +1,20 @@
 """Questions and chats become rows; the one place where a prompt is built.
 
 A prompt is a Jinja file in prep/prompts with a block for the system text and one for the user's;
-its first line names it and its version, as in `{# reference v1 #}`. Whoever changes a prompt raises
-the version.
+its first line names it and its version, as in `{# reference v1 #}`. What several prompts share
+stands in prep/prompts/parts. Whoever changes a prompt raises the version.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template, meta
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, meta
 
 from prep.augment.orders import Orders, arranged
+from prep.categories import FILTERS, OFFICIAL_TERMS
 from prep.errors import UserError
 from prep.josa import attach
 from prep.jsonl import read_text
@@ -61,6 +63,7 @@ class Prompt:
         return system, user
 
 
+@cache
 def load_prompt(name: str) -> Prompt:
     """The prompt file `name` of prep/prompts; raises `UserError` where there is none such."""
     path = PROMPTS / f"{name}.jinja"
@@ -72,14 +75,27 @@ def load_prompt(name: str) -> Prompt:
     if head is None or head[1] != name:
         raise UserError(f"prep/prompts/{path.name}: the first line must read {{# {name} vN #}}")
     environment = Environment(
-        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(PROMPTS),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["josa"] = attach
+    environment.filters |= {"josa": attach, **FILTERS}
+    environment.globals["official_terms"] = list(OFFICIAL_TERMS.values())
     template = environment.from_string(source)
     if set(template.blocks) != {"system", "user"}:
         raise UserError(f"prep/prompts/{path.name}: needs the two blocks system and user")
-    shows = meta.find_undeclared_variables(environment.parse(source))
-    return Prompt(f"{name}@{head[2]}", template, frozenset(shows))
+    return Prompt(f"{name}@{head[2]}", template, frozenset(_variables(environment, source)))
+
+
+def _variables(environment: Environment, source: str) -> set[str]:
+    """The variables that a template and the parts it includes use."""
+    tree = environment.parse(source)
+    found = meta.find_undeclared_variables(tree)
+    for part in meta.find_referenced_templates(tree):
+        found |= _variables(environment, read_text(PROMPTS / str(part)))
+    return found
 
 
 def folded(messages: Sequence[Message]) -> list[Message]:
@@ -100,7 +116,8 @@ class Renderer:
     """How a run shows its questions: the prompt and the run's options of the same names.
 
     `answer`: "option" trains on "A. text", "letter" on "A". `system`: "fold" or "keep".
-    `orders` and `seed`: the orders of options a training question is shown in.
+    `orders` and `seed`: the orders of options a training question is shown in. `scoring_orders`:
+    those in which a scored question is shown once more.
     """
 
     prompt: Prompt
@@ -108,10 +125,18 @@ class Renderer:
     system: str = "fold"
     orders: Orders = "published"
     seed: int = 42
+    scoring_orders: Orders = "published"
 
     def scoring(self, question: Question) -> Row:
         """A question in its published order, ending with the user's message."""
         return self._row(question, range(len(question.options)), question.id, answered=False)
+
+    def permuted(self, questions: Sequence[Question]) -> list[Row]:
+        """Scoring rows of questions in each of the `scoring_orders`, those of one together."""
+        return [
+            self._row(question, order, row_id, answered=False)
+            for question, order, row_id in arranged(questions, self.scoring_orders, self.seed)
+        ]
 
     def loss(self, question: Question) -> Row:
         """A scoring row with the right answer as the assistant's message, for the eval loss."""
@@ -190,5 +215,6 @@ class Renderer:
             messages=self._arranged(messages),
             labels=list(LABELS[: len(order)]),
             order=list(order),
+            options=None if answered else [question.options[i] for i in order],
             answer=None if question.answer is None else LABELS[list(order).index(question.answer)],
         )

@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("what", metavar="ID|FILE", help="a record's id, or a .jsonl file of rows")
     corpus.add_arguments(parser)
     parser.add_argument("--clean", help="a preset of cleaning rules, instead of the run's own")
+    parser.add_argument("--prompt", help="a file of prep/prompts, instead of the run's own")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--id", help="of a FILE: the rows of this id, in all their orders")
     which.add_argument("--n", type=int, default=3, help="of a FILE: the first N rows (3)")
@@ -106,6 +107,8 @@ def main() -> None:
         shown = rows_of(Path(args.what), args.id and nfc(args.id), args.n)
     else:
         run = corpus.run_of(args)
+        if args.prompt:
+            run = run.model_copy(update={"prompt": args.prompt})
         shown = record(run, nfc(args.what), corpus.rules(run, args.clean))
     Console().print(*shown, sep="\n")
 

@@ -9,6 +9,7 @@ another in this order; a key of None is taken out. The same entry gives the same
 import argparse
 import sys
 from dataclasses import dataclass
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ def compose(name: str, matrix: Matrix, params: Path = PARAMS) -> Composed:
         written = {**written, **{key: taught.get(key) for key in WRITING}}
     for over in (method.changes, written, member.changes):
         recipe = laid(over, recipe)
+    if member.patience:
+        recipe = laid(stopping(name, member.patience, recipe), recipe)
     folder = Path(run.out)
     recipe["datasets"] = [
         laid({"path": (folder / f"{file}.jsonl").as_posix()}, recipe["datasets"][0])
@@ -106,6 +109,28 @@ def compose(name: str, matrix: Matrix, params: Path = PARAMS) -> Composed:
     if backbone.backbone.revision is None:
         notes.append(f"{backbone.name}: no revision; pin it, or a later upload changes the run")
     return Composed(name, member, method, backbone, run, laid(places, recipe), notes)
+
+
+def stopping(name: str, patience: int, recipe: dict[str, Any]) -> dict[str, Any]:
+    """The keys by which training stops after `patience` epochs without a better accuracy.
+
+    Axolotl stops early only where steps are counted, so that an epoch is told as a share of all
+    steps: rounded down, since transformers rounds the steps up.
+    """
+    epochs = recipe.get("num_epochs") or 0
+    if not recipe.get("load_best_model_at_end") or epochs < 2:
+        raise UserError(
+            f"{MEMBERS}, {name}: patience needs two epochs or more, and a method that keeps the "
+            "best of them; take patience out"
+        )
+    share = floor(1e6 / epochs) / 1e6
+    return {
+        "save_strategy": None,
+        "eval_strategy": None,
+        "save_steps": share,
+        "eval_steps": share,
+        "early_stopping_patience": patience,
+    }
 
 
 def header(made: Composed) -> str:

@@ -32,6 +32,7 @@ from transformers.utils import cached_file
 from prep.errors import UserError
 from prep.jsonl import read_json, sha256, write_json
 from recipes.loss import unseen_head
+from recipes.matrix import OUTPUTS
 from recipes.precision import lost_steps
 from recipes.processes import join, place
 from recipes.resume import ResumableTrainer, leave_when_interrupted, say_if_unsaved
@@ -213,12 +214,7 @@ def require_base(cfg: dict[str, Any]) -> None:
     base = str(cfg.get("base_model"))
     if is_local(base):
         if not (Path(base) / "config.json").is_file() or not any(Path(base).glob("*.safetensors")):
-            made_by = (
-                "train the stage before, then run python recipes/merge.py on its recipe"
-                if "merged" in Path(base).name
-                else "download it there, or see the recipe's first lines for what makes it"
-            )
-            raise UserError(f"{base}: no model in this folder (base_model); {made_by}")
+            raise UserError(f"{base}: no model in this folder (base_model); {made_by(Path(base))}")
         return
     try:
         cached_file(base, "config.json", revision=cfg.get("revision_of_model"))
@@ -227,6 +223,15 @@ def require_base(cfg: dict[str, Any]) -> None:
             f"{base}: cannot be read from the hub ({type(error).__name__}); check the name, accept "
             "its licence there and run `hf auth login`, or set base_model to a downloaded folder"
         ) from None
+
+
+def made_by(base: Path) -> str:
+    """What a person does to get the base model of a recipe."""
+    if base.parent.parent == OUTPUTS:
+        return f"train that member first: dvc repro whole@{base.parent.name}"
+    if "merged" in base.name:
+        return "train the stage before, then run python recipes/merge.py on its recipe"
+    return "download it there, or see the recipe's first lines for what makes it"
 
 
 def require_metric(cfg: dict[str, Any]) -> None:

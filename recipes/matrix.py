@@ -6,9 +6,9 @@ from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from prep.errors import UserError
 from prep.guards.track import ModelFacts
@@ -64,13 +64,29 @@ class Member(Strict):
     base: str
     model: str | None = None
     method: str
+    patience: int | None = Field(default=None, ge=1)
     changes: dict[str, Any] = Field(default_factory=dict)
 
 
+class Options(Strict):
+    """Options of ensemble/vote.py: a rule of its own, members whose rows differ."""
+
+    rule: str | None = None
+    mixed: bool = False
+
+
 class Vote(Strict):
-    """What the members of a set vote on."""
+    """What the members of a set vote on, the format of test file and submission, and how."""
 
     test: str
+    format: Literal["json", "csv"]
+    vote: Options
+
+    @model_validator(mode="after")
+    def _same_format(self) -> Self:
+        if Path(self.test).suffix != f".{self.format}":
+            raise ValueError(f"format is {self.format}, but a submission has that of {self.test}")
+        return self
 
 
 class Matrix(Strict):

@@ -54,7 +54,7 @@ def save_member(path: Path, data: Path, chosen: list[int], options: int = 2) -> 
         for number, choice in enumerate(chosen)
     ]
     scored = {"path": str(data), "sha256": sha256(data), "rows": len(made)}
-    predictions.write(path, made, {"method": "letter-logprob", "data": scored})
+    predictions.write(path, made, {"method": "letter", "data": scored})
     return path
 
 
@@ -69,6 +69,7 @@ def _rows(gold: np.ndarray, options: int) -> list[Row]:
             update={
                 "group": f"g{number // 4}",
                 "labels": list(LABELS[:options]),
+                "options": None,
                 "order": list(range(options)),
                 "answer": LABELS[right],
             }

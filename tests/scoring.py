@@ -1,14 +1,27 @@
 """Rows and prediction files for the tests of `eval/` and `ensemble/`."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from eval import predictions
+from eval.backend import Engine
+from eval.letters import Tokenizer
+from eval.methods.base import predict
+from eval.methods.letter import Letter
+from eval.methods.orders import beside
 from eval.options import choose, option_logprobs
+from prep.augment.orders import each_order, shown
 from prep.jsonl import sha256, write_records
-from prep.records import CATEGORIES, Message, Prediction, Row
+from prep.records import CATEGORIES, LABELS, Message, Prediction, Row
 
 WORDS = "산책 우산 감기 등산 도시락 도서관 시험 여행 기차 커피".split()
+
+
+def listed(options: Sequence[str]) -> str:
+    """Options as a prompt shows them."""
+    return "".join(f"{label}. {text}\n" for label, text in zip(LABELS, options, strict=False))
 
 
 def rows(count: int, answered: bool = True, seed: int = 0) -> list[Row]:
@@ -20,7 +33,7 @@ def rows(count: int, answered: bool = True, seed: int = 0) -> list[Row]:
             f"{1 + turn % 2}: 어제 {rng.choice(WORDS)} 때문에 {rng.choice(WORDS)}에 갔어.\n"
             for turn in range(rng.randrange(2, 9))
         )
-        options = "".join(f"{label}. {rng.choice(WORDS)}\n" for label in "ABC")
+        options = [rng.choice(WORDS) for _ in "ABC"]
         made.append(
             Row(
                 id=f"합성-{number:03d}",
@@ -29,9 +42,10 @@ def rows(count: int, answered: bool = True, seed: int = 0) -> list[Row]:
                 group=f"g{number}",
                 category=CATEGORIES[number % len(CATEGORIES)],
                 prompt="test@1",
-                messages=[Message(role="user", content=f"{talk}보기\n{options}")],
+                messages=[Message(role="user", content=f"{talk}보기\n{listed(options)}")],
                 labels=["A", "B", "C"],
                 order=rng.sample(range(3), 3),
+                options=options,
                 answer=rng.choice("ABC") if answered else None,
             )
         )
@@ -45,6 +59,37 @@ def save_rows(path: Path, count: int, answered: bool = True, seed: int = 0) -> l
     return made
 
 
+def save_orders(data: Path, made: Sequence[Row], kind: Literal["cyclic", "all"]) -> list[Row]:
+    """Write, beside a data file, its rows in other orders, as prep does."""
+    permuted = []
+    for row in made:
+        published = [row.options[row.order.index(k)] for k in range(len(row.options))]
+        talk = row.messages[0].content.removesuffix(listed(row.options))
+        for order in each_order(kind, len(published)):
+            options = [published[k] for k in order]
+            changed = {
+                "id": f"{row.id}~{shown(order)}",
+                "messages": [Message(role="user", content=talk + listed(options))],
+                "order": list(order),
+                "options": options,
+                "answer": None,
+            }
+            permuted.append(row.model_copy(update=changed))
+    write_records(beside(data), permuted)
+    return permuted
+
+
+def by_letter(engine: Engine, tokenizer: Tokenizer, made: Sequence[Row]) -> tuple[dict, float]:
+    """The choices of rows by id, and their mean letter mass, as eval/score.py finds them."""
+    method = Letter()
+    asked = [method.ask(tokenizer, row) for row in made]
+    answers = method.answers(engine, tokenizer, asked)
+    choices = {
+        row.id: predict(row, answer).choice for row, answer in zip(made, answers, strict=True)
+    }
+    return choices, method.found(answers)["letter_mass"]["mean"]
+
+
 def save_predictions(path: Path, data: Path, logprobs: dict[str, list[float]]) -> Path:
     """Write predictions with a sidecar, as a scoring of `data` would: normalised over the options.
 
@@ -56,7 +101,7 @@ def save_predictions(path: Path, data: Path, logprobs: dict[str, list[float]]) -
         normal = option_logprobs(values, order)
         made.append(Prediction(id=id_, order=order, logprobs=normal, choice=choose(normal)))
     meta = {
-        "method": "letter-logprob",
+        "method": "letter",
         "data": {"path": str(data), "sha256": sha256(data), "rows": len(made)},
         "letter_mass": {"mean": 0.9, "min": 0.5, "below_half": 0.0},
     }

@@ -19,7 +19,6 @@ from transformers import AutoTokenizer, EvalPrediction
 
 from eval.accuracy import by_category, tally
 from eval.engine_hf import Engine
-from eval.score import encode_rows, masses, predict
 from prep.errors import UserError
 from prep.records import Row
 from recipes.accuracy import (
@@ -32,6 +31,7 @@ from recipes.accuracy import (
     metrics,
     questions,
 )
+from tests.scoring import by_letter
 
 ROOT = Path(__file__).resolve().parent.parent
 LETTERS = [7, 3, 5]
@@ -237,14 +237,10 @@ def test_two_processes_measure_what_one_scores(tmp_path, workplace, tokenizer):
     found = json.loads(done.stdout.splitlines()[-1])
 
     rows = [Row.model_validate(row | {"messages": row["messages"][:-1]}) for row in made]
-    prompts, letters = encode_rows(tokenizer, rows, Path("rows.jsonl"), {})
     engine = Engine(tmp_path / "base", dtype="float32", batch_size=5)
-    logprobs = engine.letter_logprobs(prompts, letters)
-    choices = {
-        row.id: predict(row, values).choice for row, values in zip(rows, logprobs, strict=True)
-    }
+    choices, mass = by_letter(engine, tokenizer, rows)
     assert found.pop("processes") == 2
-    assert found.pop("eval_letter_mass") == pytest.approx(masses(logprobs).mean, abs=1e-4)
+    assert found.pop("eval_letter_mass") == pytest.approx(mass, abs=1e-4)
     assert found.pop("eval_accuracy") == tally(rows, choices).accuracy
     assert found == {
         f"eval_accuracy/{name}": one.accuracy for name, one in by_category(rows, choices).items()

@@ -11,6 +11,7 @@ from prep.assembly import Build, build
 from prep.config import Run
 from prep.errors import UserError
 from prep.jsonl import dump, validated
+from prep.records import record_id
 from tests.test_build import TOPICS, Place, item
 from tests.test_build import dump as dump_json
 
@@ -77,11 +78,16 @@ def test_cleaning_reaches_every_split_and_is_told(place: Place) -> None:
     assert done.report["settings"]["clean"] == "maerak"
 
 
-def test_folds_and_preferences_of_the_corpus(place: Place) -> None:
+def of_one_category(place: Place) -> None:
+    """Enough training questions of a category to be folded."""
     train = [item("train", k, topic) for k, topic in enumerate(TOPICS)]
     for one in train:
         one["input"]["category"] = "원인"
     dump_json(place.folder / "corpus/train.json", train)
+
+
+def test_folds_and_preferences_of_the_corpus(place: Place) -> None:
+    of_one_category(place)
     done = built(place, folds=2, preferences=True, orders="published")
     kept = {row.id for row in done.files["stage2.jsonl"]}
     folds = [{row.id for row in done.files[f"folds/{k}/dev.jsonl"]} for k in range(2)]
@@ -98,6 +104,30 @@ def test_folds_and_preferences_of_the_corpus(place: Place) -> None:
     )
     hard = built(place, preferences="p.jsonl", orders="published").files["preferences.jsonl"]
     assert [one.wrong for one in hard] == [2] * len(kept)
+
+
+@pytest.mark.parametrize(("kind", "count"), [("cyclic", 3), ("all", 6)])
+def test_scored_questions_may_be_shown_in_other_orders(place: Place, kind: str, count: int) -> None:
+    of_one_category(place)
+    plain = built(place, "stage2", folds=2)
+    assert not [name for name in plain.files if ".orders." in name]
+    done = built(place, "stage2", folds=2, scoring_orders=kind)
+    for name in ("dev", "test", "folds/0/dev", "folds/1/dev"):
+        assert lines(done, f"{name}.jsonl") == lines(plain, f"{name}.jsonl")
+        rows = done.files[f"{name}.jsonl"]
+        others = done.files[f"{name}.orders.jsonl"]
+        assert [record_id(one.id) for one in others] == [r.id for r in rows for _ in range(count)]
+        # the first is the published order, under an id of its own
+        assert [r.model_copy(update={"id": record_id(r.id)}) for r in others[::count]] == rows
+    assert lines(done, "stage2.jsonl") == lines(plain, "stage2.jsonl")
+    for name in done.files.keys() - {"removed.jsonl", "changed.jsonl"}:
+        scored = [r for r in done.files[name] if r.messages[-1].role == "user"]
+        for row in scored:
+            assert row.messages[-1].content.endswith(
+                "\n".join(f"{a}. {b}" for a, b in zip(row.labels, row.options, strict=True))
+            )
+        assert all(row.options is None for row in done.files[name] if row not in scored)
+    assert done.report["settings"]["scoring_orders"] == kind
 
 
 def test_rows_too_long_for_a_recipe_go_and_lengths_are_told(place: Place) -> None:

@@ -45,7 +45,7 @@ def made(seed: int, plain: bool = False) -> list[Prediction]:
 
 def save(path: Path, given: list[Prediction]) -> Items:
     data = {"path": "test.jsonl", "sha256": "0", "rows": len(given)}
-    predictions.write(path, given, {"method": "letter-logprob", "data": data})
+    predictions.write(path, given, {"method": "letter", "data": data})
     return Items([one.id for one in given], np.array(OPTIONS, np.int8), Path("test.json"))
 
 
@@ -118,11 +118,11 @@ def one_line(path: Path, old: str = "", new: str = "") -> Items:
         for n in range(2)
     ]
     data = {"path": "test.jsonl", "sha256": "0", "rows": 2}
-    predictions.write(path, given, {"method": "letter-logprob", "data": data})
+    predictions.write(path, given, {"method": "letter", "data": data})
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    meta = {"method": "letter-logprob", "data": data, "predictions_sha256": sha256(path)}
+    meta = {"method": "letter", "data": data, "predictions_sha256": sha256(path)}
     write_json(path.with_suffix(".meta.json"), meta)
     return Items(["q-0", "q-1"], np.array([3, 3], np.int8), Path("test.json"))
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from prep.jsonl import read_records
-from prep.records import Removed, Row
+from prep.records import Question, Removed, Row
 
 ROOT = Path(__file__).resolve().parent.parent
 TOPICS = ("마당에 심은 감나무", "새로 산 만년필", "어제 본 연극", "고장 난 시계", "이웃집 강아지")
@@ -117,6 +117,7 @@ NAMES = [
     "changed.jsonl",
     "dev-loss.jsonl",
     "dev.jsonl",
+    "questions.jsonl",
     "removed.jsonl",
     "stage1.jsonl",
     "stage2.jsonl",
@@ -170,6 +171,7 @@ def test_the_report_adds_up(place: Place) -> None:
         "answer": "option",
         "system": "fold",
         "orders": "all",
+        "scoring_orders": "published",
         "seed": 42,
         "duplicates": {
             "method": "simhash",
@@ -223,6 +225,31 @@ def test_the_same_bytes_again_elsewhere_and_with_other_times(place: Place) -> No
 def test_test_answers_can_be_kept(place: Place) -> None:
     assert "answers left out" not in place.build(test_answers="keep")
     assert [row.answer for row in place.rows("test.jsonl")] == ["B", "B"]
+
+
+@pytest.mark.parametrize("answers", ["drop", "keep"])
+def test_the_questions_behind_the_rows_are_written_beside_them(place: Place, answers: str) -> None:
+    place.build(clean=["names"], test_answers=answers)
+    questions = read_records(place.out / "questions.jsonl", Question)
+    rows = [*place.rows("dev.jsonl"), *place.rows("test.jsonl")]
+    assert [(one.split, one.id) for one in questions] == [(row.split, row.id) for row in rows]
+    for question, row in zip(questions, rows, strict=True):
+        assert question.answer == (row.answer and row.labels.index(row.answer))
+        assert all(turn.text in row.messages[0].content for turn in question.turns)
+        assert all(option in row.messages[0].content for option in question.options)
+    assert {one.answer for one in questions if one.split == "test"} == (
+        {None} if answers == "drop" else {1}
+    )
+    card = (place.out / "README.md").read_text(encoding="utf-8")
+    assert "| questions.jsonl | 3 |" in card
+    configs = yaml.safe_load(card.split("---\n")[1])["configs"]
+    assert [one["config_name"] for one in configs] == [
+        "dev-loss",
+        "dev",
+        "stage1",
+        "stage2",
+        "test",
+    ]
 
 
 def test_options_reach_the_rows(place: Place) -> None:

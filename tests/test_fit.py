@@ -62,7 +62,7 @@ class Study:
 
     def save(self, path: Path, made: list[Prediction], data: Path, model: str) -> None:
         about = {"path": str(data), "sha256": sha256(data), "rows": len(made)}
-        meta = {"method": "letter-logprob", "weights_sha256": model, "data": about}
+        meta = {"method": "letter", "weights_sha256": model, "data": about}
         predictions.write(path, made, meta)
 
     def fit(self, rule: str, *files: Path, more: tuple[str, ...] = ()) -> weights.Weights:
@@ -310,7 +310,7 @@ def test_members_that_cannot_be_fitted_are_refused(study: Study) -> None:
     plain = [one.model_copy(update={"logprobs": None}) for one in given.values()]
     study.save(files[2], plain, study.data[2], "good2")
     study.refused("oof/0/good.jsonl: holds answers without .* greedy", *files, rule="greedy")
-    assert meta.method == "letter-logprob"
+    assert meta.method == "letter"
     study.fit("weighted", *files)
     (study.folder / "weights.json").unlink()
     study.refused("no member is better than chance", *study.member("bad", 0.1))

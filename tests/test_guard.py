@@ -199,6 +199,10 @@ def test_the_best_checkpoint_is_not_asked_for_without_the_plugin_that_keeps_it(r
     ("base", "said"),
     [
         ("./outputs/stage1-merged", r"run python recipes/merge\.py"),
+        (
+            "./outputs/members/best-gemma-stage1/model",
+            "train that member first: dvc repro whole@best-gemma-stage1",
+        ),
         ("./models/gemma", "download it there"),
         ("google/no-such-model", "accept its licence"),
     ],

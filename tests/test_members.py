@@ -1,8 +1,10 @@
 """The matrix: every member composes to a sound plain recipe, and says only what is its own."""
 
+import csv
 import os
 import subprocess
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,13 @@ from axolotl.utils.dict import DictDefault
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prep.assembly import build
 from prep.config import load_run
+from prep.corpus import moved
 from prep.errors import UserError
+from prep.jsonl import write_json
+from prep.synthetic import corpus as synthetic
+from prep.synthetic import unmarked
 from recipes import compose as composing
 from recipes import whole
 from recipes.check import members, problems_of
@@ -41,20 +48,20 @@ SIZES = {
     "best": 5,
     "stage1": 6,
 }
-# backbone, method, learning rate and cleaning of the eleven, as their report's table has them; the
-# ninth as its script has it
+# backbone, method, learning rate, prompt and cleaning of the eleven, as their report's table has
+# them; the ninth as its script has it
 ELEVEN = """
-    x2bee/POLAR-14B-v0.2 qlora 2e-4 none
-    x2bee/POLAR-14B-v0.5 qlora 2e-4 seed-002
-    beomi/Solar-Ko-Recovery-11B lora 1e-4 none
-    chihoonlee10/T3Q-ko-solar-dpo-v7.0 lora 2e-4 none
-    x2bee/POLAR-14B-v0.5 qlora 1e-4 none
-    x2bee/POLAR-14B-v0.5 qlora 2e-4 none
-    beomi/Solar-Ko-Recovery-11B lora 1e-4 none
-    beomi/Solar-Ko-Recovery-11B lora 1e-4 none
-    beomi/Solar-Ko-Recovery-11B qlora 2e-4 seed-002
-    beomi/Solar-Ko-Recovery-11B lora 2e-4 none
-    beomi/Solar-Ko-Recovery-11B lora 1e-4 none
+    x2bee/POLAR-14B-v0.2 qlora 2e-4 official-term none
+    x2bee/POLAR-14B-v0.5 qlora 2e-4 guided seed-002
+    beomi/Solar-Ko-Recovery-11B lora 1e-4 instruction none
+    chihoonlee10/T3Q-ko-solar-dpo-v7.0 lora 2e-4 instruction none
+    x2bee/POLAR-14B-v0.5 qlora 1e-4 instruction none
+    x2bee/POLAR-14B-v0.5 qlora 2e-4 definition none
+    beomi/Solar-Ko-Recovery-11B lora 1e-4 guided none
+    beomi/Solar-Ko-Recovery-11B lora 1e-4 reference none
+    beomi/Solar-Ko-Recovery-11B qlora 2e-4 reference seed-002
+    beomi/Solar-Ko-Recovery-11B lora 2e-4 reference none
+    beomi/Solar-Ko-Recovery-11B lora 1e-4 definition none
 """
 EPOCHS = {
     "bllossom": 15,
@@ -82,7 +89,7 @@ def changed(name: str, **fields: object) -> Matrix:
 def test_every_system_is_there():
     assert {of: len(names(of)) for of in SIZES} == SIZES
     assert sum(SIZES.values()) == len(MATRIX.matrix)
-    assert set(MATRIX.sets) == SIZES.keys() - {"seed-001", "seed-003", "stage1"}
+    assert set(MATRIX.sets) == SIZES.keys() - {"stage1"}
 
 
 def test_every_composed_member_is_sound(monkeypatch):
@@ -108,7 +115,7 @@ def test_the_same_entry_gives_the_same_bytes(tmp_path, monkeypatch):
     composing.main()
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.yml")} == written
     recipe = yaml.safe_load(written[tmp_path / "seed-000-eeve/recipe.yml"])
-    assert recipe["datasets"][0]["path"] == "data/questions/stage2.jsonl"
+    assert recipe["datasets"][0]["path"] == "data/own-definition/stage2.jsonl"
     assert recipe["output_dir"] == f"./{tmp_path}/seed-000-eeve/trained"
 
 
@@ -128,7 +135,8 @@ def test_seed_002_has_its_eleven():
     for name in names("seed-002"):
         made = compose(name, MATRIX)
         rate = f"{made.recipe['learning_rate']:.0e}".replace("e-0", "e-")
-        found.append(f"    {made.origin.name} {made.member.method} {rate} {made.run.clean}")
+        asked = f"{made.run.prompt} {made.run.clean}"
+        found.append(f"    {made.origin.name} {made.member.method} {rate} {asked}")
         assert made.recipe["gradient_accumulation_steps"] == 64
         assert made.recipe.get("load_in_4bit", False) == (made.member.method == "qlora")
     assert found == ELEVEN.strip("\n").split("\n")[:11]
@@ -145,8 +153,10 @@ def test_seed_000_has_its_epochs():
 def test_siblings_differ_only_where_they_mean_to():
     one, other = (compose(f"seed-002-{n}-polar-v05", MATRIX).recipe for n in ("05", "06"))
     assert {key for key in one | other if one.get(key) != other.get(key)} == {
+        "datasets",
         "learning_rate",
         "output_dir",
+        "test_datasets",
     }
     for first, second in pairwise(names("seed-002")):
         orders = [list(compose(name, MATRIX).recipe) for name in (first, second)]
@@ -178,7 +188,7 @@ def test_orpo_learns_from_pairs():
     recipe = compose("seed-000-qwen2-orpo", MATRIX).recipe
     [rows] = recipe["datasets"]
     assert (recipe["rl"], rows["type"]) == ("orpo", "chat_template.argilla")
-    assert rows["path"] == "data/questions/preferences.jsonl"
+    assert rows["path"] == "data/own-definition/preferences.jsonl"
     assert not recipe.get("sample_packing")
     assert "test_datasets" not in recipe
 
@@ -187,7 +197,7 @@ def test_orpo_learns_from_pairs():
 def test_every_method_is_sound(method, monkeypatch):
     monkeypatch.chdir(ROOT)
     name = "seed-000-qwen2"
-    fields = {"method": method, "changes": {}}
+    fields = {"method": method, "patience": None, "changes": {}}
     made = compose(name, changed(name, **fields))
     assert list(problems_of(made.path, made.recipe, [], made.text, live=False)) == []
 
@@ -206,6 +216,56 @@ def test_rows_lie_where_dvc_looks_for_them():
         assert tests == {MATRIX.sets[name].test}
 
 
+def test_every_run_of_members_makes_the_rows_they_read(tmp_path):
+    for split, count in (("train", 12), ("dev", 4), ("test", 4)):
+        items = unmarked(synthetic(split, count, 7))
+        write_json(tmp_path / f"대화맥락추론_{split}.json", items)
+    with (tmp_path / "train.csv").open("w", encoding="utf-8") as file:
+        cells = csv.writer(file)
+        cells.writerow(["id", "paragraph", "problems", "question_plus"])
+        for number in range(20):
+            passage = f"{number}번 마을에는 {number + 3}월마다 장이 섰다."
+            problem = {"question": "맞는 것은?", "choices": ["가", "나", "다", "라"], "answer": 2}
+            cells.writerow([f"e-{number}", passage, problem, ""])
+    for name in {member.rows for member in MATRIX.matrix.values()}:
+        run = moved(load_run(ROOT / "params.yaml", name), tmp_path)
+        made = build(name, run, ["stage2"]).files
+        for file in ("stage2.jsonl", "dev-loss.jsonl"):
+            assert {row.prompt.partition("@")[0] for row in made[file]} == {run.prompt}, name
+        assert ("preferences.jsonl" in made) == (name == "own-definition")
+
+
+def test_a_set_is_mixed_where_its_members_were_asked_differently():
+    for name, one in MATRIX.sets.items():
+        asked = {MATRIX.matrix[member].rows for member in names(name)}
+        assert one.vote.mixed == (len(asked) > 1), name
+
+
+def test_a_submission_has_the_format_of_its_test_file(tmp_path):
+    path = tmp_path / "matrix.yml"
+    path.write_text("matrix: {}\nsets: {a: {test: x.csv, format: json, vote: {}}}\n")
+    with pytest.raises(UserError, match=r"format is json, but a submission has that of x\.csv"):
+        load_matrix(path)
+
+
+def test_training_stops_early_by_accuracy_after_whole_epochs():
+    for name, member in MATRIX.matrix.items():
+        recipe = compose(name, MATRIX).recipe
+        assert recipe.get("early_stopping_patience") == member.patience
+        if member.patience is None:
+            assert "eval_steps" not in recipe
+            continue
+        assert recipe["metric_for_best_model"] == "eval_accuracy"
+        assert recipe["load_best_model_at_end"]
+        assert recipe["save_steps"] == recipe["eval_steps"]
+        assert not recipe.keys() & {"save_strategy", "eval_strategy"}
+        for steps in (10, 758):  # of an epoch: transformers rounds a share of all steps up
+            epochs = recipe["num_epochs"]
+            assert ceil(recipe["eval_steps"] * epochs * steps) == steps
+    stopping = {member.set for member in MATRIX.matrix.values() if member.patience}
+    assert stopping == {"seed-000", "seed-003"}
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -213,10 +273,15 @@ def test_rows_lie_where_dvc_looks_for_them():
         ({"model": "Qwen/Qwen2-7"}, "the nearest known name is Qwen/Qwen2-7B"),
         ({"model": None}, "names no model of recipes/members/backbones/qwen2.yml"),
         ({"rows": "question"}, "no run 'question'; choose one of"),
-        ({"file": "stage3"}, "run questions: makes no stage3.jsonl, which seed-000-qwen2 needs"),
+        (
+            {"file": "stage3"},
+            "run own-definition: makes no stage3.jsonl, which seed-000-qwen2 needs",
+        ),
         ({"rows": "refined", "method": "orpo"}, "run refined: makes no preferences.jsonl"),
         ({"base": "outputs/members/nobody/model"}, "is no member's model"),
         ({"base": "outputs/members/seed-000-qwen2/model"}, "starts from itself"),
+        ({"changes": {"num_epochs": 1}}, "patience needs two epochs or more"),
+        ({"method": "orpo"}, "a method that keeps the best of them; take patience out"),
         ({"model": "Qwen/Qwen2.5-32B-Instruct"}, "published 2024-09-19, after 2024-07-01"),
     ],
 )
@@ -307,39 +372,92 @@ for name in made:
 """
 
 
-@pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
-def test_one_failed_member_loses_no_others_work(tmp_path):
+@pytest.fixture
+def story(tmp_path):
+    """A folder with the story and empty corpora, where every command is a stub; runs DVC in it."""
     for name in ("dvc.yaml", "params.yaml", "recipes", "prep", "eval", "ensemble"):
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(ROOT / name)
-    for folder in (".dvc", "bin", "corpus", "external"):
-        (tmp_path / folder).mkdir()
+    for folder in (".dvc", "bin", "corpus/exam", "external"):
+        (tmp_path / folder).mkdir(parents=True)
     (tmp_path / ".dvc/config").write_text((ROOT / ".dvc/config").read_text())
     for split in ("train", "dev", "test"):
         (tmp_path / f"corpus/대화맥락추론_{split}.json").write_text("[]")
+        (tmp_path / f"corpus/exam/{split}.csv").write_text("id\n")
     for name in ("python", "accelerate"):
         (tmp_path / "bin" / name).write_text(STUB)
         (tmp_path / "bin" / name).chmod(0o755)
 
-    def repro() -> tuple[int, list[str]]:
+    def repro(*arguments: str) -> tuple[subprocess.CompletedProcess, list[str]]:
         (tmp_path / "log.txt").write_text("")
         done = subprocess.run(
-            [DVC.resolve(), "repro", "--quiet", "--keep-going", "set@best"],
+            [DVC.resolve(), "repro", "--keep-going", *arguments],
             cwd=tmp_path,
             env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "DVC_TEST": "1"},
             capture_output=True,
+            text=True,
         )
-        return done.returncode, (tmp_path / "log.txt").read_text().splitlines()
+        return done, (tmp_path / "log.txt").read_text().splitlines()
 
-    code, ran = repro()
+    return repro
+
+
+WHOLE_STORY = """
+from dvc.repo import Repo
+
+index = Repo().index
+index.check_graph()
+for stage in index.stages:
+    print(stage.addressing, *stage.cmd.split(), sep=" ")
+"""
+
+
+@pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
+def test_every_set_votes_in_its_own_way():
+    done = subprocess.run(
+        [DVC.with_name("python"), "-c", WHOLE_STORY],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    stages = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    vote = "python ensemble/vote.py predictions/sets"
+    cci = "--test corpus/대화맥락추론_test.json --out submissions"
+    exam = "--test corpus/exam/test.csv --out submissions"
+    assert {name: command for name, command in stages.items() if name.startswith("set@")} == {
+        "set@baseline": f"{vote}/baseline/*.jsonl {cci}/baseline.json",
+        "set@seed-000": f"{vote}/seed-000/*.jsonl {cci}/seed-000.json",
+        "set@seed-001": f"{vote}/seed-001/*.jsonl {exam}/seed-001.csv",
+        "set@seed-002": f"{vote}/seed-002/*.jsonl {cci}/seed-002.json --rule seed-002 --mixed",
+        "set@seed-003": f"{vote}/seed-003/*.jsonl {exam}/seed-003.csv",
+        "set@seed-004": f"{vote}/seed-004/*.jsonl {cci}/seed-004.json",
+        "set@best": f"{vote}/best/*.jsonl {cci}/best.json",
+    }
+    for kind in ("compose", "train", "whole", "ballot"):
+        made = {name.removeprefix(f"{kind}@") for name in stages if name.startswith(f"{kind}@")}
+        assert made == set(MATRIX.matrix)
+
+
+@pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
+def test_an_exam_set_ends_in_a_submission_of_its_own_format(story, tmp_path):
+    done, ran = story("--quiet", "set@seed-003")
+    assert done.returncode == 0, done.stderr
+    assert "prep/build.py --run exam-tutor" in ran
+    assert (tmp_path / "submissions/seed-003.csv").is_file()
+
+
+@pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
+def test_one_failed_member_loses_no_others_work(story, tmp_path):
+    done, ran = story("--quiet", "set@best")
     scored = {path.stem for path in (tmp_path / "predictions/sets/best").glob("*.jsonl")}
-    assert code != 0
+    assert done.returncode != 0
     assert scored == set(names("best")) - {"best-polar"}
     assert not any("vote.py" in command for command in ran)
     (tmp_path / "mended").touch()
-    code, ran = repro()
-    assert code == 0
+    done, ran = story("--quiet", "set@best")
+    assert done.returncode == 0
     assert [command.split()[0] for command in ran] == [
         "launch",
         "recipes/whole.py",

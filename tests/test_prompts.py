@@ -63,12 +63,19 @@ EXAMS = {
 }
 
 
+NAMES = sorted(path.stem for path in PROMPTS.glob("*.jinja"))
+EXAM_NAMES = [name for name in NAMES if name.startswith("exam")]
+NAMES = [name for name in NAMES if name not in EXAM_NAMES]
+REFERRING = [name for name in NAMES if name != "baseline"]
+
+
 @pytest.mark.parametrize("kind", EXAMS)
-def test_whole_exam_prompt(kind: str) -> None:
-    golden = (GOLDEN / f"exam.{kind}.txt").read_text(encoding="utf-8")
-    row = Renderer(load_prompt("exam")).scoring(EXAMS[kind])
+@pytest.mark.parametrize("name", EXAM_NAMES)
+def test_whole_exam_prompt(name: str, kind: str) -> None:
+    golden = (GOLDEN / f"{name}.{kind}.txt").read_text(encoding="utf-8")
+    row = Renderer(load_prompt(name)).scoring(EXAMS[kind])
     assert row.messages[0].content + "\n" == golden
-    assert (row.prompt, row.labels) == ("exam@1", ["A", "B", "C", "D"])
+    assert (row.prompt, row.labels) == (f"{name}@1", ["A", "B", "C", "D"])
 
 
 def test_a_prompt_that_would_leave_something_out_is_refused() -> None:
@@ -79,7 +86,7 @@ def test_a_prompt_that_would_leave_something_out_is_refused() -> None:
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-@pytest.mark.parametrize("name", ["baseline", "reference"])
+@pytest.mark.parametrize("name", NAMES)
 def test_whole_prompt(name: str, category: str) -> None:
     golden = (GOLDEN / f"{name}.{FILES[category]}.txt").read_text(encoding="utf-8")
     row = Renderer(load_prompt(name)).scoring(question(category))
@@ -92,9 +99,50 @@ def test_every_prompt_file_has_its_golden_files() -> None:
     named = {
         f"{path.stem}.{kind}.txt"
         for path in PROMPTS.glob("*.jinja")
-        for kind in (EXAMS if path.stem == "exam" else FILES.values())
+        for kind in (EXAMS if path.stem in EXAM_NAMES else FILES.values())
     }
     assert {path.name for path in GOLDEN.glob("*.txt")} == named
+
+
+def test_no_prompt_asks_the_same_of_two_categories() -> None:
+    for name in NAMES:
+        asked = {
+            Renderer(load_prompt(name)).scoring(question(category)).messages[0].content
+            for category in CATEGORIES
+        }
+        assert len(asked) == len(CATEGORIES), name
+
+
+@pytest.mark.parametrize("name", REFERRING)
+def test_a_reference_block_is_never_empty(name: str) -> None:
+    row = Renderer(load_prompt(name)).scoring(question(focus=[]))
+    text = row.messages[0].content
+    assert "[Reference]" not in text
+    assert "[Conversation]의 대화" in text
+    assert "\n\n\n" not in text
+
+
+@pytest.mark.parametrize("name", ["official-term", "definition", "own-definition"])
+def test_a_category_that_is_not_defined_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=r"category 결과 has no .+; give the source another"):
+        Renderer(load_prompt(name)).scoring(question("결과"))
+
+
+@pytest.mark.parametrize("name", ["guided", "reasoning", "exam-rules", "exam-tutor"])
+def test_a_prompt_names_the_letters_that_may_be_answered(name: str) -> None:
+    for options, letters in ((["가", "나"], "A, B"), (list("가나다라마"), "A, B, C, D, E")):
+        asked = exam(options=options) if name in EXAM_NAMES else question(options=options)
+        text = Renderer(load_prompt(name)).scoring(asked).messages[0].content
+        assert text.count(letters) == 1
+        assert name == "reasoning" or f"{len(options)}" in text
+
+
+def test_a_dialogue_and_its_reference_are_the_same_in_every_prompt() -> None:
+    def block(name: str) -> str:
+        text = Renderer(load_prompt(name)).scoring(question()).messages[0].content
+        return text.partition("[Conversation]\n")[2].partition("\n\n[Reference]\n")[0]
+
+    assert len({block(name) for name in REFERRING}) == 1
 
 
 def test_reference_turns_stand_in_the_order_of_the_dialogue() -> None:
@@ -151,9 +199,10 @@ def test_all_orders_keep_the_answer_with_its_option() -> None:
 def test_a_scoring_row_ends_with_the_user_in_the_published_order() -> None:
     row = Renderer(load_prompt("baseline"), orders="all").scoring(question(answer=None))
     assert (row.order, row.answer, row.messages[-1].role) == ([0, 1, 2], None, "user")
+    assert row.options == question().options
     loss = Renderer(load_prompt("baseline")).loss(question(answer=2, split="dev"))
     assert loss.messages[-1].content == "C. 화자1이 버스를 몰았다."
-    assert loss.split == "dev"
+    assert (loss.split, loss.options) == ("dev", None)
 
 
 def test_a_chat_row_folds_its_system_text_and_has_no_labels() -> None:
@@ -176,7 +225,9 @@ def test_two_labels_and_five() -> None:
 
 
 def test_an_unknown_prompt_names_the_known_ones() -> None:
-    with pytest.raises(UserError, match="choose one of baseline, exam, reference"):
+    with pytest.raises(
+        UserError, match="choose one of baseline, definition, exam, exam-reasoning, exam-rules"
+    ):
         load_prompt("refrence")
 
 

@@ -118,3 +118,18 @@ def test_parts_lose_as_little_as_they_can() -> None:
     assert prefixes.parts([], 2) == []
     nested = [[1, 2, 3], [1, 2], [1], [1, 2, 3], [4]]
     assert sorted(sorted(part) for part in prefixes.parts(nested, 1)) == [[0, 1, 2, 3], [4]]
+
+
+def test_what_prompts_share_is_computed_a_wave_before_it_is_found() -> None:
+    head = [1] * 8
+    talks = [[*head, *[talk] * 8] for talk in (2, 3)]
+    rows = [[*talk, 9, k] for talk in talks for k in (4, 5, 6)] + [[7] * 5]
+    by_talk = [{0, 1, 2}, {3, 4, 5}]
+    first, second, third = (set(wave) for wave in prefixes.waves(rows, 4))
+    assert first == {6, *first}
+    assert [len(wave) for wave in (first, second, third)] == [2, 3, 2]
+    opener = next(talk for talk in by_talk if talk & first)  # the others find the head it computed
+    assert len(second & opener) == 2
+    assert third.isdisjoint(opener)
+    for wave in prefixes.waves(rows, 32):  # nothing as long as a block is shared
+        assert set(wave) == set(range(7))

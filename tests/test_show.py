@@ -141,6 +141,16 @@ def test_ids_may_be_typed_in_decomposed_hangul(run) -> None:
     assert "안녕?" in done.stdout
 
 
+def test_a_record_is_shown_in_any_prompt(run) -> None:
+    params = Path(run.corpus.train).with_name("params.yaml")
+    command = [sys.executable, "prep/show.py", ID, "--run", "demo", "--params", params, "--prompt"]
+    done = subprocess.run([*command, "reasoning"], cwd=ROOT, capture_output=True, text=True)
+    assert '{"reasoning": ' in done.stdout
+    done = subprocess.run([*command, "exam"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "is a dialogue, of which prompt exam@1 does not show all" in done.stderr
+
+
 def test_cleaned_stands_beside_raw_turn_by_turn() -> None:
     raw = dialogue("음", "name1아, 8:30에 봐", "응", "그래")
     turns = [raw.turns[1].model_copy(update={"text": "화자1아, 8:30에 봐"}), raw.turns[2]]

@@ -18,9 +18,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eval.accuracy import by_category, tally
 from eval.engine_hf import Engine
-from eval.score import encode_rows, masses, predict
 from prep.records import Row
 from recipes.accuracy import LetterReader, choice, questions
+from recipes.compose import stopping
+from tests.scoring import by_letter
 
 ROOT = Path(__file__).resolve().parent.parent
 ORDERS = {"A": (0, 1, 2), "B": (1, 0, 2), "C": (1, 2, 0)}
@@ -66,6 +67,7 @@ LOGGERS = {
     "wandb_mode": "offline",
     "wandb_project": "test",
 }
+EPOCHS = {"max_steps": None, "num_epochs": 7, "load_best_model_at_end": True}
 FROZEN = {"max_steps": 2, "unfrozen_parameters": ["model.layers.1.mlp."]}
 
 
@@ -141,6 +143,10 @@ def runs(workplace: Path) -> SimpleNamespace:
     best = recipe(place, "best", stage2, BEST, KEEP_BEST, LOGGERS)
     frozen = recipe(place, "frozen", stage2, BEST, FROZEN)
     noisy = recipe(place, "noisy", stage2, BEST, FROZEN, {"neftune_noise_alpha": 5})
+    patient = stopping("patient", 9, EPOCHS) | EPOCHS | {"metric_for_best_model": "eval_accuracy"}
+    write_rows(place / "data/few.jsonl", rows["A"])
+    few = {"datasets": [BEST["datasets"][0] | {"path": "data/few.jsonl"}]}
+    patient = recipe(place, "patient", stage2, BEST, patient, few)
     pairs = SHORT | {
         "base_model": "./recipes/tiny/base",
         "datasets": [
@@ -157,7 +163,9 @@ def runs(workplace: Path) -> SimpleNamespace:
     }
     orpo = recipe(place, "orpo", orpo, pairs)
     # killed before its end, it ends all the same; ended, it does not go on
-    done = train(place, best, "best<2", best, best, f"{frozen}@100000", frozen, noisy, orpo)
+    done = train(
+        place, best, "best<2", best, best, f"{frozen}@100000", frozen, noisy, orpo, patient
+    )
     return SimpleNamespace(place=place, done=done, dev=dev)
 
 
@@ -177,7 +185,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 
 def test_all_runs_ended_as_they_should(runs):
-    assert runs.done.codes == [0, 0, 0, 2, 0, 0, 0], runs.done.err[-3000:]
+    assert runs.done.codes == [0, 0, 0, 2, 0, 0, 0, 0], runs.done.err[-3000:]
 
 
 def test_the_best_checkpoint_by_accuracy_is_kept_and_the_run_stops_early(runs):
@@ -196,6 +204,11 @@ def test_the_best_checkpoint_by_accuracy_is_kept_and_the_run_stops_early(runs):
     assert min(loss, key=loss.get) != best
 
 
+def test_a_member_with_patience_is_evaluated_after_each_epoch(runs):
+    steps = [step for step in logged(runs.place / "patient", "eval_accuracy") if step]
+    assert steps == [2, 4, 6, 8, 10, 12, 14]  # eight rows in batches of four
+
+
 def test_a_killed_run_stops_where_one_never_killed_does_and_stays_stopped(runs):
     whole, killed = runs.place / "best-whole", runs.place / "best"
     assert same_weights(whole, killed)
@@ -209,12 +222,8 @@ def test_accuracy_while_training_is_that_of_scoring(runs):
     compared = 0
     for checkpoint in sorted((runs.place / "best-whole").glob("checkpoint-*")):
         tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-        prompts, letters = encode_rows(tokenizer, rows, Path("dev"), {})
         engine = Engine(checkpoint, dtype="float32", batch_size=3)
-        logprobs = engine.letter_logprobs(prompts, letters)
-        choices = {
-            row.id: predict(row, values).choice for row, values in zip(rows, logprobs, strict=True)
-        }
+        choices, mass = by_letter(engine, tokenizer, rows)
         step = int(checkpoint.name.split("-")[1])
         history = state(runs.place / "best-whole")["log_history"]
         (seen,) = [one for one in history if one["step"] == step and "eval_accuracy" in one]
@@ -223,7 +232,7 @@ def test_accuracy_while_training_is_that_of_scoring(runs):
         assert {n: t.accuracy for n, t in by_category(rows, choices).items()} == {
             row.category: seen[f"eval_accuracy/{row.category}"] for row in rows
         }
-        assert seen["eval_letter_mass"] == pytest.approx(masses(logprobs).mean, abs=1e-4)
+        assert seen["eval_letter_mass"] == pytest.approx(mass, abs=1e-4)
         compared += 1
     assert compared > 4
 

@@ -164,7 +164,7 @@ def test_predictions_that_do_not_fit_are_refused(case: Case) -> None:
     few = case.scored("few.jsonl", "0120")
     case.refused("no prediction for 1 of 5 ids of .*official.json, the first is 합성-004", few)
     case.ids = []
-    case.refused("empty.jsonl: holds no prediction", case.scored("empty.jsonl", ""))
+    case.refused(r"empty\.jsonl: holds no prediction", case.scored("empty.jsonl", ""))
     case.ids = [*ids, "합성-x"]
     case.refused("1 ids are not in .*, the first is 합성-x", case.scored("more.jsonl", "012010"))
     case.ids = [*ids, ids[0]]
@@ -351,7 +351,7 @@ def test_an_exam_gets_a_csv(case: Case) -> None:
     case.test.write_text("\n".join(lines), encoding="utf-8")
     about = {"path": "test.jsonl", "sha256": "0", "rows": 2}
     member, out = case.folder / "a.jsonl", case.folder / "submission.csv"
-    predictions.write(member, made, {"method": "letter-logprob", "data": about})
+    predictions.write(member, made, {"method": "letter", "data": about})
     vote.main([str(member), "--test", str(case.test), "--out", str(out), "--rule", "soft"])
     assert out.read_text() == "id,answer\nexam-0,5\nexam-1,4\n"
 

@@ -1,4 +1,4 @@
-"""The orders in which a training question shows its options.
+"""The orders in which a question shows its options, in training and, where asked, in scoring.
 
 | orders     | rows a question | the right answer's letter                                         |
 |------------|-----------------|-------------------------------------------------------------------|
@@ -25,26 +25,30 @@ ADDS_ROWS: frozenset[Orders] = frozenset({"cyclic", "all"})
 def arranged(
     questions: Sequence[Question], orders: Orders, seed: int
 ) -> Iterator[tuple[Question, Order, str]]:
-    """(question, order, row id) for every training row, in the order of the questions.
+    """(question, order, row id) for every row, in the order of the questions.
 
     `order[k]` is the published index of the option shown as the k-th letter. What a question is
     shown in depends on the seed, its source and id, and for `balanced` on which other questions
-    there are, but never on where they stand. Raises ValueError for a question without an answer.
+    there are, but never on where they stand. `balanced` raises ValueError for a question without an
+    answer.
     """
     balanced = _balanced(questions, seed) if orders == "balanced" else {}
     for place, question in enumerate(questions):
-        published = tuple(range(len(question.options)))
         if orders == "published":
-            yield question, published, question.id
+            yield question, tuple(range(len(question.options))), question.id
             continue
-        if orders == "balanced":
-            shown_in = [balanced[place]]
-        elif orders == "cyclic":
-            shown_in = [published[k:] + published[:k] for k in published]
-        else:
-            shown_in = list(permutations(published))
+        size = len(question.options)
+        shown_in = [balanced[place]] if orders == "balanced" else each_order(orders, size)
         for order in shown_in:
             yield question, order, f"{question.id}~{shown(order)}"
+
+
+def each_order(orders: Literal["cyclic", "all"], size: int) -> list[Order]:
+    """The orders of `size` options: all rotations, or all permutations; the published one first."""
+    published = tuple(range(size))
+    if orders == "cyclic":
+        return [published[k:] + published[:k] for k in published]
+    return list(permutations(published))
 
 
 def shown(order: Sequence[int]) -> str:

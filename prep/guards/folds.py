@@ -76,7 +76,8 @@ def fold_files(
     """Rows by file name, `folds/0/train.jsonl` and so on, of questions with answers.
 
     `train` has the questions of all other folds in the renderer's orders; `dev` has the fold's own,
-    to be scored, and `dev-loss` the same with their answers.
+    to be scored, and `dev-loss` the same with their answers; `dev.orders` has them in each of the
+    renderer's scoring orders, where there are several.
     """
     numbers = fold_numbers(questions, count, seed, near)
     files: dict[str, list[Row]] = {}
@@ -85,6 +86,8 @@ def fold_files(
         outside = [one for one, number in zip(questions, numbers, strict=True) if number != fold]
         files[f"folds/{fold}/train.jsonl"] = renderer.training(outside)
         files[f"folds/{fold}/dev.jsonl"] = [renderer.scoring(one) for one in inside]
+        if renderer.scoring_orders != "published":
+            files[f"folds/{fold}/dev.orders.jsonl"] = renderer.permuted(inside)
         files[f"folds/{fold}/dev-loss.jsonl"] = [renderer.loss(one) for one in inside]
     return files
 

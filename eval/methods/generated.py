@@ -1,0 +1,112 @@
+"""`greedy`, `cot` and `self-consistency`: the model writes, and its answer is read from the text.
+
+`greedy` writes the most probable text. `cot` does so within the JSON schema of a reasoned reply.
+`self-consistency` draws several replies and takes the majority of their answers: Wang et al.
+(2023), arXiv 2203.11171.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from eval.backend import Decoding, Engine
+from eval.letters import Tokenizer, answered
+from eval.methods.base import Answer, Asked, Failure, Reason
+from eval.methods.replies import read_json, read_text, schema
+from eval.options import share_logprobs
+from prep.augment.seeded import draw
+from prep.records import Row
+
+Form = Literal["text", "json"]
+TOKENS: dict[Form, int] = {"text": 128, "json": 1024}  # of a reply, where --max-tokens says nothing
+
+
+def majority(parsed: Sequence[int | None], options: int) -> list[float] | None:
+    """Log of each option's smoothed share of the answers read, or None where none was read.
+
+    The greatest is the majority's; a tie goes to the option published first, as any tie here.
+    """
+    votes = [place for place in parsed if place is not None]
+    return share_logprobs(votes, options) if votes else None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Replies of at most `max_tokens` tokens, as text or JSON; drawn where `samples` is given."""
+
+    name: str
+    form: Form
+    max_tokens: int
+    samples: int | None = None
+    temperature: float = 0.0
+    seed: int = 42
+    reads = True
+
+    @property
+    def structured(self) -> bool:
+        """Whether replies are held to the schema."""
+        return self.form == "json"
+
+    def ask(self, tokenizer: Tokenizer, row: Row) -> Asked:
+        """The prompt, and the tokens that end a reply: EOS, and what training put after answers."""
+        prompt, tails = answered(tokenizer, row, row.labels or [])
+        after = {token for tail in tails for token in tail[1:2]}
+        stops = after & set(tokenizer.added_tokens_decoder) | {tokenizer.eos_token_id}
+        longest = len(prompt) + self.max_tokens
+        return Asked(row, [prompt], [[]], longest, frozenset(stops - {None}))
+
+    def answers(self, engine: Engine, tokenizer: Tokenizer, asked: Sequence[Asked]) -> list[Answer]:
+        """What is read from the replies; a row's samples depend on the seed and its id alone."""
+        replies = engine.generate(
+            [one.prompts[0] for one in asked],
+            Decoding(
+                max_tokens=self.max_tokens,
+                stops=tuple(sorted(frozenset().union(*(one.stops for one in asked)))),
+                temperature=self.temperature,
+                samples=self.samples or 1,
+            ),
+            seeds=[draw(self.seed, "sample", one.row.id) % 2**31 for one in asked],
+            schemas=[schema(one.row.labels or []) for one in asked] if self.structured else None,
+        )
+        return [
+            self.read(
+                one.row, [(tokenizer.decode(ids, skip_special_tokens=True), end) for ids, end in of]
+            )
+            for one, of in zip(asked, replies, strict=True)
+        ]
+
+    def read(self, row: Row, replies: Sequence[tuple[str, bool]]) -> Answer:
+        """The answer of a row's replies, each a text and whether the model ended it itself."""
+        labels, options = row.labels or [], row.options
+        parsed: list[int | None] = []
+        failures = []
+        for sample, (raw, ended) in enumerate(replies):
+            text = unicodedata.normalize("NFC", raw)
+            found: int | Reason = "cut-off"
+            if ended:
+                json = self.form == "json"
+                found = read_json(text, labels) if json else read_text(text, labels, options)
+            if isinstance(found, str):
+                failures.append(Failure(id=row.id, sample=sample, reason=found, text=text))
+            parsed.append(None if isinstance(found, str) else found)
+        if self.samples is None:
+            return Answer(choice=parsed[0], failures=failures)
+        return Answer(scores=majority(parsed, len(labels)), failures=failures)
+
+    def meta(self) -> dict[str, Any]:
+        """The method and how replies are drawn."""
+        drawn = {"samples": self.samples, "temperature": self.temperature, "seed": self.seed}
+        return {
+            "method": self.name,
+            "reply": self.form,
+            "max_tokens": self.max_tokens,
+            **(drawn if self.samples is not None else {}),
+        }
+
+    def found(self, answers: Sequence[Answer]) -> dict[str, Any]:
+        """How many rows asked got no answer, and how many replies are unread, by reason."""
+        reasons = Counter(one.reason for answer in answers for one in answer.failures)
+        unanswered = sum(answer.scores is None and answer.choice is None for answer in answers)
+        return {"failures": {"unanswered": unanswered, "replies": dict(sorted(reasons.items()))}}
