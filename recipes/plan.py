@@ -41,8 +41,8 @@ def read_plan(path: Path) -> dict[str, Any]:
     missing = [key for key in NEEDED if not isinstance(recipe, dict) or key not in recipe]
     if missing:
         raise UserError(f"{path}: no {', '.join(missing)}; name a whole recipe")
-    if recipe.get("rl") or recipe.get("reward_model"):
-        raise UserError(f"{path}: trains on pairs; plan the supervised recipe it builds on instead")
+    if recipe.get("rl") not in (None, "orpo") or recipe.get("reward_model"):
+        raise UserError(f"{path}: of recipes that train on pairs only rl: orpo can be planned")
     return recipe
 
 
@@ -57,12 +57,16 @@ def shard_of(recipe: dict[str, Any]) -> str:
 
 
 def measure(paths: list[Path], base: str) -> tuple[int, float, bool]:
-    """Rows, tokens, and whether the tokens were counted by the base's own tokenizer."""
+    """Rows, tokens, and whether the tokens were counted by the base's own tokenizer.
+
+    A pair is one row, and has the tokens of both its conversations.
+    """
     tokenizer = AutoTokenizer.from_pretrained(base) if Path(base).is_dir() else None
     rows = tokens = 0
     for path in paths:
         for _, row in read_objects(path):
-            text = "\n".join(message["content"] for message in row.get("messages") or [])
+            talks = [row.get(key) or [] for key in ("messages", "chosen", "rejected")]
+            text = "\n".join(message["content"] for talk in talks for message in talk)
             tokens += len(tokenizer(text).input_ids) if tokenizer else len(text) / CHARACTERS
             rows += 1
     return rows, tokens, tokenizer is not None
@@ -74,7 +78,7 @@ def knobs(recipe: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     accumulated = recipe.get("gradient_accumulation_steps") or 1
     optimizer = "paged_adamw_8bit" if recipe.get("adapter") else "adamw_torch_8bit"
     found: list[tuple[str, dict[str, Any]]] = []
-    if not fused_loss(recipe):
+    if not recipe.get("rl") and not fused_loss(recipe):
         change = {"liger_fused_linear_cross_entropy": True}
         found.append(("the Liger plugin with liger_fused_linear_cross_entropy: true", change))
     if not checkpointed(recipe):
@@ -115,8 +119,10 @@ def plan(args: argparse.Namespace) -> dict[str, Any]:
     config = shape_of(args.recipe, recipe, args.config)
     step, held = account(config, recipe, shard, args.gpus, args.recipe)
     needed = sum(held.values())
+    conversations = 2 if recipe.get("rl") else 1  # of a row
     slots = (
         recipe["micro_batch_size"]
+        * conversations
         * recipe["sequence_len"]
         * (recipe.get("gradient_accumulation_steps") or 1)
         * args.gpus
@@ -153,7 +159,8 @@ def plan(args: argparse.Namespace) -> dict[str, Any]:
     paths = args.rows or [Path(part["path"]) for part in recipe.get("datasets") or []]
     if args.rows or all(path.is_file() for path in paths):
         rows, tokens, counted = measure(paths, first_base(args.recipe, recipe))
-        rate = speed(step, config, tokens / max(rows, 1), gpu, args.mfu) * args.gpus
+        length = tokens / max(conversations * rows, 1)
+        rate = speed(step, config, length, gpu, args.mfu) * args.gpus
         count = steps(recipe, rows, tokens, args.gpus)
         # a run of max_steps sees the data as often as its steps come round
         passes = recipe.get("num_epochs") or 1
