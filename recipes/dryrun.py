@@ -24,7 +24,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM, PretrainedConfig
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from trl.experimental.orpo import ORPOTrainer
 
 FUSED_LOSSES = ("liger_fused_linear_cross_entropy", "cut_cross_entropy")
 
@@ -61,6 +60,9 @@ class Held(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         """Run an operation and count the storages it made."""
+        if function is torch.ops.aten.scatter_add.default:
+            # the way back of gather works in place, but not on fake tensors
+            function = torch.ops.aten.scatter_add_.default
         result = function(*args, **(kwargs or {}))
         for value in tree_leaves(result):
             if isinstance(value, Tensor):
@@ -251,7 +253,9 @@ def loss_of(model: nn.Module, recipe: dict[str, Any], ids: Tensor, places: Tenso
 
 
 def pairs_loss(forward: Callable[..., Any], ids: Tensor) -> Tensor:
-    """ORPO's loss by TRL's own forward pass: rows `ids` chosen, the same again rejected, at once."""
+    """ORPO's loss by TRL's own forward pass: rows `ids`, chosen, and as many rejected at once."""
+    from trl.experimental.orpo import ORPOTrainer  # seconds, and only wanted here
+
     trainer = SimpleNamespace(
         is_encoder_decoder=False,
         padding_value=0,
@@ -261,8 +265,6 @@ def pairs_loss(forward: Callable[..., Any], ids: Tensor) -> Tensor:
         get_batch_logps=ORPOTrainer.get_batch_logps,
     )
     parts = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
-    batch = {
-        f"{side}_{key}": part for side in ("chosen", "rejected") for key, part in parts.items()
-    }
+    batch = {f"{side}_{key}": parts[key] for side in ("chosen", "rejected") for key in parts}
     chosen, rejected, *_, likelihood = ORPOTrainer.concatenated_forward(trainer, forward, batch)
     return likelihood - nn.functional.logsigmoid(chosen - rejected).mean()

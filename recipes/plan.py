@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
-os.environ["HF_HUB_OFFLINE"] = "1"  # read when the libraries are imported
+# read when the libraries are imported
+os.environ |= {"HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
 
 import yaml
 from rich.console import Console
@@ -29,6 +30,7 @@ from recipes.memory import CONTEXT, GIB, GPUS, SHARDS, scoring, speed, states, s
 
 # Korean characters a token, where the tokenizer is not at hand: an assumption
 CHARACTERS = 1.7
+TIGHT = 16  # prompts at once, below which scoring needs a batch of its own
 NEEDED = ("base_model", "micro_batch_size", "sequence_len")
 
 
@@ -141,9 +143,14 @@ def plan(args: argparse.Namespace) -> dict[str, Any]:
         "turn": [],
         "slots_a_step": slots,
         "scoring_on_4090": {
-            f"{bits} bit": {"weights": size / GIB, "prompts_at_once": prompts}
+            f"{bits} bit": {
+                "weights": found.weights / GIB,
+                "prompt": found.prompt / GIB,
+                "prompts_at_once": found.prompts,
+                "fits": found.prompts > 0,
+            }
             for bits in (16, 8, 4)
-            for size, prompts in [scoring(step, config, bits, recipe["sequence_len"], GPUS["4090"])]
+            for found in [scoring(step, config, bits, recipe["sequence_len"], GPUS["4090"])]
         },
     }
     if not made["fits"]:
@@ -207,11 +214,23 @@ def show(made: dict[str, Any]) -> None:
             f"{data['hours']:.2g} hours at {data['tokens_a_second']:,.0f} tokens/s, if the GPU "
             f"gives {data['mfu_assumed']:.0%} of its speed (assumed, not measured)"
         )
-    found = (
-        f"{bits} {size['weights']:.1f} GiB, {size['prompts_at_once'] or 'no'} prompts at once"
-        for bits, size in made["scoring_on_4090"].items()
-    )
-    console.print(f"scoring whole prompts on one RTX 4090: {'; '.join(found)}")
+    show_scoring(made["scoring_on_4090"], console)
+
+
+def show_scoring(sizes: dict[str, dict[str, Any]], console: Console) -> None:
+    """Print what scoring on one RTX 4090 takes, row by row, and what to turn where it is tight."""
+    table = Table(title="scoring on one RTX 4090, by estimate")
+    for name in ("weights at", "GiB", "GiB a prompt", "prompts at once", "verdict"):
+        table.add_column(name, justify="left" if name in ("weights at", "verdict") else "right")
+    for bits, size in sizes.items():
+        count = size["prompts_at_once"]
+        verdict = "fits"
+        if not size["fits"]:
+            verdict = "does not fit: " + ("fewer bits" if bits != "4 bit" else "a smaller model")
+        elif count < TIGHT:
+            verdict = f"fits, tight: --batch-size {count} or less, or fewer bits, shorter prompts"
+        table.add_row(bits, f"{size['weights']:.1f}", f"{size['prompt']:.2f}", f"{count}", verdict)
+    console.print(table)
 
 
 def setting(text: str) -> tuple[str, Any]:
