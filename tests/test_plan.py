@@ -13,7 +13,7 @@ from prep.errors import UserError
 from recipes import memory
 from recipes.backbones import BACKBONES, family_of, shape_of
 from recipes.dryrun import batch_of, dry_run
-from recipes.plan import knobs, main, setting, shard_of
+from recipes.plan import knobs, main, read_plan, setting, shard_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"micro_batch_size": 2, "sequence_len": 128, "optimizer": "adamw_torch"}
@@ -164,9 +164,31 @@ def test_the_stage_before_lends_its_backbone():
 def test_what_cannot_be_planned_is_said(tmp_path):
     with pytest.raises(UserError, match=r"owner/strange is not known here; add --config"):
         shape_of(Path("x.yml"), {"base_model": "owner/strange"})
+    with pytest.raises(
+        UserError, match=r"POLAR-14B-v0.2 is not known here, SOLAR made deeper.*--c"
+    ):
+        shape_of(Path("x.yml"), {"base_model": "x2bee/POLAR-14B-v0.2"})
     (tmp_path / "config.json").write_text('{"model_type": "strange"}')
     with pytest.raises(UserError, match="none that transformers knows"):
         shape_of(Path("x.yml"), {"base_model": str(tmp_path)})
+
+
+@pytest.mark.parametrize("change", [{"rl": "dpo"}, {"reward_model": True}])
+def test_of_pairs_only_orpo_is_planned(tmp_path, change):
+    path = tmp_path / "x.yml"
+    path.write_text(yaml.safe_dump(SMALL | {"base_model": "any"} | change))
+    with pytest.raises(UserError, match="only rl: orpo can be planned"):
+        read_plan(path)
+    path.write_text(yaml.safe_dump(SMALL | {"base_model": "any", "rl": "orpo"}))
+    assert "liger" not in str(knobs(read_plan(path)))
+
+
+def test_a_pair_is_two_rows_at_once_and_holds_all_logits():
+    fused = {"liger_fused_linear_cross_entropy": True}
+    config = shape(128, 2, "gemma2", 4000)
+    single, pair = (dry_run(config, SMALL | change) for change in ({}, fused | {"rl": "orpo"}))
+    assert pair.held["logits"] > 1.5 * single.held["logits"]
+    assert pair.trained == single.trained
 
 
 def test_knobs_turn_only_what_is_not_turned():
