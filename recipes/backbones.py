@@ -92,6 +92,12 @@ FAMILIES = {
     "glm-4-9b": ("glm-4-9b",),
 }
 
+# backbones of the members whose shape no source at hand tells for certain, and why
+UNCERTAIN = {
+    "polar-14b": ", SOLAR made deeper, by how many layers no paper says",
+    "exaone-4": ", whose order of local and global attention its config.json alone tells",
+}
+
 
 def family_of(name: str) -> str | None:
     """The family in the table that a hub name such as owner/gemma-2-9b-it belongs to, if any."""
@@ -126,9 +132,11 @@ def shape_of(path: Path, recipe: dict[str, Any], given: str | None = None) -> Pr
     elif family := family_of(base):
         values = BACKBONES[family]
     else:
+        name = base.rpartition("/")[2].lower()
+        why = next((why for start, why in UNCERTAIN.items() if name.startswith(start)), "")
         raise UserError(
-            f"{path}: the shape of {base} is not known here; add --config with its config.json, or "
-            f"with one of {', '.join(BACKBONES)}"
+            f"{path}: the shape of {base} is not known here{why}; add --config with its "
+            f"config.json, or with one like it of {', '.join(BACKBONES)}"
         )
     kind = values.get("model_type") if isinstance(values, dict) else None
     try:

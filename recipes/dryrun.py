@@ -8,11 +8,14 @@ documents to hold.
 
 import weakref
 from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import torch
+from accelerate.utils import convert_outputs_to_fp32
 from axolotl.utils.schemas.enums import ATTN_IMPLS_SUPPORTING_PACKING as END_TO_END
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
@@ -57,6 +60,9 @@ class Held(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         """Run an operation and count the storages it made."""
+        if function is torch.ops.aten.scatter_add.default:
+            # the way back of gather works in place, but not on fake tensors
+            function = torch.ops.aten.scatter_add_.default
         result = function(*args, **(kwargs or {}))
         for value in tree_leaves(result):
             if isinstance(value, Tensor):
@@ -115,8 +121,8 @@ ALL_ATTENTION_FUNCTIONS.register("tiled_stand_in", tiled_stand_in)
 
 
 def fused_loss(recipe: dict[str, Any]) -> bool:
-    """Whether a recipe's loss never holds all logits at once."""
-    return any(recipe.get(key) for key in FUSED_LOSSES)
+    """Whether a recipe's loss never holds all logits at once; TRL's of pairs always does."""
+    return not recipe.get("rl") and any(recipe.get(key) for key in FUSED_LOSSES)
 
 
 def checkpointed(recipe: dict[str, Any]) -> bool:
@@ -148,9 +154,13 @@ def adapt(model: nn.Module, recipe: dict[str, Any]) -> nn.Module:
 def batch_of(recipe: dict[str, Any]) -> tuple[int, int]:
     """Rows and tokens of the largest batch that Axolotl gives the model at once.
 
-    It pads to multiples of 64, and lays packs end to end where attention can tell them apart.
+    It pads to multiples of 64, and lays packs end to end where attention can tell them apart. Of
+    pairs, whose longest row TRL pads to, these are the chosen answers; as many more are rejected.
     """
-    rows, tokens = recipe["micro_batch_size"], -(-recipe["sequence_len"] // 64) * 64
+    rows, tokens = recipe["micro_batch_size"], recipe["sequence_len"]
+    if recipe.get("rl"):
+        return rows, tokens
+    tokens = -(-tokens // 64) * 64
     if recipe.get("sample_packing") and recipe.get("attn_implementation") in END_TO_END:
         return 1, rows * tokens
     return rows, tokens
@@ -235,4 +245,26 @@ def loss_of(model: nn.Module, recipe: dict[str, Any], ids: Tensor, places: Tenso
     if fused_loss(recipe):
         inner = model.get_base_model() if recipe.get("adapter") else model
         return inner.model(input_ids=ids, position_ids=places).last_hidden_state.sum()
-    return model(input_ids=ids, position_ids=places, labels=ids).loss
+    # as Accelerate wraps a model that computes in bfloat16
+    forward = convert_outputs_to_fp32(model.forward) if recipe.get("bf16") else model
+    if recipe.get("rl"):
+        return pairs_loss(forward, ids)
+    return forward(input_ids=ids, position_ids=places, labels=ids).loss
+
+
+def pairs_loss(forward: Callable[..., Any], ids: Tensor) -> Tensor:
+    """ORPO's loss by TRL's own forward pass: rows `ids`, chosen, and as many rejected at once."""
+    from trl.experimental.orpo import ORPOTrainer  # seconds, and only wanted here
+
+    trainer = SimpleNamespace(
+        is_encoder_decoder=False,
+        padding_value=0,
+        aux_loss_enabled=False,
+        accelerator=SimpleNamespace(device=ids.device),
+        concatenated_inputs=ORPOTrainer.concatenated_inputs,
+        get_batch_logps=ORPOTrainer.get_batch_logps,
+    )
+    parts = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+    batch = {f"{side}_{key}": parts[key] for side in ("chosen", "rejected") for key in parts}
+    chosen, rejected, *_, likelihood = ORPOTrainer.concatenated_forward(trainer, forward, batch)
+    return likelihood - nn.functional.logsigmoid(chosen - rejected).mean()

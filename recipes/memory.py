@@ -107,10 +107,17 @@ def training(
     return account
 
 
-def scoring(
-    step: Step, config: PretrainedConfig, bits: int, length: int, gpu: Gpu
-) -> tuple[float, int]:
-    """Bytes of the merged weights at 16, 8 or 4 bits, and how many prompts fit beside them.
+@dataclass(frozen=True)
+class Scoring:
+    """What scoring holds: bytes of weights and of one prompt, and how many prompts fit beside."""
+
+    weights: float
+    prompt: float
+    prompts: int
+
+
+def scoring(step: Step, config: PretrainedConfig, bits: int, length: int, gpu: Gpu) -> Scoring:
+    """What scoring with the merged weights at 16, 8 or 4 bits holds on one GPU.
 
     A prompt of `length` tokens holds keys and values of all layers in bfloat16 and one layer's
     widest activations; sliding windows would hold less.
@@ -118,8 +125,8 @@ def scoring(
     linear = {16: 2.0, 8: 1.0, 4: NF4}[bits]
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config) * 2
     layer = (2 * config.intermediate_size + 4 * config.hidden_size) * 2
-    size = step.linear * linear + step.kept * 2
-    return size, max(0, int((gpu.memory - CONTEXT - size) // (length * (cache + layer))))
+    size, prompt = step.linear * linear + step.kept * 2, length * (cache + layer)
+    return Scoring(size, prompt, max(0, int((gpu.memory - CONTEXT - size) // prompt)))
 
 
 def head_width(config: PretrainedConfig) -> int:

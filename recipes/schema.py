@@ -67,8 +67,8 @@ def bad_keys(mapping: dict[str, Any], fields: dict[str, FieldInfo], where: str) 
                 yield from bad_keys(part, fields_of(inner), f"{where}{key}.")
 
 
-def schema_problems(recipe: dict[str, Any]) -> Iterator[str]:
-    """What the installed Axolotl, and the recipe's plugins, would not understand."""
+def key_problems(recipe: dict[str, Any]) -> Iterator[str]:
+    """Plugins that are not there, and keys that neither Axolotl nor the plugins know."""
     models: list[type[BaseModel]] = [AxolotlInputConfig]
     for name in recipe.get("plugins") or []:
         try:
@@ -80,6 +80,11 @@ def schema_problems(recipe: dict[str, Any]) -> Iterator[str]:
             module, _, model = args.rpartition(".")
             models.append(getattr(importlib.import_module(module), model))
     yield from bad_keys(recipe, fields_of(models), "")
+
+
+def schema_problems(recipe: dict[str, Any]) -> Iterator[str]:
+    """What the installed Axolotl, and the recipe's plugins, would not understand."""
+    yield from key_problems(recipe)
     try:
         plain = {key: value for key, value in recipe.items() if key != "plugins"}
         validate_config(DictDefault(plain), CAPABILITIES, {"torch_version": "2.11.0"})

@@ -15,7 +15,10 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from prep.errors import UserError
+from prep.jsonl import sha256
 from recipes import guard
+from recipes.claim import claim, content, digest, run_of
+from recipes.preflight import require_data
 from recipes.resume import EpochSampler, say_if_unsaved
 from recipes.rows import check_letter, compare, key, render
 
@@ -41,9 +44,9 @@ def changed(recipe, **change):
 
 
 def claimed(recipe):
-    data = {str(path): guard.sha256(path) for path in guard.require_data(recipe)}
-    guard.claim(recipe, guard.run_of(recipe.to_dict(), data))
-    return guard.digest(guard.content(recipe.to_dict(), data))
+    data = {str(path): sha256(path) for path in require_data(recipe)}
+    claim(recipe, run_of(recipe.to_dict(), data))
+    return digest(content(recipe.to_dict(), data))
 
 
 def test_a_run_ends_with_one_sentence_before_anything_is_written(workplace, run):
@@ -86,7 +89,7 @@ def test_another_setting_of_the_rows_gets_a_new_name(recipe, change):
 
 def test_evaluation_steps_matter_only_where_the_best_is_kept(recipe):
     def run(**change):
-        return guard.run_of(changed(recipe, **change).to_dict(), {})
+        return run_of(changed(recipe, **change).to_dict(), {})
 
     assert run(eval_steps=2) == run(eval_steps=3)
     for keeps in ({"load_best_model_at_end": True}, {"early_stopping_patience": 2}):
@@ -171,46 +174,6 @@ def test_the_seed_and_the_epoch_decide_the_order():
     assert all(sorted(one) == list(range(50)) for one in orders)
     assert order(1, 1) == orders[1]
     assert len({tuple(one) for one in orders}) == 3
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"bf16": True}, r"no GPU here, and the recipe asks for one \(bf16\)"),
-        ({"attn_implementation": "flash_attention_2"}, "use recipes/tiny/stage1.yml"),
-        ({"load_in_4bit": True, "test_datasets": [{"path": "x"}]}, "take out test_datasets"),
-    ],
-)
-def test_recipes_for_a_gpu_are_refused_without_one(monkeypatch, recipe, change, said):
-    monkeypatch.setattr(guard.torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match=said):
-        guard.require_device(changed(recipe, **change))
-
-
-def test_the_best_checkpoint_is_not_asked_for_without_the_plugin_that_keeps_it(recipe):
-    for asked in ({"load_best_model_at_end": True}, {"metric_for_best_model": "eval_accuracy"}):
-        with pytest.raises(UserError, match=f"{next(iter(asked))} without .*; add it to plugins"):
-            guard.require_metric(changed(recipe, **asked))
-        guard.require_metric(changed(recipe, plugins=[guard.ACCURACY], **asked))
-    guard.require_metric(recipe)
-
-
-@pytest.mark.parametrize(
-    ("base", "said"),
-    [
-        ("./outputs/stage1-merged", r"run python recipes/merge\.py"),
-        (
-            "./outputs/members/best-gemma-stage1/model",
-            "train that member first: dvc repro whole@best-gemma-stage1",
-        ),
-        ("./models/gemma", "download it there"),
-        ("google/no-such-model", "accept its licence"),
-    ],
-)
-def test_a_missing_base_is_refused_with_its_remedy(recipe, base, said):
-    with pytest.raises(UserError, match=said):
-        guard.require_base(changed(recipe, base_model=base))
-    guard.require_base(recipe)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import yaml
 from conftest import training_row, write_rows
 from transformers import AutoConfig
 
-from bench.calibrate import LORA, planned, real, shape
+from bench.calibrate import EMPTY, LORA, RECIPE, allocated, planned, resident, shape
 from prep.errors import UserError
 from recipes import memory
 from recipes.backbones import BACKBONES, family_of, shape_of
 from recipes.dryrun import batch_of, dry_run
-from recipes.plan import knobs, main, setting, shard_of
+from recipes.plan import knobs, main, read_plan, setting, shard_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"micro_batch_size": 2, "sequence_len": 128, "optimizer": "adamw_torch"}
@@ -36,11 +36,20 @@ PUBLISHED = {  # thousands of millions of parameters
         ("gemma2", {"micro_batch_size": 1, "sequence_len": 64, "sample_packing": True}),
         ("llama", LORA),
         ("qwen2", {}),
+        ("gemma2", {"rl": "orpo"}),
+        ("llama", LORA | {"rl": "orpo", "gradient_checkpointing": True}),
     ],
 )
 def test_the_account_is_what_real_steps_hold(kind, change):
-    made = [work(shape(128, 2, kind, 4000), SMALL | change) for work in (planned, real)]
+    made = [work(shape(128, 2, kind, 4000), SMALL | change) for work in (planned, allocated)]
     assert made[0] == pytest.approx(made[1], rel=0.02)
+
+
+def test_a_process_holds_the_account_above_its_floor():
+    outline, change = (256, 4), {"micro_batch_size": 1, "sequence_len": 128}
+    held = resident(outline, change) - resident(*EMPTY)
+    assert planned(shape(*outline), RECIPE | change) == pytest.approx(held, rel=0.15)
+    assert held > 2**27  # the model is more than the noise of a process
 
 
 @pytest.mark.parametrize("family", BACKBONES)
@@ -123,8 +132,26 @@ def test_a_merged_gemma_is_scored_on_one_4090():
     room = {
         bits: memory.scoring(step, config, bits, 2048, memory.GPUS["4090"]) for bits in (16, 8, 4)
     }
-    assert room[16][0] == 2 * (step.linear + step.kept)
-    assert 0 < room[16][1] < room[8][1] < room[4][1]
+    assert room[16].weights == 2 * (step.linear + step.kept)
+    assert 0 < room[16].prompts < room[8].prompts < room[4].prompts
+
+
+@pytest.mark.parametrize(
+    ("family", "bits", "weights", "fits"),
+    [  # what the competition's card of 24 GB takes
+        ("gemma-2-9b", 16, 17.2, True),
+        ("solar-10.7b", 16, 20.0, True),
+        ("qwen2.5-32b", 16, 61.0, False),
+        ("qwen2.5-32b", 8, 32.0, False),
+        ("qwen2.5-32b", 4, 18.0, True),
+    ],
+)
+def test_which_weights_fit_the_card_that_scores(family, bits, weights, fits):
+    config = shape_of(Path("x.yml"), {"base_model": "any"}, family)
+    step = dry_run(config, SMALL | {"bf16": True, "attn_implementation": "flash_attention_2"})
+    found = memory.scoring(step, config, bits, 2048, memory.GPUS["4090"])
+    assert found.weights / memory.GIB == pytest.approx(weights, abs=0.5)
+    assert (found.prompts > 0) == fits
 
 
 def test_the_stage_before_lends_its_backbone():
@@ -137,9 +164,31 @@ def test_the_stage_before_lends_its_backbone():
 def test_what_cannot_be_planned_is_said(tmp_path):
     with pytest.raises(UserError, match=r"owner/strange is not known here; add --config"):
         shape_of(Path("x.yml"), {"base_model": "owner/strange"})
+    with pytest.raises(
+        UserError, match=r"POLAR-14B-v0.2 is not known here, SOLAR made deeper.*--c"
+    ):
+        shape_of(Path("x.yml"), {"base_model": "x2bee/POLAR-14B-v0.2"})
     (tmp_path / "config.json").write_text('{"model_type": "strange"}')
     with pytest.raises(UserError, match="none that transformers knows"):
         shape_of(Path("x.yml"), {"base_model": str(tmp_path)})
+
+
+@pytest.mark.parametrize("change", [{"rl": "dpo"}, {"reward_model": True}])
+def test_of_pairs_only_orpo_is_planned(tmp_path, change):
+    path = tmp_path / "x.yml"
+    path.write_text(yaml.safe_dump(SMALL | {"base_model": "any"} | change))
+    with pytest.raises(UserError, match="only rl: orpo can be planned"):
+        read_plan(path)
+    path.write_text(yaml.safe_dump(SMALL | {"base_model": "any", "rl": "orpo"}))
+    assert "liger" not in str(knobs(read_plan(path)))
+
+
+def test_a_pair_is_two_rows_at_once_and_holds_all_logits():
+    fused = {"liger_fused_linear_cross_entropy": True}
+    config = shape(128, 2, "gemma2", 4000)
+    single, pair = (dry_run(config, SMALL | change) for change in ({}, fused | {"rl": "orpo"}))
+    assert pair.held["logits"] > 1.5 * single.held["logits"]
+    assert pair.trained == single.trained
 
 
 def test_knobs_turn_only_what_is_not_turned():

@@ -17,6 +17,7 @@ FUSED_HEAD = {
     "adapter": "lora",
     "lora_target_modules": ["lm_head"],
     "liger_fused_linear_cross_entropy": True,
+    "plugins": ["axolotl.integrations.liger.LigerPlugin"],
 }
 STAGE2 = yaml.safe_load((ROOT / "recipes/stage2.yml").read_text(encoding="utf-8"))
 
@@ -78,7 +79,7 @@ def test_our_recipes_pass(name):
     [({}, "moves 30% of bfloat16 weights"), ({"bf16": False, **FUSED_HEAD}, "lm_head by, which")],
 )
 def test_the_guard_refuses_before_anything_is_loaded(monkeypatch, capsys, change, said):
-    monkeypatch.setattr(guard.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(SystemExit) as left:
         guard.GuardPlugin().register({**FULL, **change, "base_model": "./none"})
     assert left.value.code == 2

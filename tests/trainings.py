@@ -5,6 +5,7 @@ are then found
 
 BYTES is the largest file that the run may write, as if the disk were full. FOLDER<COUNT makes of a
 finished run one that was killed before its last COUNT checkpoints; FOLDER-whole keeps it as it was.
+FOLDER=SIZE mounts a disk of a size there, or changes it; FOLDER:COPY copies what lies there.
 """
 
 import os
@@ -13,7 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
-sys.path[0] = os.getcwd()
+tests, sys.path[0] = sys.path[0], os.getcwd()
 
 
 def train(recipe: str, limit: int) -> int:
@@ -45,6 +46,16 @@ if __name__ == "__main__":
         if "<" in argument:
             folder, _, count = argument.partition("<")
             kill(Path(folder), int(count))
+            continue
+        if "=" in argument:
+            sys.path.append(tests)
+            from disks import mount
+
+            folder, _, size = argument.partition("=")
+            mount(Path(folder), size)
+            continue
+        if ":" in argument:
+            shutil.copytree(*argument.split(":"))
             continue
         path, _, limit = argument.partition("@")
         print(f"CODE {train(path, int(limit or resource.RLIM_INFINITY))}", flush=True)
