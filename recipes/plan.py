@@ -228,7 +228,8 @@ def show_scoring(sizes: dict[str, dict[str, Any]], console: Console) -> None:
         if not size["fits"]:
             verdict = "does not fit: " + ("fewer bits" if bits != "4 bit" else "a smaller model")
         elif count < TIGHT:
-            verdict = f"fits, tight: --batch-size {count} or less, or fewer bits, shorter prompts"
+            fewer = "" if bits == "4 bit" else ", fewer bits"
+            verdict = f"fits, tight: --batch-size {count}{fewer} or shorter prompts"
         table.add_row(bits, f"{size['weights']:.1f}", f"{size['prompt']:.2f}", f"{count}", verdict)
     console.print(table)
 
@@ -248,8 +249,8 @@ def main() -> None:
         epilog="example:\n  python recipes/plan.py recipes/stage1.yml --gpu 4090 "
         "--set micro_batch_size=1\n\n"
         "How it was calibrated: on a CPU, in float32, the bytes planned are within 0.1 % of what\n"
-        "real steps allocate and, with the floor of an empty process added, within 3 % of resident\n"
-        "memory (python bench/calibrate.py; docs/weights.md). On a GPU: not measured.",
+        "real steps allocate and, with the floor of an empty process added, within 3 % of its\n"
+        "resident memory (python bench/calibrate.py; docs/weights.md). On a GPU: not measured.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", type=Path)
