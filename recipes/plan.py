@@ -249,8 +249,8 @@ def main() -> None:
         epilog="example:\n  python recipes/plan.py recipes/stage1.yml --gpu 4090 "
         "--set micro_batch_size=1\n\n"
         "How it was calibrated: on a CPU, in float32, the bytes planned are within 0.1 % of what\n"
-        "real steps allocate and, with the floor of an empty process added, within 3 % of its\n"
-        "resident memory (python bench/calibrate.py; docs/weights.md). On a GPU: not measured.",
+        "real steps allocate; with the floor of an empty process, within 3 % of resident memory\n"
+        "(bench/calibrate.py, docs/weights.md). On a GPU: not measured.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", type=Path)
