@@ -228,7 +228,8 @@ def show_scoring(sizes: dict[str, dict[str, Any]], console: Console) -> None:
         if not size["fits"]:
             verdict = "does not fit: " + ("fewer bits" if bits != "4 bit" else "a smaller model")
         elif count < TIGHT:
-            verdict = f"fits, tight: --batch-size {count} or less, or fewer bits, shorter prompts"
+            fewer = "" if bits == "4 bit" else ", fewer bits"
+            verdict = f"fits, tight: --batch-size {count}{fewer} or shorter prompts"
         table.add_row(bits, f"{size['weights']:.1f}", f"{size['prompt']:.2f}", f"{count}", verdict)
     console.print(table)
 

@@ -164,9 +164,7 @@ def test_the_stage_before_lends_its_backbone():
 def test_what_cannot_be_planned_is_said(tmp_path):
     with pytest.raises(UserError, match=r"owner/strange is not known here; add --config"):
         shape_of(Path("x.yml"), {"base_model": "owner/strange"})
-    with pytest.raises(
-        UserError, match=r"POLAR-14B-v0.2 is not known here, SOLAR made deeper.*--c"
-    ):
+    with pytest.raises(UserError, match=r"not known here, SOLAR made deeper.*--config"):
         shape_of(Path("x.yml"), {"base_model": "x2bee/POLAR-14B-v0.2"})
     (tmp_path / "config.json").write_text('{"model_type": "strange"}')
     with pytest.raises(UserError, match="none that transformers knows"):
