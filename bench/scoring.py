@@ -167,7 +167,7 @@ class Worker:
         self.child.stdin.flush()
         line = self.child.stdout.readline()
         if not line:
-            raise UserError("a contender ended early; start it with --worker NAME --folder MODEL to see why")
+            raise UserError("a contender ended early; start it alone by --worker to see why")
         return json.loads(line)
 
     def close(self) -> None:
