@@ -59,7 +59,8 @@ class Writer:
 def grammar(folder: str, vocabulary: int, stops: tuple[int, ...]) -> LLTokenizer:
     """llguidance's view of a model's tokenizer, which its matchers need; about a second of work."""
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    return from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=list(stops))
+    # one end is enough, since a reply ends with its JSON; llguidance 1.3 takes no more
+    return from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=stops[0])
 
 
 def matcher(of: LLTokenizer, schema: dict[str, Any]) -> LLMatcher:
