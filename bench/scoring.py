@@ -41,7 +41,7 @@ WHOLE = "transformers, shared beginnings"
 PLAIN, WAVES = "vLLM as it comes", "vLLM, in waves"
 
 
-def prompts(items: int, orders: int = 1, seed: int = 1) -> list[list[int]]:
+def prompts(items: int, orders: int = 1, options: int = 3, seed: int = 1) -> list[list[int]]:
     """Items over dialogues, each with its options in the first so many of their orders."""
     rng = random.Random(seed)
 
@@ -52,8 +52,8 @@ def prompts(items: int, orders: int = 1, seed: int = 1) -> list[list[int]]:
     while count < items:
         talk = [*head, *some(round(rng.lognormvariate(4.85, 0.35)))]
         for _ in range(min(rng.randrange(3, 6), items - count)):
-            question, options = some(QUESTION), [some(OPTION) for _ in LETTERS]
-            for order in list(permutations(options))[:orders]:
+            question, shown = some(QUESTION), [some(OPTION) for _ in range(options)]
+            for order in list(permutations(shown))[:orders]:
                 made.append([*talk, *question, *(token for option in order for token in option)])
             count += 1
     return made
@@ -249,12 +249,13 @@ def side_by_side(
 
 
 def costs(folder: Path, items: int, rounds: int) -> dict[str, dict[int, float]]:
-    """Seconds by number of items, and by orders of the options of the same items."""
+    """Seconds by number of items, and by options and by their orders for a quarter of the items."""
     worker = Worker(WHOLE, folder)
     worker(prompts(8))
     cases = {("items", n): prompts(n) for n in (items // 4, items // 2, items)}
+    cases |= {("options", n): prompts(items // 4, options=n) for n in (2, 3, 4, 5)}
     cases |= {("orders", n): prompts(items // 4, n) for n in (1, 2, 3, 6)}
-    found: dict[str, dict[int, float]] = {"items": {}, "orders": {}}
+    found: dict[str, dict[int, float]] = {"items": {}, "options": {}, "orders": {}}
     for _ in range(rounds):
         for (what, n), rows in cases.items():
             seconds = worker(rows)["seconds"]
@@ -272,15 +273,15 @@ def costs(folder: Path, items: int, rounds: int) -> dict[str, dict[int, float]]:
 
 
 def plot(found: dict[str, dict[int, float]], file: Path) -> None:
-    """One picture of both curves."""
+    """One picture of the three curves."""
     import matplotlib
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "maerak"
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
-    names = {"items": "items", "orders": "orders of the options of the same items"}
+    figure, axes = plt.subplots(1, 3, figsize=(9, 2.8), layout="constrained")
+    names = {"items": "items", "options": "options an item", "orders": "orders of three options"}
     for axis, (what, by) in zip(axes, found.items(), strict=True):
         axis.plot(list(by), list(by.values()), marker="o", label="measured")
         (n, first) = next(iter(by.items()))
@@ -302,7 +303,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="40 items")
     parser.add_argument("--no-vllm", action="store_true", help="transformers alone")
-    parser.add_argument("--costs", action="store_true", help="by items and by orders of options")
+    parser.add_argument("--costs", action="store_true", help="by items, options and orders")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the costs there")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
