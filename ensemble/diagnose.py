@@ -92,7 +92,7 @@ def _table(section: Section) -> Table:
 
 def _png(draw: Any, found: Diagnosis) -> bytes:
     file = io.BytesIO()
-    with matplotlib.rc_context({**STYLE, "text.parse_math": False}):  # names may hold dollars
+    with matplotlib.rc_context(STYLE):
         figure: Figure = draw(found)
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

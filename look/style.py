@@ -33,6 +33,7 @@ STYLE: dict[str, Any] = {
     "axes.labelcolor": INK,
     "axes.unicode_minus": False,
     "text.color": INK,
+    "text.parse_math": False,  # texts and names may hold dollars
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,

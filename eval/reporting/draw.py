@@ -160,6 +160,4 @@ def _heat(axes: Axes, table: Mapping[str, Mapping[str, int]]) -> None:
 
 
 def _short(name: str) -> str:
-    # a dollar sign would start matplotlib's mathematics
-    cut = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
-    return cut.replace("$", r"\$")
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
