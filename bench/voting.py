@@ -61,10 +61,9 @@ def _write(path: Path, rows: int, seed: int) -> None:
 def vote(rule: str, folder: Path, rows: int) -> None:
     """Vote over all files of a folder, and print what it took and decided as JSON."""
     from ensemble import ballots
-    from ensemble.ballots import Items
+    from ensemble.ballots import Items, read_members
     from ensemble.rules import RULES as ALL
     from ensemble.rules import Tally
-    from ensemble.vote import read_members
 
     started = time.perf_counter()
     paths = sorted(folder.glob("*.jsonl"))

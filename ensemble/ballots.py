@@ -111,6 +111,22 @@ def read_meta(path: Path) -> predictions.Meta:
     return validated(read_json(beside), predictions.Meta, str(beside))
 
 
+def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
+    """What made each file; raises `UserError` where they must not vote together."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise UserError(f"{path}: named twice, so it would vote twice; name each file once")
+        seen.add(path.resolve())
+    metas = [read_meta(path) for path in paths]
+    for path, meta in zip(paths, metas, strict=True):
+        if "members" in (meta.model_extra or {}):
+            raise UserError(f"{path}: is itself a vote; leave it out, or write it elsewhere")
+    if not mixed:
+        predictions.require_comparable(list(zip(paths, metas, strict=True)))
+    return metas
+
+
 def read(path: Path, items: Items) -> Ballots:
     """One member's ballots on exactly these items.
 
@@ -122,9 +138,10 @@ def read(path: Path, items: Items) -> Ballots:
         from ensemble.scan import scan  # compiles on first use
 
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() == read_meta(path).predictions_sha256:
+        meta = read_meta(path)
+        if hashlib.sha256(data).hexdigest() == meta.predictions_sha256:
             found = scan(data, *items.heads, items.options, items.width)
-            if found is not None and consistent(Ballots(*found), items, read_meta(path).method):
+            if found is not None and consistent(Ballots(*found), items, meta.method):
                 return Ballots(*found)
         del data
     given, _ = predictions.read(path)

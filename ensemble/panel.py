@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from ensemble.ballots import Ballots, Items, read_all
-from ensemble.vote import read_members
+from ensemble.ballots import Ballots, Items, read_all, read_members
 from eval.options import gold
+from eval.predictions import names
 from prep.errors import UserError
 from prep.jsonl import read_records, sha256
 from prep.records import Row
@@ -47,7 +47,7 @@ def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> Panel:
     """The members' ballots on the rows of `data`.
 
     Raises `UserError` where a row has no answer, where fewer than two files are named, where they
-    must not vote together (`ensemble.vote.read_members`) or do not cover exactly the rows, and,
+    must not vote together (`ensemble.ballots.read_members`) or do not cover exactly the rows, and,
     unless `mixed`, where they were made from another file than `data`.
     """
     if len(paths) < 2:
@@ -73,12 +73,4 @@ def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> Panel:
         transient=True,
         disable=not console.is_terminal,
     )
-    return Panel(rows, options, _names(paths), list(ballots))
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The files' stems, or, where two share one, their paths without the ending."""
-    stems = [path.stem for path in paths]
-    if len(set(stems)) == len(stems):
-        return stems
-    return [str(path.with_suffix("")) for path in paths]
+    return Panel(rows, options, names(paths), list(ballots))

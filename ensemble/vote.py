@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sheet.require_suffix(args.out)
     if args.votes is not None:
         predictions.meta_path(args.votes)
-    metas = read_members(args.predictions, args.mixed)
+    metas = ballots.read_members(args.predictions, args.mixed)
     name, intercept, by_member = weigh(args, sheet)
 
     tally = Tally(RULES[name], sheet.items.options, intercept)
@@ -79,22 +79,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         about = vote_meta(name, args, metas, by_member, outcome)
         predictions.write(args.votes, as_predictions(sheet, outcome), about)
     print(summary(args.out, name, outcome))
-
-
-def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
-    """What made each file; raises `UserError` where they must not vote together."""
-    seen: set[Path] = set()
-    for path in paths:
-        if path.resolve() in seen:
-            raise UserError(f"{path}: named twice, so it would vote twice; name each file once")
-        seen.add(path.resolve())
-    metas = [ballots.read_meta(path) for path in paths]
-    for path, meta in zip(paths, metas, strict=True):
-        if "members" in (meta.model_extra or {}):
-            raise UserError(f"{path}: is itself a vote; leave it out, or write it elsewhere")
-    if not mixed:
-        predictions.require_comparable(list(zip(paths, metas, strict=True)))
-    return metas
 
 
 def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weight]]:

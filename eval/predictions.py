@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -158,6 +159,16 @@ def join(
                 "score that file with this model"
             )
     return {id_: predictions[id_].choice for id_ in options}
+
+
+def names(paths: Sequence[Path]) -> list[str]:
+    """What each file is called: its stem, with its folder where another has the same stem."""
+    stems = Counter(path.stem for path in paths)
+    names = [path.stem if stems[path.stem] == 1 else str(path.with_suffix("")) for path in paths]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UserError(f"{name}: is given {count} times; give each prediction file once")
+    return names
 
 
 def require_same_ids(

@@ -1,14 +1,13 @@
 """What a report reads: rows with answers, the runs that predicted them, and their questions."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from eval.options import gold
-from eval.predictions import Meta, join, read, require_comparable
+from eval.predictions import Meta, join, names, read, require_comparable
 from eval.table import Result
 from prep.errors import UserError
 from prep.jsonl import read_records, sha256
@@ -71,7 +70,7 @@ def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
     if not answered:
         raise UserError(f"{data}: no row has an answer; report on a file with answers")
     digest, runs = sha256(data), []
-    for name, path in zip(_names(paths), paths, strict=True):
+    for name, path in zip(names(paths), paths, strict=True):
         predictions, meta = read(path)
         choices = join(path, predictions, rows, data)
         same = meta.data.sha256 == digest
@@ -86,16 +85,6 @@ def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
     if not mixed:
         require_comparable([(path, run.meta) for path, run in zip(paths, runs, strict=True)])
     return Scored(answered, runs)
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """What each file is called: its stem, with its folder where another has the same stem."""
-    stems = Counter(path.stem for path in paths)
-    names = [path.stem if stems[path.stem] == 1 else str(path.with_suffix("")) for path in paths]
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise UserError(f"{name}: is given {count} times; give each prediction file once")
-    return names
 
 
 def questions_of(rows: Sequence[Row], path: Path) -> dict[str, Question]:
