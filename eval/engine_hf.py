@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -174,13 +175,14 @@ class Engine(backend.Engine):
     def _next_token(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
         """(rows, vocabulary) log-probabilities of the token after each prompt of one pack."""
         packed = prefixes.pack(prompts)
-        logits = self.model(
-            input_ids=torch.tensor([packed.ids], device=self.device),
-            position_ids=torch.tensor([packed.positions], device=self.device),
-            logits_to_keep=torch.tensor(packed.last, device=self.device),
-            use_cache=False,
-            **({"pack": packed} if self.shares else {}),
-        ).logits
+        with shared_attention.reading(self.model, packed) if self.shares else nullcontext():
+            logits = self.model(
+                input_ids=torch.tensor([packed.ids], device=self.device),
+                position_ids=torch.tensor([packed.positions], device=self.device),
+                logits_to_keep=torch.tensor(packed.last, device=self.device),
+                use_cache=False,
+                **({"pack": packed} if self.shares else {}),
+            ).logits
         return logits[0].float().log_softmax(-1).cpu()
 
 

@@ -98,6 +98,19 @@ def test_each_token_of_each_continuation_follows_those_before_it(
             assert values == pytest.approx(truth, rel=0, abs=TOLERANCE)
 
 
+def test_the_last_layer_computes_what_is_read_and_no_more(tmp_path: Path) -> None:
+    prompts, seen = talks(), []
+    engine = Engine(save("gemma2", tmp_path), dtype="float32", batch_size=len(prompts))
+    for layer in engine.model.model.layers:
+        layer.mlp.down_proj.register_forward_pre_hook(lambda _, args: seen.append(len(args[0][0])))
+    engine.letter_logprobs(prompts, [[9, 10]] * len(prompts))
+    distinct = len(prefixes.pack(prompts).ids)
+    assert seen == [distinct, distinct, distinct, len(prompts)]
+    assert len(prompts) < distinct / 10
+    # and leaves the model as it was, for replies
+    assert not any(part._forward_hooks for part in engine.model.modules())
+
+
 def test_a_pack_holds_each_distinct_beginning_once() -> None:
     packed = prefixes.pack([[1, 2, 3, 4], [1, 2, 5], [1, 2], [9], [1, 2, 3, 4, 6]])
     assert packed.ids == [9, 1, 2, 5, 3, 4, 6]
