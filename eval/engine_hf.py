@@ -74,6 +74,9 @@ class Engine(backend.Engine):
         model.set_output_embeddings(Float32Head(model.get_output_embeddings()))
         self.model = model.to(self.device).eval()
         self.shares = attention == shared_attention.NAME
+        if self.shares and self.device.type == "cpu":
+            for layer in self.model.get_decoder().layers:
+                layer.mlp = shared_attention.Chunks(layer.mlp)
         self.batch_size = batch_size if self.shares else 1
         self.about: dict[str, Any] = {
             "name": "hf",

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from eval import prefixes
 from eval.engine_hf import Engine
-from eval.shared_attention import FAMILIES, NAME
+from eval.shared_attention import FAMILIES, NAME, Chunks
 
 TOLERANCE = 1e-4  # float32; measured: at most 2e-5
 SMALL = {
@@ -102,13 +102,25 @@ def test_the_last_layer_computes_what_is_read_and_no_more(tmp_path: Path) -> Non
     prompts, seen = talks(), []
     engine = Engine(save("gemma2", tmp_path), dtype="float32", batch_size=len(prompts))
     for layer in engine.model.model.layers:
-        layer.mlp.down_proj.register_forward_pre_hook(lambda _, args: seen.append(len(args[0][0])))
+        inner = layer.mlp.mlp.down_proj
+        inner.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[1]))
     engine.letter_logprobs(prompts, [[9, 10]] * len(prompts))
     distinct = len(prefixes.pack(prompts).ids)
     assert seen == [distinct, distinct, distinct, len(prompts)]
     assert len(prompts) < distinct / 10
     # and leaves the model as it was, for replies
     assert not any(part._forward_hooks for part in engine.model.modules())
+
+
+def test_an_mlp_in_chunks_is_the_mlp() -> None:
+    torch.manual_seed(0)
+    seen = []
+    mlp = torch.nn.Sequential(torch.nn.Linear(8, 32), torch.nn.GELU(), torch.nn.Linear(32, 8))
+    mlp.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[1]))
+    hidden = torch.randn(1, 23, 8)
+    found = Chunks(mlp, tokens=10)(hidden)
+    assert seen == [10, 10, 3]
+    assert torch.allclose(found, mlp(hidden), atol=1e-6)
 
 
 def test_a_pack_holds_each_distinct_beginning_once() -> None:
