@@ -6,7 +6,8 @@ The model is a random Gemma-2 of 100 M parameters in bfloat16, the prompts are r
 CCI corpus's shape: 3 to 5 questions a dialogue, about 340 tokens each and 217 of them its own.
 Every contender lives in a process of its own and takes its turn in every round, so that other work
 on the same cores meets all alike; the best round counts. Where the cores are busy, the figures by
-seconds of a core (`by_cpu`) tell more than those by the clock.
+seconds of a core (`by_cpu`) tell more than those by the clock. On a GPU, whose memory vLLM takes
+whole, one contender ends before the next begins.
 
 The limit counts what must be multiplied: each distinct token by the layers' weights, the last one
 of each item by the head; neither the embedding table, which is looked up, nor attention's own
@@ -39,6 +40,7 @@ HEAD, QUESTION, OPTION = 24, 60, 38  # tokens of the instruction, a question, ea
 LOOP = "loop: one item, no cache"
 WHOLE = "transformers, shared beginnings"
 PLAIN, WAVES = "vLLM as it comes", "vLLM, in waves"
+RATE = "matrices"
 
 
 def prompts(items: int, orders: int = 1, options: int = 3, seed: int = 1) -> list[list[int]]:
@@ -59,10 +61,10 @@ def prompts(items: int, orders: int = 1, options: int = 3, seed: int = 1) -> lis
     return made
 
 
-def save_model(folder: Path) -> dict[str, int]:
-    """A random Gemma-2; returns its parameters by what they are multiplied with."""
+def save_model(folder: Path, shape: str | None = None) -> dict[str, int]:
+    """A random Gemma-2, or a backbone's shape; returns its weights by what they multiply."""
     import torch
-    from transformers import Gemma2Config, Gemma2ForCausalLM
+    from transformers import AutoModelForCausalLM, Gemma2Config
 
     torch.manual_seed(0)
     config = Gemma2Config(
@@ -78,12 +80,24 @@ def save_model(folder: Path) -> dict[str, int]:
         max_position_embeddings=2048,
         initializer_range=0.05,
     )
-    model = Gemma2ForCausalLM(config).bfloat16()
+    if shape:
+        from recipes.backbones import shape_of
+
+        config = shape_of(Path("--config"), {}, shape)
+    with torch.device(device()):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.save_pretrained(folder)
     return {
         "head": model.lm_head.weight.numel(),
         "layers": sum(p.numel() for p in model.model.layers.parameters() if p.dim() == 2),
     }
+
+
+def device() -> str:
+    """Where models are computed here."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def contender(name: str, folder: Path) -> Callable[[list[list[int]]], list[list[float]]]:
@@ -94,11 +108,12 @@ def contender(name: str, folder: Path) -> Callable[[list[list[int]]], list[list[
 
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.bfloat16, attn_implementation="eager"
-        )
+        ).to(device())
 
         @torch.inference_mode()
         def loop(rows: list[list[int]]) -> list[list[float]]:
-            logits = [model(torch.tensor([row]), use_cache=False).logits[0, -1] for row in rows]
+            inputs = (torch.tensor([row], device=model.device) for row in rows)
+            logits = [model(one, use_cache=False).logits[0, -1] for one in inputs]
             return [one.float().log_softmax(-1)[LETTERS].tolist() for one in logits]
 
         return loop
@@ -130,17 +145,22 @@ def rate(folder: Path) -> list[float]:
     import torch
     from transformers import AutoConfig
 
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else (lambda: None)
     config = AutoConfig.from_pretrained(folder)
     width, wide = config.hidden_size, config.intermediate_size
-    heads, few = (n * config.head_dim for n in (8, 4))
+    head = getattr(config, "head_dim", None) or width // config.num_attention_heads
+    heads, few = (n * head for n in (config.num_attention_heads, config.num_key_value_heads))
     shapes = [(width, heads), (width, few), (width, few), (heads, width)]
     shapes += [(width, wide), (width, wide), (wide, width)]
     best = [0.0, 0.0]
-    pairs = [(torch.randn(2048, n).bfloat16(), torch.randn(m, n).bfloat16()) for n, m in shapes]
+    on = {"dtype": torch.bfloat16, "device": device()}
+    pairs = [(torch.randn(2048, n, **on), torch.randn(m, n, **on)) for n, m in shapes]
     for _ in range(5):
+        wait()
         begun = [clock() for clock in (time.perf_counter, time.process_time)]
         for tokens, weight in pairs:
             torch.nn.functional.linear(tokens, weight)
+        wait()
         took = [time.perf_counter() - begun[0], time.process_time() - begun[1]]
         total = sum(2 * 2048 * n * m for n, m in shapes)
         best = [max(one, total / seconds) for one, seconds in zip(best, took, strict=True)]
@@ -180,7 +200,7 @@ def work(name: str, folder: Path) -> None:
     """A worker's life: load, then answer."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
-    score = contender(name, folder) if name != "rate" else None
+    score = contender(name, folder) if name != RATE else None
     answers.write("ready\n")
     answers.flush()
     for line in sys.stdin:
@@ -203,19 +223,20 @@ def side_by_side(
         f"{items} items of {sum(map(len, rows)) / items:.0f} tokens, "
         f"{distinct / items:.0f} of them distinct; {sizes['layers'] / 1e6:.1f} M weights a token"
     )
-    workers = {name: Worker(name, folder) for name in only}
     best: dict[str, dict[str, Any]] = {}
     speed, by_cpu = 0.0, 0.0
-    for number in range(rounds + 1):  # the first warms up
-        found = workers["rate"]([])["logprobs"]
-        speed, by_cpu = max(speed, found[0]), max(by_cpu, found[1])
-        for name in only[1:]:
-            found = workers[name](rows if number else rows[:16])
-            if number and found["seconds"] < best.get(name, found)["seconds"] + 1e-9:
-                best[name] = found
-            print(f"round {number}: {name} {found['seconds']:.2f} s", file=sys.stderr)
-    for worker in workers.values():
-        worker.close()
+    for together in [[name] for name in only] if device() == "cuda" else [only]:
+        workers = {name: Worker(name, folder) for name in together}
+        for number in range(rounds + 1):  # the first warms up
+            for name, worker in workers.items():
+                found = worker(rows if number else rows[:16])
+                if name == RATE:
+                    speed, by_cpu = map(max, (speed, by_cpu), found["logprobs"])
+                elif number and found["seconds"] <= best.get(name, found)["seconds"]:
+                    best[name] = found
+                print(f"round {number}: {name} {found['seconds']:.2f} s", file=sys.stderr)
+        for worker in workers.values():
+            worker.close()
     limit = items * speed / operations
     print(
         f"matrices: {speed / 1e9:.0f} G operations a second, {by_cpu / 1e9:.0f} G a second of one "
@@ -302,6 +323,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=605, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="40 items")
+    parser.add_argument("--config", metavar="SHAPE", help="a backbone's shape, as plan.py takes it")
     parser.add_argument("--no-vllm", action="store_true", help="transformers alone")
     parser.add_argument("--costs", action="store_true", help="by items, options and orders")
     parser.add_argument("--json", type=Path, help="write the figures there")
@@ -313,11 +335,11 @@ def main() -> None:
         work(args.worker, args.folder)
         return
     items = 40 if args.quick else args.items
-    names = ["rate", LOOP, WHOLE]
+    names = [RATE, LOOP, WHOLE]
     if not args.no_vllm and VLLM.is_file():
         names += [PLAIN, WAVES]
     with tempfile.TemporaryDirectory() as place:
-        sizes = save_model(Path(place))
+        sizes = save_model(Path(place), args.config)
         table = side_by_side(Path(place), sizes, items, args.rounds, names)
         found = costs(Path(place), items, args.rounds) if args.costs or args.plot else {}
     if args.json:
