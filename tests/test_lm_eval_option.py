@@ -146,13 +146,13 @@ def test_the_harness_own_metrics_are_used_where_they_are_right(case: Case) -> No
 
 
 def test_choices_by_hand() -> None:
-    # end of the prompt: -2; texts alone: -3, -4, -7 over 1, 2, 6 characters and 3, 2, 10 bytes
-    doc = {"options": ["비", "OK", "비 ABC눈"]}
-    scored = [(-5.0, False), (-6.0, False), (-9.0, False), (-2.0, True)]
+    # end of the prompt: -2; texts alone: -2, -2.4, -9 over 1, 2, 6 characters and 3, 2, 14 bytes
+    doc = {"options": ["비", "OK", "아주 긴 글"]}
+    scored = [(-4.0, False), (-4.4, False), (-11.0, False), (-2.0, True)]
     found = [after_prompt.choose({**doc, "gold": gold}, scored) for gold in range(3)]
     assert [one["acc"] for one in found] == [1, 0, 0]
-    assert [one["acc_norm"] for one in found] == [0, 0, 1]  # -3, -2, -1.17
-    assert [one["acc_bytes"] for one in found] == [0, 0, 1]  # -1, -2, -0.7
+    assert [one["acc_norm"] for one in found] == [0, 1, 0]  # -2, -1.2, -1.5
+    assert [one["acc_bytes"] for one in found] == [0, 0, 1]  # -0.667, -1.2, -0.643
     alone = [(value + 2, greedy) for value, greedy in scored[:3]]
     assert found == [after_prompt.choose({**doc, "gold": gold}, alone) for gold in range(3)]
 
