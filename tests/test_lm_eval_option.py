@@ -56,12 +56,6 @@ def unlike(count: int) -> list[Row]:
     return made
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The harness asks pip what is installed, which takes seconds."""
-    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
-
-
 @pytest.fixture(scope="module", params=MODELS, ids=lambda save: save.__name__)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp(request.param.__name__)
@@ -70,23 +64,18 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def found(case: Case) -> tuple[dict[str, Any], list[tuple[list[int], list[int]]]]:
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:  # it asks pip what is installed: seconds
         patch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
         return case.harness()
 
 
 def test_it_scores_the_same_ids_and_finds_the_same_likelihoods(case: Case, found: Any) -> None:
     results, seen = found
-    tokenizer, engine = (
-        load_tokenizer(case.model),
-        Engine(case.model, dtype="float32", batch_size=9),
-    )
+    tokenizer = load_tokenizer(case.model)
+    engine = Engine(case.model, dtype="float32", batch_size=9)
     asked = [Option().ask(tokenizer, row) for row in case.rows]
-    mine, theirs, pairs = (
-        Option().answers(engine, tokenizer, asked),
-        case.by_id(results),
-        iter(seen),
-    )
+    mine = Option().answers(engine, tokenizer, asked)
+    theirs, pairs = case.by_id(results), iter(seen)
     for one, answer in zip(asked, mine, strict=True):
         values, [prompt], [texts] = theirs[one.row.id], one.prompts, one.continuations
         whole = [context + more for context, more in (next(pairs) for _ in values)]
