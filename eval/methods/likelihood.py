@@ -2,6 +2,7 @@
 
 The names in lm-evaluation-harness: `option` with --normalise sum is its acc, with characters
 acc_norm, with bytes acc_bytes; `pmi` is its acc_mutual_info with another neutral context.
+eval/lm_eval/make.py writes the task in which it finds the first three.
 """
 
 import math
