@@ -103,8 +103,8 @@ def split(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> tuple[str, str
 
     lm-eval takes the white space at the end of a context for the beginning of each continuation
     and tokenises the context without it: so the cut stands before any. Where a token joins that
-    white space to what stands before it (":\n" in "### Response:\n"), a cut between them would lose
-    the token without a word: then it is made earlier.
+    white space to what stands before it (":\\n" in "### Response:\\n"), a cut between them would
+    lose the token without a word: then it is made earlier.
     """
     for end in range(len(text), 0, -1):
         head = text[:end].rstrip()
