@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         disable=not console.is_terminal,
     ):
         if np.any(weight):  # a member that counts nothing does not settle ties either
-            require_logprobs(name, path, meta, member)
+            require_logprobs(name, path, meta, member, args.weights)
             tally.add(member, weight)
     outcome = tally.decide()
     require_answers(sheet.ids, outcome)
@@ -100,13 +100,16 @@ def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weig
 
 
 def require_logprobs(
-    rule: str, path: Path, meta: predictions.Meta, member: ballots.Ballots
+    rule: str, path: Path, meta: predictions.Meta, member: ballots.Ballots, weights: Path | None
 ) -> None:
     """Raise `UserError` where the rule needs log-probabilities that a member does not give."""
     if RULES[rule].needs_logprobs and not member.complete:
+        remedy = "leave it out, or vote by --rule hard"
+        if weights is not None:  # which name both the member and the rule
+            remedy = f"make {weights} without it, or vote without --weights"
         raise UserError(
             f"{path}: holds answers without log-probabilities (method {meta.method}), which rule "
-            f"{rule} needs; leave it out, or vote by --rule hard"
+            f"{rule} needs; {remedy}"
         )
 
 

@@ -21,7 +21,7 @@ Reply = tuple[list[int], bool]  # token ids without the one that ends it; whethe
 
 @dataclass(frozen=True)
 class Decoding:
-    """How replies are written: at most `max_tokens` tokens, or up to one of `stops`.
+    """How replies are written: up to one of `stops`, which is one of at most `max_tokens` tokens.
 
     With a temperature of 0 each token is the most probable one, else it is drawn.
     """

@@ -51,7 +51,8 @@ class Writer:
         self.ids.append(token)
         if self.matcher is not None:
             self.matcher.consume_token(token)
-            self.ended = self.matcher.is_stopped()
+            # as in text, the token that would end the reply needs room of its own
+            self.ended = self.matcher.is_stopped() and not self.done
         return token
 
 

@@ -120,6 +120,14 @@ def test_replies_fit_the_schema(llama: Path, decoding: Decoding) -> None:
     assert read_json(tokenizer.decode(cut), "ABC") == "invalid-json"
 
 
+def test_the_end_of_json_needs_room_as_that_of_text_does(llama: Path) -> None:
+    engine = Engine(llama, dtype="float32", batch_size=8)
+    [[(whole, _)]] = engine.generate(prompts(1), GREEDY, [0], [SHORT])
+    for room, ends in ((len(whole), False), (len(whole) + 1, True)):
+        decoding = replace(GREEDY, max_tokens=room)
+        assert engine.generate(prompts(1), decoding, [0], [SHORT]) == [[(whole, ends)]]
+
+
 @pytest.mark.parametrize("end", ["<eos>", "<end_of_turn>"])
 def test_a_reply_ends_as_training_ended_answers(tmp_path: Path, end: str) -> None:
     template = TEMPLATE.replace("+ eos_token", f"+ '{end}'")

@@ -1,14 +1,17 @@
-"""Tiny random language models and a tokenizer, built on the spot for tests: nothing downloaded.
+"""Tiny language models and a tokenizer, built on the spot for tests: nothing downloaded.
 
-The weights are drawn wide, so that the letters' probabilities differ clearly and a comparison of
-two engines means something; the soft-cap and the sliding window are set where they bite.
+All but the one that is taught are random. Their weights are drawn wide, so that the letters'
+probabilities differ clearly and a comparison of two engines means something; the soft-cap and the
+sliding window are set where they bite.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -20,6 +23,9 @@ from transformers import (
     Qwen2Config,
     Qwen2ForCausalLM,
 )
+
+from eval.letters import split_answers
+from prep.records import Message
 
 TEXTS = (
     "### 지시문:\n다음 대화를 읽고 물음에 답하세요.\n",
@@ -43,6 +49,7 @@ def save_tokenizer(
     special: tuple[str, ...] = (),
     size: int = 512,
     joins: bool = False,
+    texts: Sequence[str] = TEXTS,
 ) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE on a few Korean lines and save it with its chat template.
 
@@ -61,7 +68,7 @@ def save_tokenizer(
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    raw.train_from_iterator(TEXTS * 4, trainer)
+    raw.train_from_iterator([*texts] * 4, trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=raw, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>"
     )
@@ -121,6 +128,37 @@ def save_qwen2(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) 
     torch.manual_seed(seed)
     config = Qwen2Config(**UNTIED, num_hidden_layers=2)
     return _save(Qwen2ForCausalLM(config).to(dtype), folder)
+
+
+def save_taught(folder: Path, taught: Sequence[tuple[Message, str]]) -> Path:
+    """A Llama that has learnt by heart what to reply to each message, and to end there.
+
+    A message taught with several replies gets each as often as it was taught.
+    """
+    texts = [text for message, reply in taught for text in (message.content, reply)]
+    tokenizer = save_tokenizer(folder, size=1024, texts=texts)
+    ids, labels = [], []
+    for message, reply in taught:
+        prompt, [tail] = split_answers(tokenizer, [message], [reply], folder.name)
+        ids.append(torch.tensor([*prompt, *tail]))
+        labels.append(torch.tensor([-100] * len(prompt) + tail))
+    padded = pad_sequence(ids, batch_first=True)
+    wanted = pad_sequence(labels, batch_first=True, padding_value=-100)
+    torch.manual_seed(0)
+    settings = {"vocab_size": len(tokenizer), "max_position_embeddings": 2048}
+    settings |= {"initializer_range": 0.05, "num_hidden_layers": 2}
+    model = LlamaForCausalLM(LlamaConfig(**UNTIED | settings))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    batches = [part for _ in range(70) for part in torch.randperm(len(taught)).split(7)]
+    slower = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, len(batches))
+    for part in batches:
+        model(input_ids=padded[part], labels=wanted[part]).loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        slower.step()
+    model.save_pretrained(folder)
+    return folder
 
 
 def save_adapter(folder: Path, base: Path, seed: int = 1, **config: object) -> Path:
