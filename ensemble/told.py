@@ -61,10 +61,12 @@ def sentences(found: Diagnosis) -> Iterator[str]:
         f"both wrong on {faults[0]:.1%} on average; independent ones would be on {faults[1]:.1%}."
     )
     noise = [m.name for m in found.members if m.without.value >= 0]
+    harmful = [m.name for m in found.members if m.verdict == "harms"]
     if noise:
+        harm = f", and {_listed(harmful)} harms the vote" if harmful else ""
         yield (
             f"The vote is not lower without {_listed(noise)}: each of them, taken alone, adds only "
-            f"noise on these items. {SELECTION}"
+            f"noise on these items{harm}. {SELECTION}"
         )
     else:
         yield f"The vote is lower without any single one of its members. {SELECTION}"

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from ensemble import ballots, weights
-from ensemble.rules import RULES, Outcome, Tally
+from ensemble import ballots, folds, weights
+from ensemble.rules import K_FOLD, RULES, Outcome, Tally
 from ensemble.submission import Sheet, read_sheet
 from eval import predictions
 from prep.errors import UserError, entry
-from prep.jsonl import sha256
+from prep.jsonl import require_place, sha256
 from prep.records import Prediction
 
 DESCRIPTION = "Let several models vote on the official test file and write the submission."
@@ -54,10 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _arguments(argv)
     sheet = read_sheet(args.test)
     sheet.require_suffix(args.out)
-    if args.votes is not None:
-        predictions.meta_path(args.votes)
+    require_places(args)
     metas = ballots.read_members(args.predictions, args.mixed)
     name, intercept, by_member = weigh(args, sheet)
+    if name == K_FOLD:
+        folds.require_different(args.predictions, metas)
 
     tally = Tally(RULES[name], sheet.items.options, intercept)
     given = ballots.read_all(args.predictions, sheet.items)
@@ -79,6 +80,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         about = vote_meta(name, args, metas, by_member, outcome)
         predictions.write(args.votes, as_predictions(sheet, outcome), about)
     print(summary(args.out, name, outcome))
+    if name == K_FOLD:
+        print(folds.told(args.predictions))
+
+
+def require_places(args: argparse.Namespace) -> None:
+    """Raise `UserError` where what is written has no place, or would replace what is read."""
+    read = [args.test, args.weights, *args.predictions]
+    require_place(args.out, *read)
+    if args.votes is not None:
+        beside = predictions.meta_path(args.votes)
+        require_place(args.votes, *read, *map(predictions.meta_path, args.predictions))
+        require_place(beside, *read, args.out)
 
 
 def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weight]]:
@@ -86,17 +99,17 @@ def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weig
     paths, path = args.predictions, args.weights
     if path is None:
         name = args.rule or "hard"
-        return name, 0.0, list(weights.by_place(name, len(paths)))
+        return name, 0.0, list(weights.by_place(name, paths))
     found = weights.read(path)
-    if args.rule not in (None, found.rule):
+    by_fold = args.rule == K_FOLD and found.rule == "soft"  # folds share their recipe's weight
+    if args.rule not in (None, found.rule) and not by_fold:
         raise UserError(f"{path}: is for rule {found.rule}; leave out --rule {args.rule}")
     weights.require_unseen(found, path, sheet.ids, sheet.groups, args.test)
-    names = weights.for_members(found, path, paths)
-    return (
-        found.rule,
-        found.intercept,
-        [weights.of_items(found, name, sheet.categories) for name in names],
-    )
+    names = weights.for_members(found, path, paths, by_fold)
+    counts = [weights.of_items(found, name, sheet.categories) for name in names]
+    if by_fold:
+        counts = [one * share for one, share in zip(counts, folds.shares(paths), strict=True)]
+    return args.rule if by_fold else found.rule, found.intercept, counts
 
 
 def require_logprobs(
@@ -164,8 +177,9 @@ def vote_meta(
 def summary(out: Path, rule: str, outcome: Outcome) -> str:
     """One line of what was done, and one more where there were ties or abstentions."""
     items, members = len(outcome.choice), outcome.members
+    models = "1 model" if members == 1 else f"{members} models"
     said = (
-        f"{out}: {items} items by {members} models, rule {rule}, "
+        f"{out}: {items} items by {models}, rule {rule}, "
         f"{int(outcome.unanimous.sum())} unanimous; valid (every id of the test file in its order, "
         "each by one of its options, nothing else changed)"
     )

@@ -156,9 +156,15 @@ def test_predictions_that_do_not_fit_are_refused(case: Case) -> None:
     case.refused("none.jsonl: no such file", good, case.folder / "none.jsonl")
     case.refused("good.jsonl: named twice", good, good)
 
+    case.refused("is a folder; name the files in it, .*/[*].jsonl", good, case.folder)
+    case.refused(
+        "good.meta.json: prediction files are named NAME.jsonl; leave it out",
+        *(good, good.with_suffix(".meta.json")),
+    )
+
     save_rows(case.folder / "other.jsonl", 5, seed=9)
     other = case.scored("other-data.jsonl", "01201", data="other.jsonl")
-    case.refused("other-data.jsonl: made from other data", good, other)
+    case.refused("other-data.jsonl: made from other data .*, or say --mixed where", good, other)
 
     ids, case.ids = case.ids, case.ids[:4]
     few = case.scored("few.jsonl", "0120")
@@ -177,6 +183,10 @@ def test_predictions_that_do_not_fit_are_refused(case: Case) -> None:
 def test_broken_prediction_files_are_refused(case: Case) -> None:
     for match, old, new in (
         ("line 1 .*not all finite", '"logprobs": [', '"logprobs": [NaN, '),
+        ("line 1 .*not all finite", '"logprobs": [', '"logprobs": [-Infinity, '),
+        ("line 1: field choice: Input should be a valid integer", '"choice": 0', '"choice": "D"'),
+        ("line 1: nested too deeply", "{", "[" * 100_000),
+        ("line 1: holds a number too long", '"choice": 0', f'"choice": {"1" * 5000}'),
         ("line 1 .*choice 3 is none of its 3", '"choice": 0', '"choice": 3'),
         ("line 1: malformed JSON", '"choice": 0}', '"choice": '),
         ("not the file that .*a.meta.json describes", "합성-004", "합성-005"),
@@ -207,21 +217,47 @@ def test_wrong_test_files_are_refused(case: Case) -> None:
     write_json(case.test, {"items": []})
     case.refused("not a list of items", good)
     case.test.write_text("[{")
-    case.refused("malformed JSON at line 1", good)
+    case.refused("malformed JSON at column 3", good)
     case.test.unlink()
     case.refused("no such file", good)
 
 
-def test_a_wrong_name_for_the_votes_is_refused_before_anything_is_written(case: Case) -> None:
+def test_a_test_file_that_no_submission_can_repeat_is_refused(case: Case) -> None:
+    good = case.scored("good.jsonl", "01201")
+    text = case.test.read_text(encoding="utf-8")
+    for match, changed in (
+        ("key category stands twice in an object", '"category": "전제",\n"category"'),
+        ("holds half a character", '"note": "\\ud800",\n"category"'),
+    ):
+        case.test.write_text(text.replace('"category"', changed, 1), encoding="utf-8")
+        case.refused(f"official.json: {match}", good)
+
+
+def test_a_wrong_place_is_refused_before_anything_is_written(case: Case) -> None:
     good = case.scored("good.jsonl", "01201")
     case.refused(
-        "votes.json: a prediction file's name must end in", good, more=("--votes", "votes.json")
+        "votes.json: prediction files are named NAME.jsonl", good, more=("--votes", "votes.json")
     )
+    beside = case.folder / "x.meta.json"
+    beside.mkdir()
+    votes = str(case.folder / "x.jsonl")
+    case.refused("x.meta.json: is a folder", good, more=("--votes", votes))
+    given = [path.read_bytes() for path in (case.test, good)]
+    case.refused("good.jsonl: is named twice", good, more=("--votes", str(good)))
+    for out, match in (
+        (case.test, "official.json: is named twice, so it would be written over"),
+        (beside.rename(case.folder / "x.json"), "x.json: is a folder"),
+        (case.out / "s.json", "submission.json is a file, not a folder"),
+    ):
+        case.out.write_text("earlier")
+        with pytest.raises(UserError, match=match):
+            vote.main([str(good), "--test", str(case.test), "--out", str(out)])
+    assert [path.read_bytes() for path in (case.test, good)] == given
 
 
 def test_each_rule_is_chosen_by_name(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     members = [case.scored(f"{n}.jsonl", f"{choice}1201") for n, choice in enumerate("011220")]
-    for rule in set(RULES) - {"weighted", "stacking"}:
+    for rule in set(RULES) - {"weighted", "stacking", "k-fold"}:
         votes = case.folder / "vote.jsonl"
         found = case.vote(*members, more=("--rule", rule, "--votes", str(votes)))
         # the first item has two votes for each option; seed-001 weighs them .4, .4, .3
@@ -298,6 +334,60 @@ def test_weights_are_joined_by_name(case: Case) -> None:
     assert case.vote(a, b, more=case.weights("soft", a=1.0, b=3.0)) == ["inference_2"] * 5
 
 
+@pytest.mark.parametrize("scale", [1e-320, 1e-9, 1.0, 1e308])
+def test_only_the_ratio_of_weights_counts(case: Case, scale: float) -> None:
+    a, b = case.scored("a.jsonl", "00000"), case.scored("b.jsonl", "11111")
+    for rule in ("weighted", "soft", "log-odds"):
+        heavier = case.weights(rule, a=scale, b=1.5 * scale)
+        assert case.vote(a, b, more=heavier) == ["inference_2"] * 5
+
+
+def test_folds_of_one_recipe_count_once(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    for fold in "012":
+        (case.folder / fold).mkdir()
+    three = [case.scored(f"{fold}/gemma.jsonl", "00000") for fold in "012"]
+    two = [case.scored(f"{fold}/qwen.jsonl", "11111") for fold in "01"]
+    one = case.scored("2/solar.jsonl", "11111")
+    # gemma's three files have the soft vote, but two of three recipes are for the second option
+    assert case.vote(*three, *two, more=("--rule", "soft")) == ["inference_1"] * 5
+    capsys.readouterr()
+    votes = case.folder / "vote.jsonl"
+    by_fold = ("--rule", "k-fold", "--votes", str(votes))
+    assert case.vote(*three, *two, one, more=by_fold) == ["inference_2"] * 5
+    lines = capsys.readouterr().out
+    assert "folds: gemma 3, qwen 2, solar 1; not equally many, yet every recipe counts" in lines
+    members = predictions.read(votes)[1].model_extra["members"]
+    assert [round(member["weight"], 3) for member in members] == [0.333] * 3 + [0.5] * 2 + [1]
+    case.vote(*three[:2], *two, more=("--rule", "k-fold"))
+    assert "folds: gemma 2, qwen 2\n" in capsys.readouterr().out
+    # weights of the soft vote are a recipe's, which its folds share
+    heavy = case.weights("soft", gemma=1.0, qwen=1.2)
+    assert case.vote(*three, *two, more=(*heavy, "--rule", "k-fold")) == ["inference_2"] * 5
+    heavy = case.weights("soft", gemma=1.2, qwen=1.0)
+    assert case.vote(*three, *two, more=(*heavy, "--rule", "k-fold")) == ["inference_1"] * 5
+    case.refused("two members are named gemma; .* say --rule k-fold", *three, *two, more=heavy)
+    case.refused(
+        "is for rule weighted",
+        *three,
+        more=(*case.weights(gemma=1.0), "--rule", "k-fold"),
+    )
+
+
+def test_what_are_no_folds_is_refused(case: Case) -> None:
+    a, b = case.scored("a.jsonl", "00000"), case.scored("b.jsonl", "11111")
+    case.refused("a.jsonl: no other file is named a.jsonl", a, b, more=("--rule", "k-fold"))
+    (case.folder / "1").mkdir()
+    for path, weights in ((a, "x"), (case.scored("1/a.jsonl", "00000"), "x")):
+        given, meta = predictions.read(path)
+        predictions.write(path, given.values(), meta.model_dump() | {"weights_sha256": weights})
+    again = case.folder / "1/a.jsonl"
+    case.refused(
+        "1/a.jsonl: the weights that scored it scored .*a.jsonl too, so it is no other fold",
+        *(a, again),
+        more=("--rule", "k-fold"),
+    )
+
+
 def test_weights_that_do_not_fit_are_refused(case: Case) -> None:
     a, b = case.scored("a.jsonl", "00000"), case.scored("b.jsonl", "11111")
     for match, weights in (
@@ -306,7 +396,7 @@ def test_weights_that_do_not_fit_are_refused(case: Case) -> None:
         ("w.json: the weight of b is negative", {"a": 1.0, "b": -1.0}),
         ("w.json: the weight of b is nan", {"a": 1.0, "b": float("nan")}),
         ("w.json: all weights are 0", {"a": 0.0, "b": 0.0}),
-        ("field weights: .*at least 1", {}),
+        ("field weights: .*at least 1.*; give {", {}),
     ):
         case.refused(match, a, b, more=case.weights(**weights))
     case.refused("is for rule weighted", a, b, more=("--rule", "soft", *case.weights(a=1.0, b=1.0)))
@@ -332,6 +422,9 @@ def test_weights_that_do_not_fit_are_refused(case: Case) -> None:
     ):
         write_json(case.folder / "w.json", value)
         case.refused(match, a, more=("--weights", str(case.folder / "w.json")))
+    (case.folder / "w.json").write_text('{"rule": "soft", "weights": {"a": 1.0, "a": 2.0}}')
+    weights = ("--weights", str(case.folder / "w.json"))
+    case.refused("key a stands twice in an object", a, more=weights)
     case.refused("none.json: no such file", a, b, more=("--weights", "none.json"))
 
 

@@ -5,7 +5,6 @@ read at a time is bounded.
 """
 
 import csv
-import json
 import lzma
 import zipfile
 import zlib
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from prep.errors import UserError
+from prep.jsonl import parsed
 
 RECORD = 16 * 2**20  # bytes of one line, or of one CSV field
 FILE = 4 * 2**30  # bytes of one zipped member, or of the rows of a Parquet file, unpacked
@@ -126,29 +126,13 @@ def _lines(file: IO[bytes], name: str) -> Iterator[str]:
         yield _decoded(line, f"{name}, line {number}")
 
 
-def _parsed(text: str, where: str) -> Any:
-    """One JSON value; raises `UserError` saying where it is malformed."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if error.lineno > 1 else ""
-        raise UserError(
-            f"{where}: malformed JSON at {line}column {error.colno} ({error.msg}); "
-            "mend or download the file again"
-        ) from None
-    except RecursionError:
-        raise UserError(f"{where}: nested too deeply; mend or delete the record") from None
-    except ValueError:  # an integer of more than 4,300 digits
-        raise UserError(f"{where}: holds a number too long to read; mend the record") from None
-
-
 def _json(file: IO[bytes], name: str) -> Iterator[Found]:
     data = file.read(DOCUMENT + 1)
     if len(data) > DOCUMENT:
         raise UserError(
             f"{name}: more than {DOCUMENT} bytes in one JSON document; convert it to JSONL"
         )
-    values = _parsed(_decoded(data, name), name)
+    values = parsed(_decoded(data, name), name)
     if not isinstance(values, list):
         raise UserError(f"{name}: a {type(values).__name__}, not a list of records; mend it")
     for number, value in enumerate(values, start=1):
@@ -172,7 +156,7 @@ def _jsonl(file: IO[bytes], name: str) -> Iterator[Found]:
         if not line.strip():
             continue
         where = f"{name}, line {number}"
-        value = _parsed(line, where)
+        value = parsed(line, where)
         if not isinstance(value, dict):
             raise UserError(
                 f"{where}: a {type(value).__name__}, not an object; each line must hold one object"
