@@ -18,11 +18,10 @@ import numpy as np
 
 from ensemble.ballots import Items
 from prep.errors import UserError
-from prep.jsonl import parsed, read_json, read_text, replacing
+from prep.jsonl import loads, read_json, read_text, replacing, require_once
 from prep.sources import exam
 from prep.sources.files import records
 from prep.sources.reader import collect
-from prep.text import writable
 
 OPTION = re.compile(r"inference_[1-5]")
 COLUMNS = ["id", "answer"]
@@ -99,7 +98,8 @@ class Official(Sheet):
     def __init__(self, path: Path) -> None:
         """Raises `UserError` for no list of such items with string ids, or an id twice."""
         self.path = path
-        self._items = _by_id(writable(read_json(path, once=True), str(path)), path)
+        self._items = _by_id(read_json(path), path)
+        require_once(read_text(path), str(path))
         inputs = [item["input"] for item in self._items.values()]
         self.ids = list(self._items)
         self.options = [_option_count(given) for given in inputs]
@@ -115,7 +115,8 @@ class Official(Sheet):
 
     def validate(self, text: str, path: Path) -> None:
         """The same ids in the same order, every other field equal, each output an option."""
-        answered = _by_id(parsed(text, str(path), ANEW, once=True), path, ANEW)
+        answered = _by_id(_parsed(text, path), path, ANEW)
+        require_once(text, str(path))
         if list(answered) != self.ids:
             raise _other_ids(path, list(answered), self.ids)
         for id_, item in answered.items():
@@ -137,6 +138,8 @@ class Exam(Sheet):
         """Raises `UserError` where a question has no id, or prep would leave it out."""
         self.path = path
         found = list(records(path))
+        if not found:
+            raise UserError(f"{path}: holds no question; name the exam's test file")
         for _, where, record in found:
             if not (record.get("id") or "").strip():
                 raise UserError(f"{where}: has no id, which the submission needs; give it one")
@@ -196,6 +199,18 @@ def _other_ids(path: Path, ids: list[str], expected: list[str]) -> UserError:
     else:
         fault = "its ids are in another order than in the test file"
     return UserError(f"{path}: {fault}; write it anew")
+
+
+def _parsed(text: str, path: Path) -> Any:
+    try:
+        return loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
+            f"{ANEW}"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; {ANEW}") from None
 
 
 def _written(item: Item) -> str:

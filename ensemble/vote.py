@@ -32,6 +32,9 @@ to the one that the model named first on the command line chose, then to the one
 Only seed-001 and seed-002 settle them at once, as told above. seed-001 adds floating-point numbers
 as its own code did, so that .2 + .1 beats .3.
 
+k-fold takes files of one name, such as folds/0/gemma.jsonl and folds/1/gemma.jsonl, as folds of one
+recipe; with --weights for soft, folds share their recipe's weight.
+
 A model that gives no answer to an item casts no ballot there; an item that no model answers is
 refused. Members must have been scored on the same rows in the same orders, unless --mixed. Answers
 in the test file are not used. A CSV test file (exam) gets a CSV submission."""
@@ -89,9 +92,8 @@ def require_places(args: argparse.Namespace) -> None:
     read = [args.test, args.weights, *args.predictions]
     require_place(args.out, *read)
     if args.votes is not None:
-        beside = predictions.meta_path(args.votes)
-        require_place(args.votes, *read, *map(predictions.meta_path, args.predictions))
-        require_place(beside, *read, args.out)
+        require_place(args.votes, *read)
+        require_place(predictions.meta_path(args.votes), *read, args.out)
 
 
 def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weight]]:
@@ -201,7 +203,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--out", required=True, type=Path, help="the submission to write, of the same form")
     add("--votes", type=Path, help="also write the vote as predictions, NAME.jsonl")
     add("--rule", choices=RULES, help="default: hard")
-    add("--weights", type=Path, metavar="FILE", help="of ensemble/fit.py, which names the rule")
+    add(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="of ensemble/fit.py, or by hand; names the rule",
+    )
     add(
         "--mixed", action="store_true", help="members of other prompts, cleaning or orders vote too"
     )

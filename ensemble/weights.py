@@ -13,7 +13,7 @@ from ensemble import folds
 from ensemble.rules import K_FOLD, SEED_001
 from eval.predictions import Data
 from prep.errors import UserError
-from prep.jsonl import read_json, validated
+from prep.jsonl import read_json, read_text, require_once, validated
 from prep.records import Strict
 
 FORM = 'give {"rule": "soft", "weights": {"NAME": 1.0}}, or what ensemble/fit.py wrote'
@@ -56,10 +56,12 @@ def read(path: Path) -> Weights:
 
     Weights are finite, none negative and one above 0; those of stacking may be negative.
     """
+    given = read_json(path)
     try:
-        found = validated(read_json(path, once=True), Weights, str(path))
+        found = validated(given, Weights, str(path))
     except UserError as error:
         raise UserError(f"{error}; {FORM}") from None
+    require_once(read_text(path), str(path))
     known = set(found.weights)
     for name, weight in found.weights.items():
         if not math.isfinite(weight):

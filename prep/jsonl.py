@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,59 +16,40 @@ from prep.errors import UserError, full_disk
 from prep.text import short
 
 Record = TypeVar("Record", bound=BaseModel)
-MEND = "mend or download the file again"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[str]]:
     """Open a text file that takes the place of `path` only when it is complete.
 
-    A killed run leaves either the old file or the new one, never half of one. Raises `UserError`
-    where the place cannot be written.
+    A killed run leaves either the old file or the new one, never half of one.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = part.open("w", encoding="utf-8", newline="\n")
+    require_room(path)
     try:
-        with file:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        with _told(path):
-            part.replace(path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Say in one sentence why a file cannot be put in its place; a full disk has its own."""
+def require_room(path: Path) -> None:
+    """Make the folder of a file to write; raises `UserError` where no such file can be there."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file to write")
     try:
-        yield
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if full_disk(error):
             raise
         raise UserError(
-            f"{path}: cannot be written ({error.strerror}); name another place"
+            f"{path}: its folder cannot be made ({error.strerror}); name another place"
         ) from None
-
-
-def require_place(out: Path | None, *others: Path | None) -> None:
-    """Raise `UserError` where `out` is a folder, lies under a file, or is one of `others`.
-
-    Commands ask before they begin, so that a run of hours does not end in a name, and no file
-    that is read is lost under what is written. None stands for what was not asked for.
-    """
-    if out is None:
-        return
-    if out.is_dir():
-        raise UserError(f"{out}: is a folder; name a file in it")
-    if out.resolve() in {other.resolve() for other in others if other is not None}:
-        raise UserError(f"{out}: is named twice, so it would be written over; name another file")
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not above.is_dir():
-        raise UserError(f"{out}: {above} is a file, not a folder; name another place")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: its folder cannot be written to; name another place")
 
 
 def read_text(path: Path) -> str:
@@ -86,42 +68,18 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
 
 
-def read_json(path: Path, once: bool = False) -> Any:
-    """One JSON document; raises `UserError` as `read_text` and `parsed` do."""
-    return parsed(read_text(path), str(path), once=once)
-
-
-def parsed(text: str, where: str, mend: str = MEND, once: bool = False) -> Any:
-    """The value of a JSON text; raises `UserError` that says where it is malformed.
-
-    With `once` also where a key stands twice in an object, of which Python would keep the last.
-    """
+def read_json(path: Path) -> Any:
+    """Parse one JSON document; raises `UserError` naming line and column where it is malformed."""
+    text = read_text(path)
     try:
-        return json.loads(text, object_pairs_hook=_once if once else None)
+        return loads(text)
     except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if error.lineno > 1 else ""
         raise UserError(
-            f"{where}: malformed JSON at {line}column {error.colno} ({error.msg}); {mend}"
+            f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
+            "mend or download the file again"
         ) from None
-    except _Twice as error:
-        raise UserError(f"{where}: key {short(error)} stands twice in an object; {mend}") from None
-    except RecursionError:
-        raise UserError(f"{where}: nested too deeply; {mend}") from None
-    except ValueError:  # an integer of more than 4,300 digits
-        raise UserError(f"{where}: holds a number too long to read; {mend}") from None
-
-
-class _Twice(Exception):
-    """A key that stands twice in one object."""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise _Twice(key)
-        found[key] = value
-    return found
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; mend or download the file again") from None
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -129,13 +87,37 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
-        value = parsed(line, f"{path}, line {number}", "a line must hold one object")
+        try:
+            value = loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{path}, line {number}: malformed JSON ({error.msg}); a line must hold one object"
+            ) from None
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: {error}; mend or delete the record") from None
         if not isinstance(value, dict):
             raise UserError(
                 f"{path}, line {number}: a {type(value).__name__}, not an object; "
                 "each line must hold one object"
             )
         yield number, value
+
+
+def loads(text: str) -> Any:
+    """A JSON value; raises `ValueError`, in words, for one that Python cannot read or write."""
+    try:
+        value = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:  # halves of characters: whole only in pairs
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError:
+        raise
+    except UnicodeEncodeError:
+        raise ValueError("holds half a character (a surrogate alone)") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError:
+        raise ValueError("holds a number too long to read") from None
+    return value
 
 
 def read_records(path: Path, model: type[Record]) -> list[Record]:
@@ -181,3 +163,29 @@ def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_place(out: Path | None, *others: Path | None) -> None:
+    """Raise `UserError` where `out` cannot be written or is one of `others`; None is no file.
+
+    Commands ask before they begin, so that no file that is read is lost under what is written.
+    """
+    if out is None:
+        return
+    require_room(out)
+    if out.resolve() in {other.resolve() for other in others if other is not None}:
+        raise UserError(f"{out}: is named twice, so it would be written over; name another file")
+
+
+def require_once(text: str, where: str) -> None:
+    """Raise `UserError` where a key stands twice in an object of a JSON text that `loads` reads.
+
+    Python keeps the last of them without a word, another reader the first.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        key, count = Counter(key for key, _ in pairs).most_common(1)[0] if pairs else ("", 1)
+        if count > 1:
+            raise UserError(f"{where}: key {short(key)} stands twice in an object; leave one")
+
+    json.loads(text, object_pairs_hook=once)

@@ -177,6 +177,7 @@ def test_what_cannot_be_diagnosed_is_refused(members: list[Path], tmp_path: Path
         assert not page.exists()
 
     refused(r"m1.jsonl: alone it casts the whole vote; name two members", members[:1])
+    refused(r"is a folder; name the files in it, .*/[*].jsonl", [tmp_path])
     refused(r"m1.jsonl: named twice", [*members, members[0]])
     refused(r"none.jsonl: no such file", [*members, tmp_path / "none.jsonl"])
     few = save_member(tmp_path / "few.jsonl", data, [0] * 63)
@@ -203,7 +204,7 @@ def test_what_is_written_never_replaces_what_is_read(members: list[Path], tmp_pa
         for path in (data, members[1]):
             with pytest.raises(UserError, match="is named twice, so it would be written over"):
                 run(members, option, str(path))
-        with pytest.raises(UserError, match="is a folder; name a file in it"):
+        with pytest.raises(UserError, match="is a folder; name a file to write"):
             run(members, option, str(tmp_path))
     with pytest.raises(UserError, match="both: is named twice"):
         run(members, "--html", str(both), "--json", str(both))

@@ -309,7 +309,7 @@ def test_weights_never_replace_what_they_are_fitted_on(study: Study) -> None:
     for out, match in (
         (study.data[1], "dev.jsonl: is named twice, so it would be written over"),
         (files[1], "good.jsonl: is named twice"),
-        (study.folder, "is a folder; name a file in it"),
+        (study.folder, "is a folder; name a file to write"),
     ):
         given = [path.read_bytes() for path in (*study.data, *files)]
         paths = [*map(str, files), "--data", *map(str, study.data)]

@@ -217,7 +217,7 @@ def test_wrong_test_files_are_refused(case: Case) -> None:
     write_json(case.test, {"items": []})
     case.refused("not a list of items", good)
     case.test.write_text("[{")
-    case.refused("malformed JSON at column 3", good)
+    case.refused("malformed JSON at line 1", good)
     case.test.unlink()
     case.refused("no such file", good)
 
@@ -244,10 +244,12 @@ def test_a_wrong_place_is_refused_before_anything_is_written(case: Case) -> None
     case.refused("x.meta.json: is a folder", good, more=("--votes", votes))
     given = [path.read_bytes() for path in (case.test, good)]
     case.refused("good.jsonl: is named twice", good, more=("--votes", str(good)))
+    folder = ("--votes", str(case.folder))
+    case.refused("is a folder; name a file to write", good, more=folder)
     for out, match in (
         (case.test, "official.json: is named twice, so it would be written over"),
         (beside.rename(case.folder / "x.json"), "x.json: is a folder"),
-        (case.out / "s.json", "submission.json is a file, not a folder"),
+        (case.out / "s.json", "its folder cannot be made"),
     ):
         case.out.write_text("earlier")
         with pytest.raises(UserError, match=match):

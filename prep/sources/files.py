@@ -5,6 +5,7 @@ read at a time is bounded.
 """
 
 import csv
+import json
 import lzma
 import zipfile
 import zlib
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from prep.errors import UserError
-from prep.jsonl import parsed
+from prep.jsonl import loads
 
 RECORD = 16 * 2**20  # bytes of one line, or of one CSV field
 FILE = 4 * 2**30  # bytes of one zipped member, or of the rows of a Parquet file, unpacked
@@ -126,13 +127,27 @@ def _lines(file: IO[bytes], name: str) -> Iterator[str]:
         yield _decoded(line, f"{name}, line {number}")
 
 
+def _parsed(text: str, where: str) -> Any:
+    """One JSON value; raises `UserError` saying where it is malformed."""
+    try:
+        return loads(text)
+    except json.JSONDecodeError as error:
+        line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        raise UserError(
+            f"{where}: malformed JSON at {line}column {error.colno} ({error.msg}); "
+            "mend or download the file again"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{where}: {error}; mend or delete the record") from None
+
+
 def _json(file: IO[bytes], name: str) -> Iterator[Found]:
     data = file.read(DOCUMENT + 1)
     if len(data) > DOCUMENT:
         raise UserError(
             f"{name}: more than {DOCUMENT} bytes in one JSON document; convert it to JSONL"
         )
-    values = parsed(_decoded(data, name), name)
+    values = _parsed(_decoded(data, name), name)
     if not isinstance(values, list):
         raise UserError(f"{name}: a {type(values).__name__}, not a list of records; mend it")
     for number, value in enumerate(values, start=1):
@@ -156,7 +171,7 @@ def _jsonl(file: IO[bytes], name: str) -> Iterator[Found]:
         if not line.strip():
             continue
         where = f"{name}, line {number}"
-        value = parsed(line, where)
+        value = _parsed(line, where)
         if not isinstance(value, dict):
             raise UserError(
                 f"{where}: a {type(value).__name__}, not an object; each line must hold one object"
