@@ -19,9 +19,8 @@ def shares(paths: Sequence[Path]) -> list[float]:
     count = Counter(path.stem for path in paths)
     if max(count.values()) < 2:
         raise UserError(
-            f"{paths[0]}: no other file is named {paths[0].name}, nor are two others alike, so "
-            "there are no folds; name folds/0/NAME.jsonl, folds/1/NAME.jsonl ..., or say "
-            "--rule soft"
+            f"{paths[0]}: no two of the files share a name, so there are no folds; name "
+            "folds/0/NAME.jsonl, folds/1/NAME.jsonl ..., or say --rule soft"
         )
     return [1 / count[path.stem] for path in paths]
 

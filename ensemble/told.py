@@ -96,6 +96,21 @@ def sections(found: Diagnosis) -> list[Section]:
             + [["hard vote", *_scores(found.score), ""]],
         ),
         Section(
+            "gain",
+            "Gain over each member",
+            "The vote's accuracy less the member's, with its 95 % interval over dialogues; items "
+            "that only the vote or only the member has right, and the exact test of the two.",
+            pictures.gains,
+            ["over", "gain", "95 % interval", "won", "lost", "McNemar p"],
+            [
+                [
+                    *(m.name, _points(m.gain.value), _interval(m.gain)),
+                    *(f"{m.won:,}", f"{m.lost:,}", f"{m.p_value:.2g}"),
+                ]
+                for m in sorted(found.members, key=lambda member: -member.score.accuracy)
+            ],
+        ),
+        Section(
             "bounds",
             "Bounds",
             "Ever weaker conditions. A vote that follows the most votes ends between the third and "

@@ -207,7 +207,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--weights",
         type=Path,
         metavar="FILE",
-        help="of ensemble/fit.py, or by hand; names the rule",
+        help="of ensemble/fit.py or by hand; name the rule",
     )
     add(
         "--mixed", action="store_true", help="members of other prompts, cleaning or orders vote too"

@@ -103,7 +103,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(
         run(paths, "--html", str(page))
     parser = Links()
     parser.feed(page.read_text("utf-8"))
-    assert parser.tags.count("img") == 7
+    assert parser.tags.count("img") == 8
     assert not {"script", "b"} & set(parser.tags)
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in parser.links)
     printed = capsys.readouterr().out
