@@ -166,7 +166,7 @@ def join(
         if len(predictions[id_].order) != count:
             raise UserError(
                 f"{path}, id {id_}: {len(predictions[id_].order)} options, but {data} has {count}; "
-                "score that file with this model"
+                "score its rows with this model"
             )
     return {id_: predictions[id_].choice for id_ in options}
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from prep.errors import UserError
-from prep.jsonl import loads
 
 RECORD = 16 * 2**20  # bytes of one line, or of one CSV field
 FILE = 4 * 2**30  # bytes of one zipped member, or of the rows of a Parquet file, unpacked
@@ -130,15 +129,17 @@ def _lines(file: IO[bytes], name: str) -> Iterator[str]:
 def _parsed(text: str, where: str) -> Any:
     """One JSON value; raises `UserError` saying where it is malformed."""
     try:
-        return loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         raise UserError(
             f"{where}: malformed JSON at {line}column {error.colno} ({error.msg}); "
             "mend or download the file again"
         ) from None
-    except ValueError as error:
-        raise UserError(f"{where}: {error}; mend or delete the record") from None
+    except RecursionError:
+        raise UserError(f"{where}: nested too deeply; mend or delete the record") from None
+    except ValueError:  # an integer of more than 4,300 digits
+        raise UserError(f"{where}: holds a number too long to read; mend the record") from None
 
 
 def _json(file: IO[bytes], name: str) -> Iterator[Found]:
