@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from eval import predictions
 from prep.errors import UserError
-from prep.jsonl import read_json, validated
 from prep.records import Prediction
 
 AHEAD = 2  # files read while one is counted; each in a thread of its own
@@ -105,10 +104,10 @@ def consistent(ballots: Ballots, items: Items, method: str) -> bool:
 
 def read_meta(path: Path) -> predictions.Meta:
     """What made a prediction file; raises `UserError` where its sidecar is missing or malformed."""
-    beside = predictions.meta_path(path)
-    if not (path.is_file() and beside.is_file()):
+    predictions.meta_path(path)
+    if not path.is_file():
         return predictions.read(path)[1]  # which says what is missing
-    return validated(read_json(beside), predictions.Meta, str(beside))
+    return predictions.read_meta(path)
 
 
 def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
@@ -123,7 +122,10 @@ def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
         if "members" in (meta.model_extra or {}):
             raise UserError(f"{path}: is itself a vote; leave it out, or write it elsewhere")
     if not mixed:
-        predictions.require_comparable(list(zip(paths, metas, strict=True)))
+        try:
+            predictions.require_comparable(list(zip(paths, metas, strict=True)))
+        except UserError as error:
+            raise UserError(f"{error}, or say --mixed where they hold the same questions") from None
     return metas
 
 

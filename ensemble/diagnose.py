@@ -24,7 +24,7 @@ from ensemble.told import Section, sections, sentences
 from look import page as look
 from look.style import STYLE
 from prep.errors import entry
-from prep.jsonl import replacing, sha256, write_json
+from prep.jsonl import replacing, require_place, sha256, write_json
 
 TEMPLATE = Path(__file__).with_name("diagnosis.html.jinja")
 PRINTED, SHOWN = 20, 500  # lines of a table in the terminal and on the page; --json has all
@@ -39,6 +39,8 @@ chosen on the rows reported on must be judged on others."""
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, diagnose, print the tables and write what is asked for."""
     args = _arguments(argv)
+    require_place(args.json, args.data, *args.predictions)
+    require_place(args.html, args.data, *args.predictions, args.json)
     found = Diagnosis.of(read(args.predictions, args.data, args.mixed))
     inputs = [
         {"path": str(path), "sha256": sha256(path)} for path in (args.data, *args.predictions)

@@ -8,37 +8,10 @@ import numpy as np
 
 from ensemble import agreement, bounds
 from ensemble.influence import elect, elect_without_each
+from ensemble.member import DECIMALS, Member, as_json
 from ensemble.panel import Panel
 from eval.accuracy import Tally
-from eval.significance import Difference, difference, mcnemar, resampled
-
-DECIMALS = 6
-
-
-@dataclass(frozen=True)
-class Member:
-    """One member: its own score, the items it abstained on, and what the vote is without it."""
-
-    name: str
-    score: Tally
-    abstained: list[str]
-    without: Difference  # the vote's accuracy without the member, less that with it
-
-    @property
-    def verdict(self) -> str:
-        """What the vote loses or wins without it, and whether the interval leaves that open.
-
-        "helps" and "may help": the vote is worse without it; "only noise" and "harms": it is not.
-        The second and third are estimates whose interval holds 0.
-        """
-        if self.without.value < 0:
-            return "helps" if self.without.high < 0 else "may help"
-        return "harms" if self.without.low > 0 else "only noise"
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        without = _difference(self.without) | {"verdict": self.verdict}
-        return self.score.as_dict() | {"abstained": self.abstained, "without": without}
+from eval.significance import Difference, difference, resampled
 
 
 @dataclass(frozen=True)
@@ -72,7 +45,6 @@ class Diagnosis:
     panel: Panel
     elected: np.ndarray
     members: list[Member]
-    gain: Difference  # the vote's accuracy less the best member's
 
     @classmethod
     def of(cls, panel: Panel) -> Self:
@@ -80,20 +52,22 @@ class Diagnosis:
         elected = elect(panel.ballots, panel.options)
         right = elected == panel.gold
         without = elect_without_each(panel, elected) == panel.gold
-        best = panel.right[_best(panel.right)]
         groups = [row.group for row in panel.rows]
-        drawn = resampled(np.column_stack([right, best, without.T]), groups)
+        drawn = resampled(np.column_stack([right, without.T, panel.right.T]), groups)
+        all_, without_each, each = np.split(drawn, [1, 1 + len(panel.names)], axis=1)
         members = [
             Member(
                 name,
                 Tally(int(panel.right[m].sum()), len(right)),
                 [panel.rows[i].id for i in np.flatnonzero(panel.choices[m] < 0)],
-                difference(_over(without[m], right), drawn[:, 2 + m] - drawn[:, 0]),
+                difference(_over(without[m], right), without_each[:, m] - all_[:, 0]),
+                difference(_over(right, panel.right[m]), all_[:, 0] - each[:, m]),
+                int((right & ~panel.right[m]).sum()),
+                int((panel.right[m] & ~right).sum()),
             )
             for m, name in enumerate(panel.names)
         ]
-        gain = difference(_over(right, best), drawn[:, 0] - drawn[:, 1])
-        return cls(panel, elected, members, gain)
+        return cls(panel, elected, members)
 
     @property
     def right(self) -> np.ndarray:
@@ -109,6 +83,16 @@ class Diagnosis:
     def best(self) -> Member:
         """The member with the most right answers; of equals, the one named first."""
         return self.members[_best(self.panel.right)]
+
+    @property
+    def gain(self) -> Difference:
+        """The vote's accuracy less the best member's."""
+        return self.best.gain
+
+    @property
+    def p_value(self) -> float:
+        """McNemar's, that the vote and the best member are equally often right."""
+        return self.best.p_value
 
     @cached_property
     def pairs(self) -> dict[str, np.ndarray]:
@@ -158,11 +142,6 @@ class Diagnosis:
         return bounds.majority_if_independent(self.accuracies)
 
     @property
-    def p_value(self) -> float:
-        """McNemar's, that the vote and the best member are equally often right."""
-        return mcnemar(len(self.gained), len(self.lost))
-
-    @property
     def accuracies(self) -> np.ndarray:
         """The members' accuracies, (members,)."""
         return self.panel.right.mean(axis=1)
@@ -203,7 +182,7 @@ class Diagnosis:
             "vote": self.score.as_dict() | {"tied": self.tied},
             "members": {member.name: member.as_dict() for member in self.members},
             "best": self.best.name,
-            "gain": _difference(self.gain)
+            "gain": as_json(self.gain)
             | {"bootstrap_p": round(self.gain.p, DECIMALS)}
             | {"mcnemar_p": round(self.p_value, DECIMALS)},
             "ladder": self.ladder,
@@ -261,11 +240,6 @@ def _over(first: np.ndarray, second: np.ndarray) -> float:
 
 def _known(choice: np.integer) -> int | None:
     return None if choice < 0 else int(choice)
-
-
-def _difference(found: Difference) -> dict[str, Any]:
-    low, high = round(found.low, DECIMALS), round(found.high, DECIMALS)
-    return {"difference": round(found.value, DECIMALS), "bootstrap95": [low, high]}
 
 
 def _table(values: np.ndarray) -> list[list[float | None]]:

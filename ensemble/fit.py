@@ -24,7 +24,7 @@ from ensemble.rules import RULES, Tally
 from ensemble.selection import FITS, Fit
 from ensemble.weights import Fitted, Weights, of_items
 from prep.errors import UserError, entry
-from prep.jsonl import write_json
+from prep.jsonl import require_place, write_json
 
 FOLDS = 5  # of the estimate
 EPILOG = """\
@@ -50,6 +50,7 @@ without weights: fit only what gains."""
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, fit, and write the weights."""
     args = _arguments(argv)
+    require_place(args.out, *args.predictions, *args.data)
     held = heldout.read(args.predictions, args.data, args.dev)
     if args.rule != "weighted":
         for name, ballots in held.members.items():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ensemble import ballots
 from ensemble.ballots import Ballots, Items
+from ensemble.folds import model_of
 from ensemble.weights import File
 from eval.options import gold
 from eval.predictions import Data, Meta
@@ -146,10 +147,9 @@ def _require_different(name: str, scored: Sequence[tuple[Path, Meta]], rows: Seq
     """
     if not any(row.split == "train" for row in rows):
         return
-    seen: dict[str, Path] = {}
+    seen: dict[tuple[object, object], Path] = {}
     for path, meta in scored:
-        extra = meta.model_extra or {}
-        key = f"{extra.get('weights_sha256')} {extra.get('adapter_sha256')}"
+        key = model_of(meta)
         if key in seen:
             raise UserError(
                 f"{path}: the weights that scored it scored {seen[key]} too, so they are not out "

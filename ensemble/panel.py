@@ -12,7 +12,7 @@ from rich.progress import track
 
 from ensemble.ballots import Ballots, Items, read_all, read_members
 from eval.options import gold
-from eval.predictions import names
+from eval.predictions import meta_path, names
 from prep.errors import UserError
 from prep.jsonl import read_records, sha256
 from prep.records import Row
@@ -51,6 +51,7 @@ def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> Panel:
     unless `mixed`, where they were made from another file than `data`.
     """
     if len(paths) < 2:
+        meta_path(paths[0])  # which says what to name where it is a folder
         raise UserError(f"{paths[0]}: alone it casts the whole vote; name two members or more")
     rows = read_records(data, Row)
     blind = next((row.id for row in rows if row.answer is None), None)

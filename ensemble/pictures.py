@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ensemble.diagnosis import Diagnosis, Member
+from ensemble.diagnosis import Diagnosis
+from ensemble.member import Member
 from eval.accuracy import wilson
+from eval.significance import Difference
 from look.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE
 
 WIDTH = 9.5  # inches
@@ -46,6 +48,15 @@ def accuracies(found: Diagnosis) -> Figure:
     return figure
 
 
+def gains(found: Diagnosis) -> Figure:
+    """What the vote has over each member, with its interval; the best member on top."""
+    members = sorted(found.members, key=lambda member: -member.score.accuracy)
+    others = list(range(1, len(members)))
+    parts = {"over the best member": (ORANGE, [0]), "over the others": (BLUE, others)}
+    label = "percentage points that the vote has more than the member, 95 % interval"
+    return _changes(members, [member.gain for member in members], parts, label)
+
+
 def answers_alike(found: Diagnosis) -> Figure:
     """Agreement and kappa of every two members."""
     return _heats(found, {"agreement": "agreement", "kappa": "Cohen's kappa"})
@@ -81,24 +92,12 @@ def bounds(found: Diagnosis) -> Figure:
 def left_out(found: Diagnosis) -> Figure:
     """The change of the vote's accuracy without each member, those that help most on top."""
     members = sorted(found.members, key=lambda member: member.without.value)
-    figure, axes = _lines(len(members))
-    for verdict, colour in VERDICT_COLOURS.items():
-        places = [place for place, member in enumerate(members) if member.verdict == verdict]
-        if places:
-            changes = [members[place].without for place in places]
-            _whiskers(
-                axes,
-                100 * np.array([change.value for change in changes]),
-                100 * np.array([(change.low, change.high) for change in changes]),
-                colour,
-                places,
-                verdict,
-            )
-    axes.axvline(0, color=INK, linewidth=0.8)
-    _name(axes, members)
-    axes.set_xlabel("percentage points that the vote changes without the member, 95 % interval")
-    _legend(axes)
-    return figure
+    parts = {
+        verdict: (colour, [n for n, member in enumerate(members) if member.verdict == verdict])
+        for verdict, colour in VERDICT_COLOURS.items()
+    }
+    label = "percentage points that the vote changes without the member, 95 % interval"
+    return _changes(members, [member.without for member in members], parts, label)
 
 
 def flips(found: Diagnosis) -> Figure:
@@ -159,6 +158,26 @@ def _lines(members: int) -> tuple[Figure, Axes]:
     axes.set_axisbelow(True)
     axes.set_ylim(members - 0.4, -0.6)
     return figure, axes
+
+
+def _changes(
+    members: Sequence[Member],
+    changes: Sequence[Difference],
+    parts: dict[str, tuple[str, list[int]]],
+    label: str,
+) -> Figure:
+    """A change and its interval a member, in parts: by what they are called, colour and places."""
+    figure, axes = _lines(len(members))
+    for name, (colour, places) in parts.items():
+        if places:
+            values = 100 * np.array([changes[place].value for place in places])
+            ends = 100 * np.array([(changes[place].low, changes[place].high) for place in places])
+            _whiskers(axes, values, ends, colour, places, name)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    _name(axes, members)
+    axes.set_xlabel(label)
+    _legend(axes)
+    return figure
 
 
 def _whiskers(

@@ -63,11 +63,17 @@ class Rule:
         return self.gives is not one_vote
 
 
+K_FOLD = "k-fold"
 SEED_001 = (0.3, 0.2, 0.2, 0.2, 0.1, 0.1)  # as in its code, for six files; they sum to 1.1
 RULES = {
     "hard": Rule("the option that most models chose", one_vote),
     "weighted": Rule("the option whose voters have the greatest sum of weights", one_vote),
     "soft": Rule("the greatest mean probability", probabilities, mean=True),
+    K_FOLD: Rule(
+        "the greatest mean over recipes of the mean probability over the folds of each",
+        probabilities,
+        mean=True,
+    ),
     "log-odds": Rule(
         "the greatest mean of log(p / (1 - p)), each at most 14.5 from 0", log_odds, mean=True
     ),

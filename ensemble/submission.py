@@ -18,13 +18,14 @@ import numpy as np
 
 from ensemble.ballots import Items
 from prep.errors import UserError
-from prep.jsonl import read_json, read_text, replacing
+from prep.jsonl import loads, read_json, read_text, replacing, require_once
 from prep.sources import exam
 from prep.sources.files import records
 from prep.sources.reader import collect
 
 OPTION = re.compile(r"inference_[1-5]")
 COLUMNS = ["id", "answer"]
+ANEW = "write it anew"
 
 Item = dict[str, Any]
 
@@ -72,6 +73,8 @@ class Sheet(ABC):
     def check(self, path: Path) -> None:
         """Raise `UserError` unless a submission's file is valid: as `validate`, UTF-8, no BOM."""
         self.require_suffix(path)
+        if path.resolve() == self.path.resolve():
+            raise UserError(f"{path}: is the test file itself; name the submission")
         text = read_text(path)
         with path.open("rb") as file:
             if file.read(3) == b"\xef\xbb\xbf":
@@ -96,6 +99,7 @@ class Official(Sheet):
         """Raises `UserError` for no list of such items with string ids, or an id twice."""
         self.path = path
         self._items = _by_id(read_json(path), path)
+        require_once(read_text(path), str(path))
         inputs = [item["input"] for item in self._items.values()]
         self.ids = list(self._items)
         self.options = [_option_count(given) for given in inputs]
@@ -111,13 +115,14 @@ class Official(Sheet):
 
     def validate(self, text: str, path: Path) -> None:
         """The same ids in the same order, every other field equal, each output an option."""
-        answered = _by_id(_parsed(text, path), path)
+        answered = _by_id(_parsed(text, path), path, ANEW)
+        require_once(text, str(path))
         if list(answered) != self.ids:
             raise _other_ids(path, list(answered), self.ids)
         for id_, item in answered.items():
             given = self._items[id_]
             rest, expected = ({k: v for k, v in i.items() if k != "output"} for i in (item, given))
-            if rest != expected:
+            if _written(rest) != _written(expected):
                 raise UserError(f"{path}, item {id_}: differs from the test file; write it anew")
             output = item.get("output")
             if not OPTION.fullmatch(str(output)) or output not in item["input"]:
@@ -133,6 +138,8 @@ class Exam(Sheet):
         """Raises `UserError` where a question has no id, or prep would leave it out."""
         self.path = path
         found = list(records(path))
+        if not found:
+            raise UserError(f"{path}: holds no question; name the exam's test file")
         for _, where, record in found:
             if not (record.get("id") or "").strip():
                 raise UserError(f"{where}: has no id, which the submission needs; give it one")
@@ -196,12 +203,19 @@ def _other_ids(path: Path, ids: list[str], expected: list[str]) -> UserError:
 
 def _parsed(text: str, path: Path) -> Any:
     try:
-        return json.loads(text)
+        return loads(text)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
-            "write it anew"
+            f"{ANEW}"
         ) from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; {ANEW}") from None
+
+
+def _written(item: Item) -> str:
+    """An item as JSON, in which 1, 1.0 and true differ and the order of keys does not count."""
+    return json.dumps(item, sort_keys=True)
 
 
 def _option_count(given: dict[str, Any]) -> int:
@@ -219,19 +233,18 @@ def _dialogue(given: dict[str, Any]) -> str | None:
         return None
 
 
-def _by_id(value: Any, path: Path) -> dict[str, Item]:
+def _by_id(value: Any, path: Path, mend: str = "name the official test file") -> dict[str, Item]:
     """Items of an official file by id (NFC), in their order; raises `UserError`."""
     if not isinstance(value, list) or not value:
-        raise UserError(f"{path}: not a list of items; name the official test file")
+        raise UserError(f"{path}: not a list of items; {mend}")
     items: dict[str, Item] = {}
     for number, item in enumerate(value, start=1):
         where = f"{path}, item {number}"
         if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-            raise UserError(f"{where}: has no id that is a string; name the official test file")
+            raise UserError(f"{where}: has no id that is a string; {mend}")
         if not isinstance(item.get("input"), dict) or not 2 <= _option_count(item["input"]) <= 5:
             raise UserError(
-                f"{where} ({item['id']}): its input has no inference_1, inference_2 ...; "
-                "name the official test file"
+                f"{where} ({item['id']}): its input has no inference_1, inference_2 ...; {mend}"
             )
         id_ = unicodedata.normalize("NFC", item["id"])
         if id_ in items:

@@ -61,10 +61,12 @@ def sentences(found: Diagnosis) -> Iterator[str]:
         f"both wrong on {faults[0]:.1%} on average; independent ones would be on {faults[1]:.1%}."
     )
     noise = [m.name for m in found.members if m.without.value >= 0]
+    harmful = [m.name for m in found.members if m.verdict == "harms"]
     if noise:
+        harm = f", and {_listed(harmful)} harms the vote" if harmful else ""
         yield (
             f"The vote is not lower without {_listed(noise)}: each of them, taken alone, adds only "
-            f"noise on these items. {SELECTION}"
+            f"noise on these items{harm}. {SELECTION}"
         )
     else:
         yield f"The vote is lower without any single one of its members. {SELECTION}"
@@ -92,6 +94,21 @@ def sections(found: Diagnosis) -> list[Section]:
                 for place, m in enumerate(found.members, start=1)
             ]
             + [["hard vote", *_scores(found.score), ""]],
+        ),
+        Section(
+            "gain",
+            "Gain over each member",
+            "The vote's accuracy less the member's, with its 95 % interval over dialogues; items "
+            "that only the vote or only the member has right, and the exact test of the two.",
+            pictures.gains,
+            ["over", "gain", "95 % interval", "won", "lost", "McNemar p"],
+            [
+                [
+                    *(m.name, _points(m.gain.value), _interval(m.gain)),
+                    *(f"{m.won:,}", f"{m.lost:,}", f"{m.p_value:.2g}"),
+                ]
+                for m in sorted(found.members, key=lambda member: -member.score.accuracy)
+            ],
         ),
         Section(
             "bounds",

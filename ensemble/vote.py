@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from ensemble import ballots, weights
-from ensemble.rules import RULES, Outcome, Tally
+from ensemble import ballots, folds, weights
+from ensemble.rules import K_FOLD, RULES, Outcome, Tally
 from ensemble.submission import Sheet, read_sheet
 from eval import predictions
 from prep.errors import UserError, entry
-from prep.jsonl import sha256
+from prep.jsonl import require_place, sha256
 from prep.records import Prediction
 
 DESCRIPTION = "Let several models vote on the official test file and write the submission."
@@ -31,6 +31,9 @@ to the tied option with the greatest sum of log-probabilities over all models; i
 to the one that the model named first on the command line chose, then to the one published first.
 Only seed-001 and seed-002 settle them at once, as told above. seed-001 adds floating-point numbers
 as its own code did, so that .2 + .1 beats .3.
+
+k-fold takes files of one name, such as folds/0/gemma.jsonl and folds/1/gemma.jsonl, as folds of one
+recipe; with --weights for soft, folds share their recipe's weight.
 
 A model that gives no answer to an item casts no ballot there; an item that no model answers is
 refused. Members must have been scored on the same rows in the same orders, unless --mixed. Answers
@@ -54,10 +57,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _arguments(argv)
     sheet = read_sheet(args.test)
     sheet.require_suffix(args.out)
-    if args.votes is not None:
-        predictions.meta_path(args.votes)
+    require_places(args)
     metas = ballots.read_members(args.predictions, args.mixed)
     name, intercept, by_member = weigh(args, sheet)
+    if name == K_FOLD:
+        folds.require_different(args.predictions, metas)
 
     tally = Tally(RULES[name], sheet.items.options, intercept)
     given = ballots.read_all(args.predictions, sheet.items)
@@ -79,6 +83,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         about = vote_meta(name, args, metas, by_member, outcome)
         predictions.write(args.votes, as_predictions(sheet, outcome), about)
     print(summary(args.out, name, outcome))
+    if name == K_FOLD:
+        print(folds.told(args.predictions))
+
+
+def require_places(args: argparse.Namespace) -> None:
+    """Raise `UserError` where what is written has no place, or would replace what is read."""
+    read = [args.test, args.weights, *args.predictions]
+    require_place(args.out, *read)
+    if args.votes is not None:
+        require_place(args.votes, *read)
+        require_place(predictions.meta_path(args.votes), *read, args.out)
 
 
 def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weight]]:
@@ -86,17 +101,17 @@ def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weig
     paths, path = args.predictions, args.weights
     if path is None:
         name = args.rule or "hard"
-        return name, 0.0, list(weights.by_place(name, len(paths)))
+        return name, 0.0, list(weights.by_place(name, paths))
     found = weights.read(path)
-    if args.rule not in (None, found.rule):
+    by_fold = args.rule == K_FOLD and found.rule == "soft"  # folds share their recipe's weight
+    if args.rule not in (None, found.rule) and not by_fold:
         raise UserError(f"{path}: is for rule {found.rule}; leave out --rule {args.rule}")
     weights.require_unseen(found, path, sheet.ids, sheet.groups, args.test)
-    names = weights.for_members(found, path, paths)
-    return (
-        found.rule,
-        found.intercept,
-        [weights.of_items(found, name, sheet.categories) for name in names],
-    )
+    names = weights.for_members(found, path, paths, by_fold)
+    counts = [weights.of_items(found, name, sheet.categories) for name in names]
+    if by_fold:
+        counts = [one * share for one, share in zip(counts, folds.shares(paths), strict=True)]
+    return args.rule if by_fold else found.rule, found.intercept, counts
 
 
 def require_logprobs(
@@ -167,8 +182,9 @@ def vote_meta(
 def summary(out: Path, rule: str, outcome: Outcome) -> str:
     """One line of what was done, and one more where there were ties or abstentions."""
     items, members = len(outcome.choice), outcome.members
+    models = "1 model" if members == 1 else f"{members} models"
     said = (
-        f"{out}: {items} items by {members} models, rule {rule}, "
+        f"{out}: {items} items by {models}, rule {rule}, "
         f"{int(outcome.unanimous.sum())} unanimous; valid (every id of the test file in its order, "
         "each by one of its options, nothing else changed)"
     )
@@ -190,7 +206,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--out", required=True, type=Path, help="the submission to write, of the same form")
     add("--votes", type=Path, help="also write the vote as predictions, NAME.jsonl")
     add("--rule", choices=RULES, help="default: hard")
-    add("--weights", type=Path, metavar="FILE", help="of ensemble/fit.py, which names the rule")
+    add(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="of ensemble/fit.py or by hand; name the rule",
+    )
     add(
         "--mixed", action="store_true", help="members of other prompts, cleaning or orders vote too"
     )

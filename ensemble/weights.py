@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ensemble.rules import SEED_001
+from ensemble import folds
+from ensemble.rules import K_FOLD, SEED_001
 from eval.predictions import Data
 from prep.errors import UserError
-from prep.jsonl import read_json, validated
+from prep.jsonl import read_json, read_text, require_once, validated
 from prep.records import Strict
+
+FORM = 'give {"rule": "soft", "weights": {"NAME": 1.0}}, or what ensemble/fit.py wrote'
 
 
 class File(Strict):
@@ -53,7 +56,12 @@ def read(path: Path) -> Weights:
 
     Weights are finite, none negative and one above 0; those of stacking may be negative.
     """
-    found = validated(read_json(path), Weights, str(path))
+    given = read_json(path)
+    try:
+        found = validated(given, Weights, str(path))
+    except UserError as error:
+        raise UserError(f"{error}; {FORM}") from None
+    require_once(read_text(path), str(path))
     known = set(found.weights)
     for name, weight in found.weights.items():
         if not math.isfinite(weight):
@@ -76,16 +84,21 @@ def read(path: Path) -> Weights:
     return found
 
 
-def for_members(found: Weights, path: Path, members: Sequence[Path]) -> list[str]:
+def for_members(
+    found: Weights, path: Path, members: Sequence[Path], folds: bool = False
+) -> list[str]:
     """The name of each member file, by which its weight is found: the file's, without .jsonl.
 
-    Raises `UserError` where two files share one, where a file has no weight, and where a weight
-    that is not 0 has no file.
+    Raises `UserError` where two files share one and are no `folds`, where a file has no weight,
+    and where a weight that is not 0 has no file.
     """
     names = [member.stem for member in members]
     for name, member in zip(names, members, strict=True):
-        if names.count(name) > 1:
-            raise UserError(f"{member}: two members are named {name}; rename one, and its weight")
+        if names.count(name) > 1 and not folds:
+            raise UserError(
+                f"{member}: two members are named {name}; rename one, and its weight, or say "
+                "--rule k-fold where they are folds of one recipe, and the weights are for soft"
+            )
         if name not in found.weights:
             raise UserError(f"{member}: {path} has no weight for {name}; leave it out or fit anew")
     for name in found.weights.keys() - set(names):
@@ -99,9 +112,13 @@ def for_members(found: Weights, path: Path, members: Sequence[Path]) -> list[str
 def of_items(found: Weights, name: str, categories: Sequence[str]) -> float | NDArray[np.float64]:
     """A member's weight: one for all items, or one for each by its category.
 
-    Where the fit has not seen a category, what it learnt of all counts alone.
+    Of all rules but stacking only their ratio counts, so that the greatest is 1, and what makes a
+    tie of sums does not depend on how large they were written. Where stacking has not seen a
+    category, what it learnt of all counts alone.
     """
     weight = found.weights[name]
+    if found.rule != "stacking":
+        return weight / max(found.weights.values())
     if not found.by_category:
         return weight
     more = {category: members[name] for category, members in found.by_category.items()}
@@ -126,8 +143,9 @@ def require_unseen(
             )
 
 
-def by_place(rule: str, count: int) -> list[float]:
+def by_place(rule: str, paths: Sequence[Path]) -> list[float]:
     """The weights of the files of a rule that needs no weights file; raises `UserError`."""
+    count = len(paths)
     if rule == "seed-001":
         if count != len(SEED_001):
             raise UserError(
@@ -135,6 +153,8 @@ def by_place(rule: str, count: int) -> list[float]:
                 "named; name six, or choose another rule"
             )
         return list(SEED_001)
+    if rule == K_FOLD:
+        return folds.shares(paths)
     if rule in ("weighted", "stacking"):
         raise UserError(f"rule {rule} needs --weights FILE; ensemble/fit.py writes one")
     return [1.0] * count

@@ -53,10 +53,20 @@ class Meta(BaseModel):
 
 
 def meta_path(path: Path) -> Path:
-    """Where the sidecar of a prediction file stands."""
+    """Where the sidecar of a prediction file stands; raises `UserError` for another name."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name the files in it, {path}/*.jsonl")
     if path.suffix != ".jsonl":
-        raise UserError(f"{path}: a prediction file's name must end in .jsonl; rename it")
+        raise UserError(f"{path}: prediction files are named NAME.jsonl; leave it out, or rename")
     return path.with_suffix(".meta.json")
+
+
+def read_meta(path: Path) -> Meta:
+    """The sidecar of a prediction file; raises `UserError` where it is missing or malformed."""
+    beside = meta_path(path)
+    if path.is_file() and not beside.is_file():
+        raise UserError(f"{beside}: missing, so what made {path} is unknown; score it again")
+    return _validated(read_json(beside), Meta, str(beside))
 
 
 def write(path: Path, predictions: Iterable[Prediction], meta: dict[str, Any]) -> None:
@@ -76,7 +86,7 @@ def read(path: Path) -> tuple[dict[str, Prediction], Meta]:
     """
     beside = meta_path(path)
     if path.is_file() and not beside.is_file():
-        raise UserError(f"{beside}: missing, so what made {path} is unknown; score it again")
+        read_meta(path)  # which says what is missing
     if cut_off(path):
         raise UserError(f"{path}: its last line is cut off; score it again")
     predictions: dict[str, Prediction] = {}
@@ -90,7 +100,7 @@ def read(path: Path) -> tuple[dict[str, Prediction], Meta]:
         predictions[prediction.id] = prediction
     if not predictions:
         raise UserError(f"{path}: holds no prediction; score it again")
-    meta = _validated(read_json(beside), Meta, str(beside))
+    meta = read_meta(path)
     if meta.predictions_sha256 != sha256(path):
         raise UserError(f"{path}: not the file that {beside} describes; score it again")
     if meta.method == LETTERS:
@@ -156,7 +166,7 @@ def join(
         if len(predictions[id_].order) != count:
             raise UserError(
                 f"{path}, id {id_}: {len(predictions[id_].order)} options, but {data} has {count}; "
-                "score that file with this model"
+                "score its rows with this model"
             )
     return {id_: predictions[id_].choice for id_ in options}
 
@@ -179,13 +189,13 @@ def require_same_ids(
     if missing:
         raise UserError(
             f"{path}: no prediction for {len(missing)} of {len(ids)} ids of {against}, "
-            f"the first is {missing[0]}; score that file with this model"
+            f"the first is {missing[0]}; score its rows with this model"
         )
     extra = sorted(predictions.keys() - set(ids))
     if extra:
         raise UserError(
             f"{path}: {len(extra)} ids are not in {against}, the first is {extra[0]}; "
-            "score that file with this model"
+            "score its rows with this model"
         )
 
 

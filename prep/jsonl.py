@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from prep.errors import UserError
+from prep.errors import UserError, full_disk
 from prep.text import short
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -23,8 +24,8 @@ def replacing(path: Path) -> Iterator[IO[str]]:
 
     A killed run leaves either the old file or the new one, never half of one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    require_room(path)
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:
             yield file
@@ -33,6 +34,22 @@ def replacing(path: Path) -> Iterator[IO[str]]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def require_room(path: Path) -> None:
+    """Make the folder of a file to write; raises `UserError` where no such file can be there."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file to write")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if full_disk(error):
+            raise
+        raise UserError(
+            f"{path}: its folder cannot be made ({error.strerror}); name another place"
+        ) from None
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: its folder cannot be written to; name another place")
 
 
 def read_text(path: Path) -> str:
@@ -55,12 +72,14 @@ def read_json(path: Path) -> Any:
     """Parse one JSON document; raises `UserError` naming line and column where it is malformed."""
     text = read_text(path)
     try:
-        return json.loads(text)
+        return loads(text)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
             "mend or download the file again"
         ) from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; mend or download the file again") from None
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -69,17 +88,36 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = loads(line)
         except json.JSONDecodeError as error:
             raise UserError(
                 f"{path}, line {number}: malformed JSON ({error.msg}); a line must hold one object"
             ) from None
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: {error}; mend or delete the record") from None
         if not isinstance(value, dict):
             raise UserError(
                 f"{path}, line {number}: a {type(value).__name__}, not an object; "
                 "each line must hold one object"
             )
         yield number, value
+
+
+def loads(text: str) -> Any:
+    """A JSON value; raises `ValueError`, in words, for one that Python cannot read or write."""
+    try:
+        value = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:  # halves of characters: whole only in pairs
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError:
+        raise
+    except UnicodeEncodeError:
+        raise ValueError("holds half a character (a surrogate alone)") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError:
+        raise ValueError("holds a number too long to read") from None
+    return value
 
 
 def read_records(path: Path, model: type[Record]) -> list[Record]:
@@ -125,3 +163,29 @@ def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_place(out: Path | None, *others: Path | None) -> None:
+    """Raise `UserError` where `out` cannot be written or is one of `others`; None is no file.
+
+    Commands ask before they begin, so that no file that is read is lost under what is written.
+    """
+    if out is None:
+        return
+    require_room(out)
+    if out.resolve() in {other.resolve() for other in others if other is not None}:
+        raise UserError(f"{out}: is named twice, so it would be written over; name another file")
+
+
+def require_once(text: str, where: str) -> None:
+    """Raise `UserError` where a key stands twice in an object of a JSON text that `loads` reads.
+
+    Python keeps the last of them without a word, another reader the first.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        key, count = Counter(key for key, _ in pairs).most_common(1)[0] if pairs else ("", 1)
+        if count > 1:
+            raise UserError(f"{where}: key {short(key)} stands twice in an object; leave one")
+
+    json.loads(text, object_pairs_hook=once)

@@ -360,7 +360,7 @@ def test_a_mix_without_rows_names_what_was_looked_for(place: Place) -> None:
         (("--stages", "stage3"), "has no stage stage3; choose from stage1, stage2"),
         (("--params", "none.yaml"), "none.yaml: no such file"),
         (("--corpus", "none"), "none: no such folder"),
-        (("--out", "params.yaml"), "params.yaml: cannot be written"),
+        (("--out", "params.yaml"), "params.yaml/build.json: its folder cannot be made"),
     ],
 )
 def test_wrong_arguments(place: Place, arguments: tuple[str, ...], sentence: str) -> None:

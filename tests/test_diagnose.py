@@ -14,6 +14,7 @@ import pytest
 
 from ensemble import diagnose, pictures
 from ensemble.diagnosis import Diagnosis
+from ensemble.told import sentences
 from eval import predictions
 from prep.errors import UserError
 from prep.jsonl import read_records, write_records
@@ -102,7 +103,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(
         run(paths, "--html", str(page))
     parser = Links()
     parser.feed(page.read_text("utf-8"))
-    assert parser.tags.count("img") == 7
+    assert parser.tags.count("img") == 8
     assert not {"script", "b"} & set(parser.tags)
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in parser.links)
     printed = capsys.readouterr().out
@@ -176,6 +177,7 @@ def test_what_cannot_be_diagnosed_is_refused(members: list[Path], tmp_path: Path
         assert not page.exists()
 
     refused(r"m1.jsonl: alone it casts the whole vote; name two members", members[:1])
+    refused(r"is a folder; name the files in it, .*/[*].jsonl", [tmp_path])
     refused(r"m1.jsonl: named twice", [*members, members[0]])
     refused(r"none.jsonl: no such file", [*members, tmp_path / "none.jsonl"])
     few = save_member(tmp_path / "few.jsonl", data, [0] * 63)
@@ -193,6 +195,31 @@ def test_what_cannot_be_diagnosed_is_refused(members: list[Path], tmp_path: Path
     refused(r"dev.jsonl, id 합성-063: has no answer; diagnose on rows with answers", members)
     write_records(data, [])
     refused(r"dev.jsonl: has no rows", members)
+
+
+def test_what_is_written_never_replaces_what_is_read(members: list[Path], tmp_path: Path) -> None:
+    data, both = tmp_path / "dev.jsonl", tmp_path / "both"
+    given = [path.read_bytes() for path in (data, *members)]
+    for option in ("--html", "--json"):
+        for path in (data, members[1]):
+            with pytest.raises(UserError, match="is named twice, so it would be written over"):
+                run(members, option, str(path))
+        with pytest.raises(UserError, match="is a folder; name a file to write"):
+            run(members, option, str(tmp_path))
+    with pytest.raises(UserError, match="both: is named twice"):
+        run(members, "--html", str(both), "--json", str(both))
+    assert not both.exists()
+    assert [path.read_bytes() for path in (data, *members)] == given
+
+
+def test_a_member_that_harms_is_not_called_noise_alone(tmp_path: Path) -> None:
+    choices, gold = two_options(independent(3))
+    # the first is always wrong, and ties with the second go to it
+    found = Diagnosis.of(read(tmp_path, np.stack([1 - gold, choices[0]]), gold))
+    assert [member.verdict for member in found.members] == ["harms", "only noise"]
+    said = " ".join(sentences(found))
+    assert "not lower without m1, m2: each of them, taken alone, adds only noise" in said
+    assert "on these items, and m1 harms the vote. Choosing" in said
 
 
 def test_ids_join_whatever_their_order(members: list[Path], tmp_path: Path) -> None:

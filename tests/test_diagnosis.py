@@ -111,6 +111,8 @@ def test_independent_members_reach_what_condorcet_says(tmp_path: Path) -> None:
         assert member.score.accuracy == 0.75
         assert member.without.value == majority(3, 0.75) - majority(5, 0.75)
         assert member.verdict == "helps"
+        assert member.gain.value == (member.won - member.lost) / 1024 == majority(5, 0.75) - 0.75
+        assert member.p_value < 1e-6
     assert found.gain.value == majority(5, 0.75) - 0.75
     assert (len(found.gained) - len(found.lost)) / 1024 == found.gain.value
     assert found.gain.low > 0
@@ -178,6 +180,10 @@ def test_flips_hardest_items_and_categories(tmp_path: Path) -> None:
     assert (cause.n, cause.vote, cause.none, cause.gained, cause.lost) == (2, 0, 1, 0, 1)
     assert cause.members == pytest.approx(1 / 6)
     assert math.isclose(found.gain.value, -1 / 6)
+    for member, answered in zip(found.members, found.panel.right, strict=True):
+        assert member.won == (found.right & ~answered).sum()
+        assert member.lost == (answered & ~found.right).sum()
+        assert math.isclose(member.gain.value, found.right.mean() - answered.mean())
 
 
 def test_an_item_that_nobody_answers_has_no_vote_and_is_wrong(tmp_path: Path) -> None:

@@ -304,6 +304,20 @@ def test_rows_whose_answers_weights_must_not_know_are_refused(study: Study) -> N
     study.refused("row 합성-004: has no answer", *files)
 
 
+def test_weights_never_replace_what_they_are_fitted_on(study: Study) -> None:
+    files = study.member("good", 0.9)
+    for out, match in (
+        (study.data[1], "dev.jsonl: is named twice, so it would be written over"),
+        (files[1], "good.jsonl: is named twice"),
+        (study.folder, "is a folder; name a file to write"),
+    ):
+        given = [path.read_bytes() for path in (*study.data, *files)]
+        paths = [*map(str, files), "--data", *map(str, study.data)]
+        with pytest.raises(UserError, match=match):
+            fit.main([*paths, "--rule", "weighted", "--out", str(out)])
+        assert [path.read_bytes() for path in (*study.data, *files)] == given
+
+
 def test_members_that_cannot_be_fitted_are_refused(study: Study) -> None:
     files = study.member("good", 0.9)
     given, meta = predictions.read(files[2])

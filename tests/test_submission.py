@@ -19,6 +19,7 @@ ITEMS = [
         "id": f"합성-{number}",
         "input": {
             "category": "반응",
+            "conversation": [{"speaker": 1, "utterance": "비가 온다", "utterance_id": "d.1"}],
             "inference_1": "가",
             "inference_2": "나",
             "inference_3": "다",
@@ -54,6 +55,10 @@ def put(key: str, value: Any) -> Callable[[list[dict[str, Any]]], None]:
     return lambda items: items[1].__setitem__(key, value)
 
 
+def said(key: str, value: Any) -> Callable[[list[dict[str, Any]]], None]:
+    return lambda items: items[1]["input"]["conversation"][0].__setitem__(key, value)
+
+
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [
@@ -66,6 +71,10 @@ def put(key: str, value: Any) -> Callable[[list[dict[str, Any]]], None]:
         ),
         (put("id", "합성-9"), "1 of 3 ids are missing, the first is 합성-1"),
         (lambda items: items[1]["input"].update(inference_1="라"), "item 합성-1: differs"),
+        (said("speaker", True), "item 합성-1: differs"),
+        (said("speaker", 1.0), "item 합성-1: differs"),
+        (said("utterance", "비가 온다."), "item 합성-1: differs"),
+        (lambda items: items[1]["input"].pop("conversation"), "item 합성-1: differs"),
         (put("note", "x"), "item 합성-1: differs"),
         (put("output", ""), "output '' is no option"),
         (put("output", "inference_4"), "output 'inference_4' is no option"),
@@ -82,6 +91,14 @@ def test_spoilt_submissions_are_refused(
     path = tmp_path / "s.json"
     write_json(path, items)
     with pytest.raises(UserError, match=match):
+        check.main([str(path), "--test", str(official.path)])
+
+
+def test_the_bytes_between_values_are_free(official: Sheet, tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    shuffled = [dict(reversed(item.items())) for item in filled()]
+    for text in (json.dumps(filled()), json.dumps(shuffled, indent=1).replace("\n", "\r\n")):
+        path.write_text(text, newline="")
         check.main([str(path), "--test", str(official.path)])
 
 
@@ -181,10 +198,15 @@ def test_other_files_than_a_submission_are_refused(official: Sheet, tmp_path: Pa
     refused("s.json", text.encode("cp949"), "not UTF-8")
     refused("s.json", text.encode("utf-8-sig"), "byte order mark")
     refused("s.json", text.encode()[:-1], "malformed JSON")
+    refused("s.json", b"{}", "s.json: not a list of items; write it anew")
+    twice = text.replace('"output": ', '"output": "inference_1", "output": ', 1)
+    refused("s.json", twice.encode(), "key output stands twice in an object; leave one")
     refused("s.csv", text.encode(), "must end in .json")
     (tmp_path / "s.json").unlink()
     with pytest.raises(UserError, match="no such file"):
         check.main([str(tmp_path / "s.json"), "--test", str(official.path)])
+    with pytest.raises(UserError, match=r"test.json: is the test file itself; name the subm"):
+        check.main([str(official.path), "--test", str(official.path)])
     with pytest.raises(UserError, match=r"neither .json nor .csv"):
         read_sheet(tmp_path / "test.txt")
 
@@ -192,6 +214,7 @@ def test_other_files_than_a_submission_are_refused(official: Sheet, tmp_path: Pa
 @pytest.mark.parametrize(
     ("lines", "match"),
     [
+        ([], "test.csv: holds no question; name the exam"),
         ([f' ,지문,"{problem(4)}",'], "line 2: has no id"),
         ([f'q,지문,"{problem(1)}",'], "question q cannot be answered .bad-options., nor can 0"),
         ([f'q,지문,"{problem(4)}",'] * 2, "q is there twice"),

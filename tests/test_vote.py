@@ -12,77 +12,12 @@ from ensemble import vote
 from ensemble.rules import RULES
 from eval import predictions, report
 from prep.errors import UserError
-from prep.jsonl import sha256, write_json
+from prep.jsonl import write_json
 from prep.records import Prediction
-from tests.scoring import save_predictions, save_rows
+from tests.scoring import save_rows
+from tests.voting import Case
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-class Case:
-    """A test file of five items and prediction files over it, in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.rows = save_rows(folder / "test.jsonl", 5, answered=False)
-        self.ids = [row.id for row in self.rows]
-        self.items = [
-            {
-                "id": id_,
-                "input": {
-                    "conversation": [
-                        {"speaker": 1, "utterance": "비가 온다", "utterance_id": "d.1"}
-                    ],
-                    "reference_id": ["d.1"],
-                    "category": "원인",
-                    "inference_2": "둘째",
-                    "inference_1": "첫째",
-                    "inference_3": "셋째",
-                },
-                "output": "",
-            }
-            for id_ in self.ids
-        ]
-        self.test = folder / "official.json"
-        self.write_test()
-        self.out = folder / "submission.json"
-
-    def write_test(self) -> None:
-        text = json.dumps(self.items, ensure_ascii=False, indent=4)
-        self.test.write_text(text, encoding="utf-8")
-
-    def scored(self, name: str, choices: str, data: str = "test.jsonl") -> Path:
-        logprobs = {}
-        for id_, choice in zip(self.ids, choices, strict=True):
-            logprobs[id_] = [-2.0, -2.0, -2.0]
-            logprobs[id_][int(choice)] = -0.5
-        return save_predictions(self.folder / name, self.folder / data, logprobs)
-
-    def plain(self, name: str, choices: str) -> Path:
-        """Predictions without log-probabilities; "-" is an answer that could not be read."""
-        made = [
-            Prediction(id=id_, order=[0, 1, 2], logprobs=None, choice=None if c == "-" else int(c))
-            for id_, c in zip(self.ids, choices, strict=True)
-        ]
-        data = self.folder / "test.jsonl"
-        about = {"path": str(data), "sha256": sha256(data), "rows": len(made)}
-        predictions.write(self.folder / name, made, {"method": "greedy-text", "data": about})
-        return self.folder / name
-
-    def weights(self, rule: str = "weighted", **weights: float) -> tuple[str, str]:
-        write_json(self.folder / "w.json", {"rule": rule, "weights": weights})
-        return "--weights", str(self.folder / "w.json")
-
-    def vote(self, *paths: Path, more: tuple[str, ...] = ()) -> list[str]:
-        vote.main([*map(str, paths), "--test", str(self.test), "--out", str(self.out), *more])
-        return [item["output"] for item in json.loads(self.out.read_text(encoding="utf-8"))]
-
-    def refused(self, match: str, *paths: Path, more: tuple[str, ...] = ()) -> None:
-        self.out.write_text("earlier")
-        with pytest.raises(UserError, match=match):
-            self.vote(*paths, more=more)
-        assert self.out.read_text() == "earlier"
-        assert not list(self.folder.glob(".*"))
 
 
 @pytest.fixture
@@ -156,9 +91,15 @@ def test_predictions_that_do_not_fit_are_refused(case: Case) -> None:
     case.refused("none.jsonl: no such file", good, case.folder / "none.jsonl")
     case.refused("good.jsonl: named twice", good, good)
 
+    case.refused("is a folder; name the files in it, .*/[*].jsonl", good, case.folder)
+    case.refused(
+        "good.meta.json: prediction files are named NAME.jsonl; leave it out",
+        *(good, good.with_suffix(".meta.json")),
+    )
+
     save_rows(case.folder / "other.jsonl", 5, seed=9)
     other = case.scored("other-data.jsonl", "01201", data="other.jsonl")
-    case.refused("other-data.jsonl: made from other data", good, other)
+    case.refused("other-data.jsonl: made from other data .*, or say --mixed where", good, other)
 
     ids, case.ids = case.ids, case.ids[:4]
     few = case.scored("few.jsonl", "0120")
@@ -177,6 +118,10 @@ def test_predictions_that_do_not_fit_are_refused(case: Case) -> None:
 def test_broken_prediction_files_are_refused(case: Case) -> None:
     for match, old, new in (
         ("line 1 .*not all finite", '"logprobs": [', '"logprobs": [NaN, '),
+        ("line 1 .*not all finite", '"logprobs": [', '"logprobs": [-Infinity, '),
+        ("line 1: field choice: Input should be a valid integer", '"choice": 0', '"choice": "D"'),
+        ("line 1: nested too deeply", "{", "[" * 100_000),
+        ("line 1: holds a number too long", '"choice": 0', f'"choice": {"1" * 5000}'),
         ("line 1 .*choice 3 is none of its 3", '"choice": 0', '"choice": 3'),
         ("line 1: malformed JSON", '"choice": 0}', '"choice": '),
         ("not the file that .*a.meta.json describes", "합성-004", "합성-005"),
@@ -212,16 +157,44 @@ def test_wrong_test_files_are_refused(case: Case) -> None:
     case.refused("no such file", good)
 
 
-def test_a_wrong_name_for_the_votes_is_refused_before_anything_is_written(case: Case) -> None:
+def test_a_test_file_that_no_submission_can_repeat_is_refused(case: Case) -> None:
+    good = case.scored("good.jsonl", "01201")
+    text = case.test.read_text(encoding="utf-8")
+    for match, changed in (
+        ("key category stands twice in an object", '"category": "전제",\n"category"'),
+        ("holds half a character", '"note": "\\ud800",\n"category"'),
+    ):
+        case.test.write_text(text.replace('"category"', changed, 1), encoding="utf-8")
+        case.refused(f"official.json: {match}", good)
+
+
+def test_a_wrong_place_is_refused_before_anything_is_written(case: Case) -> None:
     good = case.scored("good.jsonl", "01201")
     case.refused(
-        "votes.json: a prediction file's name must end in", good, more=("--votes", "votes.json")
+        "votes.json: prediction files are named NAME.jsonl", good, more=("--votes", "votes.json")
     )
+    beside = case.folder / "x.meta.json"
+    beside.mkdir()
+    votes = str(case.folder / "x.jsonl")
+    case.refused("x.meta.json: is a folder", good, more=("--votes", votes))
+    given = [path.read_bytes() for path in (case.test, good)]
+    case.refused("good.jsonl: is named twice", good, more=("--votes", str(good)))
+    folder = ("--votes", str(case.folder))
+    case.refused("is a folder; name a file to write", good, more=folder)
+    for out, match in (
+        (case.test, "official.json: is named twice, so it would be written over"),
+        (beside.rename(case.folder / "x.json"), "x.json: is a folder"),
+        (case.out / "s.json", "its folder cannot be made"),
+    ):
+        case.out.write_text("earlier")
+        with pytest.raises(UserError, match=match):
+            vote.main([str(good), "--test", str(case.test), "--out", str(out)])
+    assert [path.read_bytes() for path in (case.test, good)] == given
 
 
 def test_each_rule_is_chosen_by_name(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     members = [case.scored(f"{n}.jsonl", f"{choice}1201") for n, choice in enumerate("011220")]
-    for rule in set(RULES) - {"weighted", "stacking"}:
+    for rule in set(RULES) - {"weighted", "stacking", "k-fold"}:
         votes = case.folder / "vote.jsonl"
         found = case.vote(*members, more=("--rule", rule, "--votes", str(votes)))
         # the first item has two votes for each option; seed-001 weighs them .4, .4, .3
@@ -283,56 +256,6 @@ def test_members_of_other_preparations_vote_only_if_asked(case: Case) -> None:
     case.items[1]["input"]["inference_4"] = "넷째"
     case.write_test()
     case.refused("a.jsonl, id 합성-001: 3 options, but .* has 4", a, b, more=("--mixed",))
-
-
-def test_weights_are_joined_by_name(case: Case) -> None:
-    a, b = case.scored("a.jsonl", "00000"), case.scored("b.jsonl", "11111")
-    for heavy, option in (({"a": 2.0, "b": 1.0}, 1), ({"b": 2.0, "a": 1.0}, 2)):
-        for members in ((a, b), (b, a)):
-            assert case.vote(*members, more=case.weights(**heavy)) == [f"inference_{option}"] * 5
-    # a member without weight settles no tie either, and may be left out
-    c = case.scored("c.jsonl", "00000")
-    nothing = case.weights(c=0.0, a=1.0, b=1.0)
-    assert case.vote(c, b, a, more=nothing) == ["inference_2"] * 5
-    assert case.vote(b, a, more=nothing) == ["inference_2"] * 5
-    assert case.vote(a, b, more=case.weights("soft", a=1.0, b=3.0)) == ["inference_2"] * 5
-
-
-def test_weights_that_do_not_fit_are_refused(case: Case) -> None:
-    a, b = case.scored("a.jsonl", "00000"), case.scored("b.jsonl", "11111")
-    for match, weights in (
-        ("b.jsonl: .*w.json has no weight for b", {"a": 1.0}),
-        ("w.json: weighs c, but no file of that name votes", {"a": 1.0, "b": 1.0, "c": 0.1}),
-        ("w.json: the weight of b is negative", {"a": 1.0, "b": -1.0}),
-        ("w.json: the weight of b is nan", {"a": 1.0, "b": float("nan")}),
-        ("w.json: all weights are 0", {"a": 0.0, "b": 0.0}),
-        ("field weights: .*at least 1", {}),
-    ):
-        case.refused(match, a, b, more=case.weights(**weights))
-    case.refused("is for rule weighted", a, b, more=("--rule", "soft", *case.weights(a=1.0, b=1.0)))
-    case.refused("field rule", a, b, more=case.weights("mean", a=1.0, b=1.0))
-    (case.folder / "more").mkdir()
-    again = case.scored("more/a.jsonl", "11111")
-    case.refused("a.jsonl: two members are named a", a, again, more=case.weights(a=1.0))
-    for match, value in (
-        ("belong to stacking", {"rule": "soft", "weights": {"a": 1.0}, "intercept": 2.0}),
-        ("all weights are 0", {"rule": "stacking", "weights": {"a": 0.0}}),
-        (
-            "by_category 원인 has other members",
-            {"rule": "stacking", "weights": {"a": 1.0}, "by_category": {"원인": {"b": 1.0}}},
-        ),
-        (
-            "not finite",
-            {
-                "rule": "stacking",
-                "weights": {"a": 1.0},
-                "by_category": {"원인": {"a": float("inf")}},
-            },
-        ),
-    ):
-        write_json(case.folder / "w.json", value)
-        case.refused(match, a, more=("--weights", str(case.folder / "w.json")))
-    case.refused("none.json: no such file", a, b, more=("--weights", "none.json"))
 
 
 def test_an_exam_gets_a_csv(case: Case) -> None:
