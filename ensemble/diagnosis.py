@@ -7,62 +7,11 @@ from typing import Any, Self
 import numpy as np
 
 from ensemble import agreement, bounds
+from ensemble.findings import DECIMALS, Category, Item, Member, rounded
 from ensemble.influence import elect, elect_without_each
 from ensemble.panel import Panel
 from eval.accuracy import Tally
 from eval.significance import Difference, difference, mcnemar, resampled
-
-DECIMALS = 6
-
-
-@dataclass(frozen=True)
-class Member:
-    """One member: its own score, the items it abstained on, and what the vote is without it."""
-
-    name: str
-    score: Tally
-    abstained: list[str]
-    without: Difference  # the vote's accuracy without the member, less that with it
-
-    @property
-    def verdict(self) -> str:
-        """What the vote loses or wins without it, and whether the interval leaves that open.
-
-        "helps" and "may help": the vote is worse without it; "only noise" and "harms": it is not.
-        The second and third are estimates whose interval holds 0.
-        """
-        if self.without.value < 0:
-            return "helps" if self.without.high < 0 else "may help"
-        return "harms" if self.without.low > 0 else "only noise"
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        without = _difference(self.without) | {"verdict": self.verdict}
-        return self.score.as_dict() | {"abstained": self.abstained, "without": without}
-
-
-@dataclass(frozen=True)
-class Category:
-    """The items of one category: how many, and how many are right or flip."""
-
-    n: int
-    vote: int
-    members: float  # the members' mean share of right answers
-    none: int  # items that no member has right
-    gained: int
-    lost: int
-
-
-@dataclass(frozen=True)
-class Item:
-    """One row and how members voted; options from 0, `vote` and `best` None without an answer."""
-
-    id: str
-    category: str
-    answer: int
-    votes: list[int]
-    vote: int | None
-    best: int | None
 
 
 @dataclass(frozen=True)
@@ -203,7 +152,7 @@ class Diagnosis:
             "vote": self.score.as_dict() | {"tied": self.tied},
             "members": {member.name: member.as_dict() for member in self.members},
             "best": self.best.name,
-            "gain": _difference(self.gain)
+            "gain": rounded(self.gain)
             | {"bootstrap_p": round(self.gain.p, DECIMALS)}
             | {"mcnemar_p": round(self.p_value, DECIMALS)},
             "ladder": self.ladder,
@@ -261,11 +210,6 @@ def _over(first: np.ndarray, second: np.ndarray) -> float:
 
 def _known(choice: np.integer) -> int | None:
     return None if choice < 0 else int(choice)
-
-
-def _difference(found: Difference) -> dict[str, Any]:
-    low, high = round(found.low, DECIMALS), round(found.high, DECIMALS)
-    return {"difference": round(found.value, DECIMALS), "bootstrap95": [low, high]}
 
 
 def _table(values: np.ndarray) -> list[list[float | None]]:

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ensemble.diagnosis import Diagnosis, Member
+from ensemble.diagnosis import Diagnosis
+from ensemble.findings import Member
 from eval.accuracy import wilson
 from look.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE
 
