@@ -29,7 +29,7 @@ demo: setup ## The whole story on a tiny Gemma-2, at most 10 minutes on two CPU 
 	@echo "submission: submissions/demo.json   report: metrics/demo.html"
 
 test: setup ## All tests
-	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc) --dist loadgroup
+	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc)
 
 check: setup ## Lint, and hold every recipe against the installed Axolotl's schema
 	ruff check . && ruff format --check . && hadolint Dockerfile

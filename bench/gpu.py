@@ -28,7 +28,8 @@ from prep.grammar import TARGET, particle
 from prep.jsonl import read_json, read_objects, write_json, write_records
 from recipes.backbones import shape_of
 from recipes.memory import CONTEXT, GPUS, work
-from recipes.plan import account, read_plan, setting
+from recipes.plan import setting
+from recipes.planning import account, read_plan
 
 ROOT = Path(sys.path[0])
 SEED = 7

@@ -16,200 +16,18 @@ products. Its rate is that of the same matrices multiplied by as many tokens at 
 
 import argparse
 import json
-import os
-import random
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[0] = str(ROOT)
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from bench.contenders import LOOP, PLAIN, RATE, VLLM, WAVES, WHOLE, Worker
+from bench.workload import device, prompts, save_model
 from eval import prefixes
-from prep.errors import UserError, entry
-
-VLLM = Path(os.environ.get("MAERAK_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
-WORDS = 4096
-LETTERS = [35, 36, 37]
-HEAD, QUESTION, OPTION = 24, 60, 38  # tokens of the instruction, a question, each option
-LOOP = "loop: one item, no cache"
-WHOLE = "transformers, shared beginnings"
-PLAIN, WAVES = "vLLM as it comes", "vLLM, in waves"
-RATE = "matrices"
-
-
-def prompts(items: int, orders: int = 1, options: int = 3, seed: int = 1) -> list[list[int]]:
-    """Items over dialogues, each with its options in the first so many of their orders."""
-    rng = random.Random(seed)
-
-    def some(count: int) -> list[int]:
-        return [rng.randrange(100, WORDS) for _ in range(count)]
-
-    made, count, head = [], 0, some(HEAD)
-    while count < items:
-        talk = [*head, *some(round(rng.lognormvariate(4.85, 0.35)))]
-        for _ in range(min(rng.randrange(3, 6), items - count)):
-            question, shown = some(QUESTION), [some(OPTION) for _ in range(options)]
-            for order in list(permutations(shown))[:orders]:
-                made.append([*talk, *question, *(token for option in order for token in option)])
-            count += 1
-    return made
-
-
-def save_model(folder: Path, shape: str | None = None) -> dict[str, int]:
-    """A random Gemma-2, or a backbone's shape; returns its weights by what they multiply."""
-    import torch
-    from transformers import AutoModelForCausalLM, Gemma2Config
-
-    torch.manual_seed(0)
-    config = Gemma2Config(
-        vocab_size=WORDS,
-        hidden_size=768,
-        intermediate_size=3072,
-        num_hidden_layers=11,
-        num_attention_heads=8,
-        num_key_value_heads=4,
-        head_dim=96,
-        query_pre_attn_scalar=96,
-        sliding_window=256,
-        max_position_embeddings=2048,
-        initializer_range=0.05,
-    )
-    if shape:
-        from recipes.backbones import shape_of
-
-        config = shape_of(Path("--config"), {}, shape)
-    with torch.device(device()):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    model.save_pretrained(folder)
-    return {
-        "head": model.lm_head.weight.numel(),
-        "layers": sum(p.numel() for p in model.model.layers.parameters() if p.dim() == 2),
-    }
-
-
-def device() -> str:
-    """Where models are computed here."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def contender(name: str, folder: Path) -> Callable[[list[list[int]]], list[list[float]]]:
-    """What a worker runs: prompts in, log-probabilities of the three letters out."""
-    if name == LOOP:
-        import torch
-        from transformers import AutoModelForCausalLM
-
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.bfloat16, attn_implementation="eager"
-        ).to(device())
-
-        @torch.inference_mode()
-        def loop(rows: list[list[int]]) -> list[list[float]]:
-            inputs = (torch.tensor([row], device=model.device) for row in rows)
-            logits = [model(one, use_cache=False).logits[0, -1] for one in inputs]
-            return [one.float().log_softmax(-1)[LETTERS].tolist() for one in logits]
-
-        return loop
-    if name == WHOLE:
-        from eval import engine_hf
-
-        engine = engine_hf.Engine(folder, dtype="bfloat16", batch_size=16)
-        return lambda rows: engine.letter_logprobs(rows, [LETTERS] * len(rows))
-    from eval import engine_vllm
-
-    if name == PLAIN:
-        engine_vllm.BLOCK = 128  # vLLM's own
-    served = engine_vllm.Engine(folder, dtype="bfloat16", batch_size=16, longest=2000)
-
-    def plain(rows: list[list[int]]) -> list[list[float]]:
-        served.llm.reset_prefix_cache()
-        return served._next_token(rows, [LETTERS] * len(rows))
-
-    return (
-        plain if name == PLAIN else lambda rows: served.letter_logprobs(rows, [LETTERS] * len(rows))
-    )
-
-
-def rate(folder: Path) -> list[float]:
-    """Products and sums a second of the layers' matrices with 2,048 tokens, the best of some.
-
-    By the clock, and by the second that one core works.
-    """
-    import torch
-    from transformers import AutoConfig
-
-    wait = torch.cuda.synchronize if torch.cuda.is_available() else (lambda: None)
-    config = AutoConfig.from_pretrained(folder)
-    width, wide = config.hidden_size, config.intermediate_size
-    head = getattr(config, "head_dim", None) or width // config.num_attention_heads
-    heads, few = (n * head for n in (config.num_attention_heads, config.num_key_value_heads))
-    shapes = [(width, heads), (width, few), (width, few), (heads, width)]
-    shapes += [(width, wide), (width, wide), (wide, width)]
-    best = [0.0, 0.0]
-    on = {"dtype": torch.bfloat16, "device": device()}
-    pairs = [(torch.randn(2048, n, **on), torch.randn(m, n, **on)) for n, m in shapes]
-    for _ in range(5):
-        wait()
-        begun = [clock() for clock in (time.perf_counter, time.process_time)]
-        for tokens, weight in pairs:
-            torch.nn.functional.linear(tokens, weight)
-        wait()
-        took = [time.perf_counter() - begun[0], time.process_time() - begun[1]]
-        total = sum(2 * 2048 * n * m for n, m in shapes)
-        best = [max(one, total / seconds) for one, seconds in zip(best, took, strict=True)]
-    return best
-
-
-class Worker:
-    """A contender in a process of its own, which answers one line of JSON for each."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        python = VLLM if name in (PLAIN, WAVES) else sys.executable
-        self.child = subprocess.Popen(
-            [str(python), __file__, "--worker", name, "--folder", str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.child.stdout.readline()  # it is loaded
-
-    def __call__(self, rows: list[list[int]]) -> dict[str, Any]:
-        """Its `seconds` on the clock and `cpu` on all cores, and the `logprobs`."""
-        self.child.stdin.write(json.dumps(rows) + "\n")
-        self.child.stdin.flush()
-        line = self.child.stdout.readline()
-        if not line:
-            raise UserError("a contender ended early; start it alone by --worker to see why")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """Let it end."""
-        self.child.stdin.close()
-        self.child.wait()
-
-
-def work(name: str, folder: Path) -> None:
-    """A worker's life: load, then answer."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
-    score = contender(name, folder) if name != RATE else None
-    answers.write("ready\n")
-    answers.flush()
-    for line in sys.stdin:
-        rows = json.loads(line)
-        begun, cpu = time.perf_counter(), time.process_time()
-        found = score(rows) if score else rate(folder)
-        times = {"seconds": time.perf_counter() - begun, "cpu": time.process_time() - cpu}
-        answers.write(json.dumps({**times, "logprobs": found}) + "\n")
-        answers.flush()
+from prep.errors import entry
+from prep.jsonl import write_json
 
 
 def side_by_side(
@@ -328,12 +146,7 @@ def main() -> None:
     parser.add_argument("--costs", action="store_true", help="by items, options and orders")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the costs there")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.worker:
-        work(args.worker, args.folder)
-        return
     items = 40 if args.quick else args.items
     names = [RATE, LOOP, WHOLE]
     if not args.no_vllm and VLLM.is_file():
@@ -343,8 +156,6 @@ def main() -> None:
         table = side_by_side(Path(place), sizes, items, args.rounds, names)
         found = costs(Path(place), items, args.rounds) if args.costs or args.plot else {}
     if args.json:
-        from prep.jsonl import write_json
-
         write_json(args.json, {"items": items, "speed": table, "costs": found})
     if args.plot:
         plot(found, args.plot)

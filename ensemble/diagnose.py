@@ -4,16 +4,14 @@ Run as: python ensemble/diagnose.py predictions/members/*.jsonl --data data/dev.
 """
 
 import argparse
-import io
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-import matplotlib
-from matplotlib.figure import Figure
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +20,7 @@ from ensemble.diagnosis import Diagnosis
 from ensemble.panel import read
 from ensemble.told import Section, sections, sentences
 from look import page as look
-from look.style import STYLE
+from look.picture import png
 from prep.errors import entry
 from prep.jsonl import replacing, require_place, sha256, write_json
 
@@ -58,7 +56,7 @@ def page(found: Diagnosis, inputs: Sequence[dict[str, str]]) -> str:
     """The HTML page; the same predictions give the same bytes."""
     parts: list[dict[str, Any]] = []
     for section in sections(found):
-        picture = section.draw and look.address("png", _png(section.draw, found))
+        picture = section.draw and look.address("png", png(partial(section.draw, found)))
         parts.append({"told": section, "lines": section.lines[:SHOWN], "picture": picture})
     return look.page(
         TEMPLATE,
@@ -90,14 +88,6 @@ def _table(section: Section) -> Table:
     for line in section.lines[:PRINTED]:
         table.add_row(*(cell.replace("|", r"\|") for cell in line))
     return table
-
-
-def _png(draw: Any, found: Diagnosis) -> bytes:
-    file = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
-        figure: Figure = draw(found)
-        figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

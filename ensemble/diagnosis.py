@@ -7,35 +7,11 @@ from typing import Any, Self
 import numpy as np
 
 from ensemble import agreement, bounds
+from ensemble.findings import DECIMALS, Category, Item, Member, rounded
 from ensemble.influence import elect, elect_without_each
-from ensemble.member import DECIMALS, Member, as_json
 from ensemble.panel import Panel
 from eval.accuracy import Tally
 from eval.significance import Difference, difference, resampled
-
-
-@dataclass(frozen=True)
-class Category:
-    """The items of one category: how many, and how many are right or flip."""
-
-    n: int
-    vote: int
-    members: float  # the members' mean share of right answers
-    none: int  # items that no member has right
-    gained: int
-    lost: int
-
-
-@dataclass(frozen=True)
-class Item:
-    """One row and how members voted; options from 0, `vote` and `best` None without an answer."""
-
-    id: str
-    category: str
-    answer: int
-    votes: list[int]
-    vote: int | None
-    best: int | None
 
 
 @dataclass(frozen=True)
@@ -182,7 +158,7 @@ class Diagnosis:
             "vote": self.score.as_dict() | {"tied": self.tied},
             "members": {member.name: member.as_dict() for member in self.members},
             "best": self.best.name,
-            "gain": as_json(self.gain)
+            "gain": rounded(self.gain)
             | {"bootstrap_p": round(self.gain.p, DECIMALS)}
             | {"mcnemar_p": round(self.p_value, DECIMALS)},
             "ladder": self.ladder,

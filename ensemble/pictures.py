@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ensemble.diagnosis import Diagnosis
-from ensemble.member import Member
+from ensemble.findings import Member
 from eval.accuracy import wilson
 from eval.significance import Difference
 from look.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ensemble import pictures
-from ensemble.diagnosis import Diagnosis, Item
+from ensemble.diagnosis import Diagnosis
+from ensemble.findings import Item
 from eval.accuracy import Tally, wilson
 from eval.significance import Difference, distinguishable
 

@@ -9,7 +9,6 @@ adapter as a recipe trains it; `python recipes/merge.py RECIPE --adapter OUT` pu
 
 import argparse
 import math
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from prep.jsonl import read_json, sha256, write_json
 from recipes.arithmetic import METHODS, merged_pairs
 from recipes.lora import EMBEDDING, LINEAR, WEIGHTS, Adapter, read_adapter
 from recipes.merge import TAKEN
+from recipes.swap import replacing_folder
 
 RECORD = "run.json"  # what recipes/guard.py writes beside an adapter, and recipes/merge.py reads
 
@@ -79,7 +79,7 @@ def files(folder: Path, *patterns: str) -> dict[str, str]:
 
 
 def save(pairs: dict[str, tuple[Tensor, Tensor]], like: Adapter, folder: Path) -> int:
-    """Write pairs as an adapter of plain LoRA with alpha = r; returns r, the largest rank.
+    """Write pairs into a folder as plain LoRA with alpha = r; returns r, the largest rank.
 
     A pair of smaller rank is filled up with zeros.
     """
@@ -104,7 +104,6 @@ def save(pairs: dict[str, tuple[Tensor, Tensor]], like: Adapter, folder: Path) -
         r=rank,
         lora_alpha=rank,
     )
-    folder.mkdir(parents=True)
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     config.save_pretrained(folder)
     for pattern in TAKEN:
@@ -156,9 +155,7 @@ def main() -> None:
     pairs, kept = merged_pairs(
         members, args.weights, args.method, args.density, args.rank, args.seed
     )
-    part = args.out.with_name(f".{args.out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with replacing_folder(args.out) as part:
         record |= {
             "members": [
                 {"adapter": str(m.folder), "sha256": sha256(m.folder / WEIGHTS), "weight": w}
@@ -171,10 +168,6 @@ def main() -> None:
             "kept": kept,
         }
         write_json(part / RECORD, record)
-        shutil.rmtree(args.out, ignore_errors=True)
-        os.replace(part, args.out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     print(
         f"{args.out}: {len(pairs)} pairs of {len(members)} members by {args.method}, "
         f"rank {record['rank']}, {kept:.1%} of the change kept"

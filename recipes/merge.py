@@ -12,7 +12,6 @@ merged model has a head of its own. transformers reads it; vLLM's Gemma-2 has no
 """
 
 import argparse
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -29,6 +28,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from prep.errors import UserError, entry
 from prep.jsonl import read_json, read_objects, read_text, sha256, write_json
 from recipes.lora import WEIGHTS, check_fit, read_adapter, tensors, untie
+from recipes.swap import replacing_folder
 
 ROWS = 8
 # root mean square of the logits' change over that of the logits: float32 is exact but for the order
@@ -203,16 +203,10 @@ def main() -> None:
             f"{adapter}: no finished adapter; run "
             f"accelerate launch -m axolotl.cli.train {args.recipe}"
         )
-    part = out.with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with replacing_folder(out) as part:
         measured = merge(recipe, adapter, part)
         digest = sha256(adapter / WEIGHTS)
         write_json(part / "merge.json", {"recipe": str(args.recipe), "adapter": digest, **measured})
-        shutil.rmtree(out, ignore_errors=True)
-        os.replace(part, out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     print(f"{out}: {measured.pop('pairs')} adapter pairs merged, all other weights bit-equal")
     for name, value in measured.items():
         if value is not None:

@@ -8,7 +8,6 @@ linked, without the checkpoints, optimizer states and logs beside them; a link t
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from prep.errors import UserError, entry
 from recipes.reading import read_mapping
+from recipes.swap import replacing_folder
 
 NEEDED = ("config.json", "tokenizer_config.json")
 KEPT = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model")  # no log, which training adds to
@@ -31,13 +31,9 @@ def link(trained: Path, out: Path) -> None:
     if missing or not any(trained.glob("*.safetensors")):
         what = missing[0] if missing else "model.safetensors"
         raise UserError(f"{trained}: no {what}; train the recipe to its end first")
-    part = out.with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for path in sorted({path for pattern in KEPT for path in trained.glob(pattern)}):
-        os.link(path, part / path.name)
-    shutil.rmtree(out, ignore_errors=True)
-    os.replace(part, out)
+    with replacing_folder(out) as part:
+        for path in sorted({path for pattern in KEPT for path in trained.glob(pattern)}):
+            os.link(path, part / path.name)
 
 
 def main() -> int:

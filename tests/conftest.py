@@ -11,19 +11,31 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 OFFLINE = {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "WANDB_MODE": "disabled"}
 os.environ.update(OFFLINE)  # read when the libraries are imported, so before any test is
 Run = Callable[..., subprocess.CompletedProcess[str]]
 THINGS = ("우산", "자전거", "김치찌개", "기타", "노트북", "강아지", "등산", "도서관")
+CHAIN = {"test_guard.py", "test_merge.py", "test_parity.py"}  # whose tests take the fixture `chain`
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the tests: what shares the chain stays together, else a file does."""
-    for item in items:
-        shares = "chain" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("chain" if shares else item.path.stem))
+class ByFile(LoadFileScheduling):
+    """A file's tests stay in one process, and those of the files of `CHAIN` in the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "chain" if Path(file).name in CHAIN else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """How processes share the tests, whatever --dist says.
+
+    xdist 3.8 loses its own groups on pytest 9.2, silently (its issue 1386).
+    """
+    return ByFile(config, log)
 
 
 def training_row(number: int, order: tuple[int, ...] = (0, 1, 2)) -> dict:

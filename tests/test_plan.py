@@ -13,7 +13,8 @@ from prep.errors import UserError
 from recipes import memory
 from recipes.backbones import BACKBONES, family_of, shape_of
 from recipes.dryrun import batch_of, dry_run
-from recipes.plan import knobs, main, read_plan, setting, shard_of
+from recipes.plan import main, setting
+from recipes.planning import knobs, read_plan, shard_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"micro_batch_size": 2, "sequence_len": 128, "optimizer": "adamw_torch"}

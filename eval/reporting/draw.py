@@ -1,20 +1,19 @@
 """The report's pictures as SVG: one panel a run, Korean as outlines, the same bytes every time."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from eval.reporting.facets import Facet
-from look.style import BLUE, FAINT, INK, ORANGE, STYLE
+from look.picture import svg
+from look.style import BLUE, FAINT, INK, ORANGE
 
 ACROSS = 4  # panels side by side, at most
 WIDTH = 10.5  # inches of three panels or more
@@ -82,18 +81,18 @@ def _picture(
     columns = min(ACROSS, len(panels))
     width = width or WIDTH / max(columns, 3)
     rows = ceil(len(panels) / columns)
-    # the ids within an SVG are drawn by chance unless they are salted
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "maerak", "svg.fonttype": "path"}):
-        figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+
+    def figure() -> Figure:
+        made = Figure(figsize=(width * columns, height * rows), layout="constrained")
+        grid = made.subplots(rows, columns, squeeze=False).ravel()
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
         for axes, (title, draw) in zip(grid, panels, strict=False):
             draw(axes)
             axes.set_title(_short(title))
-        file = io.BytesIO()
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return Picture(file.getvalue(), width * columns)
+        return made
+
+    return Picture(svg(figure), width * columns)
 
 
 def _dots(

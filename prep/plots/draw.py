@@ -1,18 +1,17 @@
 """How one panel is drawn (bars, histogram, heat map, word cloud), and a chart's panels together."""
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from wordcloud import WordCloud
 
-from look.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, REGULAR, STYLE
+from look.picture import png
+from look.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, REGULAR
 from prep.plots.facts import SPLITS
 
 WIDTH = 10.5  # inches
@@ -52,20 +51,20 @@ class Chart:
 
     def png(self) -> bytes:
         """The picture; the same data give the same bytes."""
-        with matplotlib.rc_context(STYLE):
-            rows = self.rows
-            columns = max(map(len, rows))
-            figure = Figure(figsize=(WIDTH, self.height * len(rows)), layout="constrained")
-            grid = figure.subplots(len(rows), columns, squeeze=False)
-            for places, row in zip(grid, rows, strict=True):
-                for axes in places[len(row) :]:
-                    axes.set_axis_off()
-                for axes, (split, version, data) in zip(places, row, strict=False):
-                    self.draw(axes, data)
-                    axes.set_title(" · ".join(part for part in (split, version) if part))
-            file = io.BytesIO()
-            figure.savefig(file, format="png", metadata={"Software": None})
-        return file.getvalue()
+        return png(self._figure)
+
+    def _figure(self) -> Figure:
+        rows = self.rows
+        columns = max(map(len, rows))
+        figure = Figure(figsize=(WIDTH, self.height * len(rows)), layout="constrained")
+        grid = figure.subplots(len(rows), columns, squeeze=False)
+        for places, row in zip(grid, rows, strict=True):
+            for axes in places[len(row) :]:
+                axes.set_axis_off()
+            for axes, (split, version, data) in zip(places, row, strict=False):
+                self.draw(axes, data)
+                axes.set_title(" · ".join(part for part in (split, version) if part))
+        return figure
 
 
 def bars(axes: Axes, counts: pd.Series, share: bool = True) -> None:

@@ -19,6 +19,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
 
 from prep.errors import UserError, entry
 from prep.jsonl import sha256, write_json
+from recipes.swap import replacing_folder
 
 DRILLS = Path("data/tiny-base/drills.jsonl")
 INIT = Path("outputs/tiny-base/init")
@@ -45,29 +46,25 @@ STEPS = (  # the commands, in their order; their seeds are their defaults
 
 def install() -> None:
     """Put the trained files beside their manifest in recipes/tiny/base, in one move."""
-    new = BASE.with_name("base.new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    for name in KEPT:
-        shutil.copyfile(TRAINED / name, new / name)
-    size = sum(path.stat().st_size for path in new.iterdir())
-    if size > LIMIT:
-        raise UserError(f"{TRAINED}: {size:,} bytes, over the {LIMIT:,} that may be committed")
-    packages = ("axolotl", "torch", "transformers", "tokenizers", "accelerate")
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout
-    manifest = {
-        "command": "make tiny-base",
-        "seeds": {"drills": 2024, "weights": 0, "order": "the curriculum's"},
-        "commit": commit.strip(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
-        "drills_sha256": sha256(DRILLS),
-        "recipe_sha256": sha256(RECIPE),
-        "files_sha256": {name: sha256(new / name) for name in KEPT},
-    }
-    write_json(new / "manifest.json", manifest)
-    shutil.rmtree(BASE, ignore_errors=True)
-    new.rename(BASE)
+    with replacing_folder(BASE) as new:
+        for name in KEPT:
+            shutil.copyfile(TRAINED / name, new / name)
+        size = sum(path.stat().st_size for path in new.iterdir())
+        if size > LIMIT:
+            raise UserError(f"{TRAINED}: {size:,} bytes, over the {LIMIT:,} that may be committed")
+        packages = ("axolotl", "torch", "transformers", "tokenizers", "accelerate")
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout
+        manifest = {
+            "command": "make tiny-base",
+            "seeds": {"drills": 2024, "weights": 0, "order": "the curriculum's"},
+            "commit": commit.strip(),
+            "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+            "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
+            "drills_sha256": sha256(DRILLS),
+            "recipe_sha256": sha256(RECIPE),
+            "files_sha256": {name: sha256(new / name) for name in KEPT},
+        }
+        write_json(new / "manifest.json", manifest)
     print(f"{BASE}: {size:,} bytes; {json.dumps(manifest['versions'])}")
 
 

@@ -1,4 +1,4 @@
-"""What is found of one member: its score, what the vote is without it, and has over it."""
+"""What is found of one member, one category and one item of an ensemble, and how JSON has it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,13 +6,7 @@ from typing import Any
 from eval.accuracy import Tally
 from eval.significance import Difference, mcnemar
 
-DECIMALS = 6
-
-
-def as_json(change: Difference) -> dict[str, Any]:
-    """A difference and its interval for JSON."""
-    low, high = round(change.low, DECIMALS), round(change.high, DECIMALS)
-    return {"difference": round(change.value, DECIMALS), "bootstrap95": [low, high]}
+DECIMALS = 6  # of a figure in JSON
 
 
 @dataclass(frozen=True)
@@ -40,8 +34,8 @@ class Member:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        without = as_json(self.without) | {"verdict": self.verdict}
-        gain = as_json(self.gain) | {"won": self.won, "lost": self.lost}
+        without = rounded(self.without) | {"verdict": self.verdict}
+        gain = rounded(self.gain) | {"won": self.won, "lost": self.lost}
         gain["mcnemar_p"] = round(self.p_value, DECIMALS)
         known = {"abstained": self.abstained, "without": without, "gain": gain}
         return self.score.as_dict() | known
@@ -50,3 +44,33 @@ class Member:
     def p_value(self) -> float:
         """McNemar's, that the vote and the member are equally often right."""
         return mcnemar(self.won, self.lost)
+
+
+@dataclass(frozen=True)
+class Category:
+    """The items of one category: how many, and how many are right or flip."""
+
+    n: int
+    vote: int
+    members: float  # the members' mean share of right answers
+    none: int  # items that no member has right
+    gained: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row and how members voted; options from 0, `vote` and `best` None without an answer."""
+
+    id: str
+    category: str
+    answer: int
+    votes: list[int]
+    vote: int | None
+    best: int | None
+
+
+def rounded(found: Difference) -> dict[str, Any]:
+    """A difference for JSON, without its p-value."""
+    low, high = round(found.low, DECIMALS), round(found.high, DECIMALS)
+    return {"difference": round(found.value, DECIMALS), "bootstrap95": [low, high]}
