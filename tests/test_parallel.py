@@ -14,6 +14,7 @@ from eval import backend, blocks, on_ray, predictions, score
 from eval.backend import Engine, Setup
 from eval.blocks import Task
 from eval.on_ray import require_room
+from prep.dedup.on_ray import LOCAL
 from prep.errors import UserError
 from tests.scoring import save_rows
 from tests.test_engines_agree import TOLERANCE, needs_vllm
@@ -106,10 +107,10 @@ def test_two_replicas_write_the_bytes_of_one(
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A cluster of two nodes of one processor each, on the loopback interface alone."""
-    pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        for name, value in LOCAL.items():  # before Ray is imported
+            patch.setenv(name, value)
+        pytest.importorskip("ray")
         from ray.cluster_utils import Cluster
 
         node = {
