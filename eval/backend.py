@@ -102,14 +102,13 @@ class Setup:
     longest: int
     adapters: Mapping[str, Path] = field(default_factory=dict)
     tensor_parallel: int = 1
-    data_parallel: int = 1
     structured: bool = False
 
 
-def unfit(folder: Path, loras: Sequence[Path], replicas: int = 1) -> str | None:
+def unfit(folder: Path, loras: Sequence[Path], on_ray: bool = False) -> str | None:
     """Why vLLM would not compute this model with these adapters rightly, or None where it does."""
-    if replicas > 1 and not importlib.util.find_spec("vllm"):
-        return "--replicas needs vLLM and Ray in one environment, and this one has no vLLM"
+    if on_ray and not importlib.util.find_spec("vllm"):
+        return "replicas need vLLM and Ray in one environment, and this one has no vLLM"
     settings = model_files.config(folder)
     if settings.get("model_type") in NO_HEAD and settings.get("tie_word_embeddings") is False:
         return (
@@ -161,10 +160,10 @@ def open_engine(setup: Setup) -> Engine:
     if setup.backend == "hf":
         from eval import engine_hf
 
-        if setup.tensor_parallel > 1 or setup.data_parallel > 1:
+        if setup.tensor_parallel > 1:
             raise UserError(
-                "--tensor-parallel and --data-parallel are vLLM's, and transformers scores here; "
-                "leave them out, or score in parallel by --replicas"
+                "--tensor-parallel is vLLM's, and transformers scores here; leave it out, or score "
+                "in parallel by --replicas"
             )
         return engine_hf.Engine(
             setup.folder,
@@ -186,6 +185,5 @@ def open_engine(setup: Setup) -> Engine:
         longest=setup.longest,
         adapters=setup.adapters,
         tensor_parallel=setup.tensor_parallel,
-        data_parallel=setup.data_parallel,
         structured=setup.structured,
     )

@@ -110,11 +110,16 @@ def perform(engine: Engine, ask: Ask, task: Task) -> Answer:
 
 
 def run(
-    setup: Setup, ask: Ask, partials: Mapping[str | None, Partial], replicas: int
+    setup: Setup,
+    ask: Ask,
+    partials: Mapping[str | None, Partial],
+    replicas: int = 1,
+    cluster: str | None = None,
 ) -> Iterator[str | None]:
     """Score all rows for each adapter (None: the model itself); yields those that are complete.
 
-    Blocks that a killed run finished are not scored again.
+    Blocks that a killed run finished are not scored again. `cluster` is the address of the Ray
+    cluster on which the replicas are; None: this machine.
     """
     parts = [tuple(part) for part in prefixes.parts(ask.prompts, BLOCK)]
     total = len(ask.prompts) * len(partials)
@@ -128,7 +133,7 @@ def run(
                 bar.update(known)
             if len(partial.done) == len(parts):
                 yield name
-        for task, answer in _answers(setup, ask, tasks, replicas):
+        for task, answer in _answers(setup, ask, tasks, replicas, cluster):
             partial = partials[task.adapter]
             partial.add(task.block, answer)
             bar.update(len(task.places))
@@ -137,17 +142,17 @@ def run(
 
 
 def _answers(
-    setup: Setup, ask: Ask, tasks: Sequence[Task], replicas: int
+    setup: Setup, ask: Ask, tasks: Sequence[Task], replicas: int, cluster: str | None
 ) -> Iterator[tuple[Task, Answer]]:
     """Open what scores, and score every task; replicas answer as they are ready."""
     if not tasks:
         return
-    if replicas > 1:
+    if replicas > 1 or cluster:
         if not find_spec("ray"):
-            raise UserError("--replicas needs Ray, which this environment has not; leave it out")
+            raise UserError("replicas need Ray, which this environment has not; score without them")
         from eval import on_ray
 
-        yield from on_ray.answers(setup, ask, tasks, replicas)
+        yield from on_ray.answers(setup, ask, tasks, replicas, cluster)
         return
     with closing(backend.open_engine(setup)) as engine:
         for task in tasks:

@@ -1,7 +1,8 @@
 """Letter log-probabilities by vLLM: the fast way, in an environment of its own on a CPU.
 
 The engine runs inside this process: how requests fall into batches then depends on nothing but
-their order, so two runs give the same digits, and half the start-up time is saved.
+their order, so two runs give the same digits, and half the start-up time is saved. With tensor
+parallelism this process still schedules, and a worker process holds each part of the weights.
 """
 
 import os
@@ -16,6 +17,10 @@ DEFAULTS = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",
+    # Workers of tensor parallelism are all on this machine: they talk over the loopback interface.
+    "VLLM_HOST_IP": "127.0.0.1",
+    "GLOO_SOCKET_IFNAME": "lo",
+    "PYTHONWARNINGS": "ignore::FutureWarning",  # theirs, as the filter below is this process's
 }
 # On a CPU torch.compile needs a C++ compiler and saves nothing on prompts that are read once;
 # threads bound to cores stand still whenever another program has the core.
@@ -31,6 +36,7 @@ for _key, _value in (DEFAULTS if torch.cuda.is_available() else DEFAULTS | CPU_D
     os.environ.setdefault(_key, _value)
 
 import vllm  # noqa: E402 - it reads the environment when it is imported
+from pydantic import ValidationError  # noqa: E402
 from vllm import LLM, SamplingParams, TokensPrompt  # noqa: E402
 from vllm.distributed import cleanup_dist_env_and_memory  # noqa: E402
 from vllm.lora.request import LoRARequest  # noqa: E402
@@ -59,13 +65,11 @@ class Engine(backend.Engine):
         longest: int,
         adapters: Mapping[str, Path] | None = None,
         tensor_parallel: int = 1,
-        data_parallel: int = 1,
         prefix_cache: bool = True,
         structured: bool = False,
     ) -> None:
         settings: dict[str, Any] = {
             "tensor_parallel_size": tensor_parallel,
-            "data_parallel_size": data_parallel,
             "enable_prefix_caching": prefix_cache,
         }
         if adapters:
@@ -95,18 +99,18 @@ class Engine(backend.Engine):
                 **settings,
             )
         except Exception as error:
-            if tensor_parallel == data_parallel == 1:
+            if tensor_parallel == 1:
                 raise
             raise UserError(
-                f"vLLM does not open {folder} with --tensor-parallel {tensor_parallel} and "
-                f"--data-parallel {data_parallel} ({_first_line(error)}); use fewer, or --replicas"
+                f"vLLM does not open {folder} with --tensor-parallel {tensor_parallel} "
+                f"({_reason(error)}); use fewer, or --replicas"
             ) from None
         self.about: dict[str, Any] = {
             "name": "vllm",
             "versions": {"vllm": vllm.__version__, "torch": torch.__version__},
             "device": "cuda" if torch.cuda.is_available() else "cpu",
             "dtype": dtype,
-            "attention": _attention(self.llm),
+            "attention": self.llm.collective_rpc(_attention)[0],
             "batch_size": batch_size,
             "adapters": len(self.loras),
             **settings,
@@ -195,13 +199,15 @@ class Engine(backend.Engine):
         return result
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+def _reason(error: Exception) -> str:
+    """The first line of what was wrong; that of settings which pydantic refused stands inside."""
+    said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    return said.strip().partition("\n")[0][:200] or type(error).__name__
 
 
-def _attention(llm: LLM) -> str:
-    """The attention backend that vLLM took; "unknown" where its layers are in other processes."""
-    layers = llm.llm_engine.vllm_config.compilation_config.static_forward_context.values()
+def _attention(worker: Any) -> str:
+    """The attention backend that vLLM took, asked of a worker, which may be another process."""
+    layers = worker.vllm_config.compilation_config.static_forward_context.values()
     names = {layer.attn_backend.get_name() for layer in layers if hasattr(layer, "attn_backend")}
     return ", ".join(sorted(names)) or "unknown"
 

@@ -100,7 +100,6 @@ def prepare(
         longest=max(one.longest for one in ask.asked),
         adapters=model.loras,
         tensor_parallel=args.tensor_parallel,
-        data_parallel=args.data_parallel,
         structured=method.structured,
     )
     common = {

@@ -43,9 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     args = _arguments(argv)
     models = members.resolve(args.model, args.adapter or [], args.out)
-    unfits = [
-        backend.unfit(model.folder, list(model.loras.values()), args.replicas) for model in models
-    ]
+    on_ray = args.replicas > 1 or args.ray_address is not None
+    unfits = [backend.unfit(model.folder, list(model.loras.values()), on_ray) for model in models]
     chosen = backend.choose(args.backend, unfits, argv)
     rows = read_rows(args.data)
     method = arguments.method_of(args)
@@ -62,18 +61,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         members.prepare(model, engine, method, planned, args)
         for model, engine in zip(models, chosen, strict=True)
     ]
-    results = [result for one in backbones for result in score(one, method, planned, args.replicas)]
+    places = args.replicas, args.ray_address
+    results = [result for one in backbones for result in score(one, method, planned, *places)]
     for member in (member for one in backbones for member in one.members.values()):
         member.partial.drop()
     if any(row.answer for row in rows):
         show(results, rows)
 
 
-def score(backbone: Backbone, method: Method, planned: Plan, replicas: int) -> list[Result]:
+def score(
+    backbone: Backbone, method: Method, planned: Plan, replicas: int, cluster: str | None
+) -> list[Result]:
     """Score all rows for the members of a backbone; each is written when its rows are done."""
     results, started = {}, time.monotonic()
     partials = {name: member.partial for name, member in backbone.members.items()}
-    for name in blocks.run(backbone.setup, backbone.ask, partials, replicas):
+    for name in blocks.run(backbone.setup, backbone.ask, partials, replicas, cluster):
         results[name] = finish(backbone.members[name], method, planned, started)
     return [results[name] for name in backbone.members]
 
@@ -173,14 +175,27 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         metavar="[NAME=]DIR",
         help="LoRA adapters over the model, scored by one engine",
     )
-    add("--tensor-parallel", type=int, default=1, metavar="N", help="GPUs a replica (vLLM)")
-    add("--data-parallel", type=int, default=1, metavar="N", help="passed to vLLM")
-    add("--replicas", type=int, default=1, metavar="N", help="engines side by side, by Ray Data")
+    add(
+        "--tensor-parallel",
+        type=int,
+        default=1,
+        metavar="N",
+        help="share the weights of an engine out among N GPUs of a machine (vLLM)",
+    )
+    add(
+        "--replicas",
+        "--data-parallel",
+        type=int,
+        default=1,
+        metavar="N",
+        help="N engines side by side by Ray Data, each with the whole model",
+    )
+    add("--ray-address", metavar="ADDRESS", help="open them on this Ray cluster, not here alone")
     add("--chat-template", type=Path, help="Jinja file to use instead of the tokenizer's template")
     arguments.add_arguments(parser)
     args = parser.parse_args(argv)
     arguments.check(parser, args)
-    for option in ("batch_size", "tensor_parallel", "data_parallel", "replicas"):
+    for option in ("batch_size", "tensor_parallel", "replicas"):
         if getattr(args, option) < 1:
             parser.error(f"--{option.replace('_', '-')} must be at least 1")
     return args

@@ -219,7 +219,7 @@ SIDECAR = (
     "letter_mass time predictions_sha256"
 ).split()
 BACKEND = "name versions device dtype attention batch_size".split()
-VLLM_TOO = "enable_prefix_caching tensor_parallel_size data_parallel_size".split()
+VLLM_TOO = "enable_prefix_caching tensor_parallel_size".split()
 
 
 @needs_vllm

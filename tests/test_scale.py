@@ -1,4 +1,4 @@
-"""Large jobs: a killed run goes on, too little memory means smaller batches, adapters, replicas."""
+"""Large jobs: a killed run goes on, too little memory means smaller batches, adapters."""
 
 import json
 import signal
@@ -13,7 +13,6 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from eval import adapters, backend, blocks, predictions, score
-from eval.backend import Setup
 from eval.engine_hf import Engine
 from prep.errors import UserError
 from tests.scoring import save_rows
@@ -263,7 +262,9 @@ def test_a_gemma2_with_a_head_of_its_own_is_not_vllms(gemma: Path, tmp_path: Pat
     model.config.tie_word_embeddings = False
     model.save_pretrained(tmp_path)
     if not find_spec("vllm"):
-        assert "--replicas needs vLLM and Ray in one environment" in backend.unfit(gemma, [], 2)
+        assert "replicas need vLLM and Ray in one environment" in backend.unfit(
+            gemma, [], on_ray=True
+        )
     assert "has a head of its own" in backend.unfit(tmp_path, [])
     assert backend.unfit(save_llama(tmp_path / "llama"), []) is None  # vLLM knows Llama's head
 
@@ -290,26 +291,3 @@ def test_adapters_of_several_models_are_refused(gemma: Path, tmp_path: Path) -> 
     command.insert(1, f"other={gemma}")
     with pytest.raises(UserError, match="--adapter is for one --model, not 2"):
         score.main(command)
-
-
-def test_vllms_parallelism_is_refused_by_transformers(gemma: Path, tmp_path: Path) -> None:
-    setup = Setup("hf", gemma, "float32", 4, 100, tensor_parallel=2)
-    with pytest.raises(UserError, match="--tensor-parallel and --data-parallel are vLLM's"):
-        backend.open_engine(setup)
-
-
-def test_two_replicas_write_the_bytes_of_one(
-    gemma: Path, four: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(blocks, "BLOCK", 8)
-    data = tmp_path / "d.jsonl"
-    rows = save_rows(data, 40)
-    named = ["--adapter", *(f"{name}={four[name]}" for name in "ab")]
-    score.main(options(gemma, data, tmp_path / "one", *named))
-    score.main(options(gemma, data, tmp_path / "two", *named, "--replicas", "2"))
-    for name in "ab":
-        one, two = (tmp_path / folder / f"{name}.jsonl" for folder in ("one", "two"))
-        assert one.read_bytes() == two.read_bytes()
-        found, meta = predictions.read(two)
-        assert list(found) == [row.id for row in rows]
-        assert meta.replicas == 2

@@ -116,10 +116,12 @@ UNTIED = {
 }
 
 
-def save_llama(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:
+def save_llama(
+    folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32, **config: object
+) -> Path:
     """A random Llama with grouped-query attention and a head of its own."""
     torch.manual_seed(seed)
-    config = LlamaConfig(**UNTIED, num_hidden_layers=3)
+    config = LlamaConfig(**UNTIED | {"num_hidden_layers": 3} | config)
     return _save(LlamaForCausalLM(config).to(dtype), folder)
 
 

@@ -23,10 +23,11 @@ LOCAL = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0
 
 
 @contextmanager
-def running(ray: "Ray") -> Iterator[None]:
+def running(ray: "Ray", *packages: Path) -> Iterator[None]:
     """Ray as long as it is needed: one that runs already, the cluster named, or one started here.
 
-    What is started here listens on the loopback interface alone and ends afterwards.
+    What is started here listens on the loopback interface alone and ends afterwards. To a cluster
+    this package and `packages` are sent.
     """
     if not ray.address:
         os.environ.update(LOCAL)
@@ -35,12 +36,15 @@ def running(ray: "Ray") -> Iterator[None]:
     if engine.is_initialized():
         yield
         return
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.address:
         require_answer(ray.address)
+    from ray import data
+
+    logging.getLogger(data.__name__).setLevel(logging.ERROR)  # after the import, which sets it too
+    if ray.address:
         engine.init(
             address=ray.address,
-            runtime_env={"py_modules": [str(PACKAGE)]},
+            runtime_env={"py_modules": [str(package) for package in (PACKAGE, *packages)]},
             log_to_driver=False,
             logging_level=logging.WARNING,
         )
