@@ -4,9 +4,10 @@ Run as: python recipes/tiny/init_base.py --out outputs/tiny-base/init
 """
 
 import argparse
+import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
@@ -68,6 +69,7 @@ def tokenizer(seed: int) -> PreTrainedTokenizerFast:
     )
     bpe.train_from_iterator(texts(seed), trainer)
     bpe.pre_tokenizer = pre_tokenizers.Sequence(words)
+    bpe = without_special(bpe, BYTES)
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         bos_token="<bos>",
@@ -77,6 +79,16 @@ def tokenizer(seed: int) -> PreTrainedTokenizerFast:
         additional_special_tokens=["<start_of_turn>", "<end_of_turn>"],
         clean_up_tokenization_spaces=False,
     )
+
+
+def without_special(tokenizer: Tokenizer, tokens: Sequence[str]) -> Tokenizer:
+    """The same tokenizer, these tokens plain words of its vocabulary, as Gemma's bytes are.
+
+    A trainer takes words given to it for special ones, which are left out of texts and of JSON.
+    """
+    said = json.loads(tokenizer.to_str())
+    said["added_tokens"] = [one for one in said["added_tokens"] if one["content"] not in tokens]
+    return Tokenizer.from_str(json.dumps(said))
 
 
 def model(vocabulary: int, seed: int) -> Gemma2ForCausalLM:
