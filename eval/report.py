@@ -21,8 +21,9 @@ from eval.reporting.page import html, markdown
 from eval.reporting.runs import load, questions_of
 from eval.table import show
 from prep.errors import entry
-from prep.jsonl import replacing, write_json
+from prep.jsonl import replacing, require_place, write_json
 
+TABLES = ("categories.csv", "calibration.csv")
 EPILOG = """\
 examples:
   python eval/report.py predictions/*.jsonl --data data/dev.jsonl
@@ -35,8 +36,9 @@ corpus must not share it, unless it is made with --errors 0."""
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, write what is asked for and print the table."""
     args = _arguments(argv)
-    scored = load(args.predictions, args.data, args.mixed)
     beside = args.questions or args.data.with_name("questions.jsonl")
+    _require_places(args, [*args.predictions, args.data, beside])
+    scored = load(args.predictions, args.data, args.mixed)
     known = args.questions is not None or beside.is_file()
     questions = questions_of(scored.rows, beside) if known else {}
     if args.html or args.markdown or args.json or args.plots:
@@ -58,6 +60,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     show([run.result for run in scored.runs], scored.rows)
 
 
+def _require_places(args: argparse.Namespace, read: Sequence[Path]) -> None:
+    """Refuse, before anything is counted, files to write that cannot be or that are read."""
+    tables = [args.plots / name for name in TABLES] if args.plots else []
+    written = [path for path in (args.html, args.markdown, args.json, *tables) if path]
+    for number, path in enumerate(written):
+        require_place(path, *read, *written[:number])
+
+
 def _write(path: Path, text: str) -> None:
     with replacing(path) as file:
         file.write(text)
@@ -67,7 +77,7 @@ def _tables(folder: Path, found: Mapping[str, Any]) -> None:
     """What DVC plots: one line a run and category, and one a run and calibration bin."""
     results = found["results"].items()
     _csv(
-        folder / "categories.csv",
+        folder / TABLES[0],
         ("run", "category", "n", "accuracy", "low", "high"),
         (
             (name, category, part["n"], part["accuracy"], *part["wilson95"])
@@ -76,7 +86,7 @@ def _tables(folder: Path, found: Mapping[str, Any]) -> None:
         ),
     )
     _csv(
-        folder / "calibration.csv",
+        folder / TABLES[1],
         ("run", "n", "confidence", "accuracy"),
         (
             (name, part["n"], part["confidence"], part["accuracy"])

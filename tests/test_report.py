@@ -202,6 +202,18 @@ def test_no_answer_is_wrong_counted_and_listed(
     assert "no answer" in capsys.readouterr().out
 
 
+def test_a_run_without_any_answer_prefers_no_letter(tmp_path: Path) -> None:
+    data = tmp_path / "dev.jsonl"
+    given = [
+        Prediction(id=row.id, order=row.order, logprobs=None, choice=None)
+        for row in save_rows(data, 6)
+    ]
+    path = save_run(tmp_path / "cot.jsonl", data, given)
+    one = reported(tmp_path / "figures.json", data, path)["results"]["cot"]
+    assert (one["correct"], len(one["no_answer"])) == (0, 6)
+    assert "rstd" not in one  # it would be 0, as of a run that prefers none
+
+
 def test_tables_for_plots(two, tmp_path: Path) -> None:
     data, paths, _ = two
     report.main([*map(str, paths), "--data", str(data), "--plots", str(tmp_path / "plots")])
@@ -299,3 +311,35 @@ def test_runs_that_cannot_be_told_apart_or_joined_are_refused(two, tmp_path: Pat
     with pytest.raises(UserError, match=r"id 합성-000: 4 options, but .* has 3; score"):
         reported(tmp_path / "x.json", data, four)
     assert not (tmp_path / "x.json").exists()
+
+
+def test_what_it_writes_takes_the_place_of_nothing_it_reads(two, tmp_path: Path) -> None:
+    data, paths, _ = two
+    before = data.read_bytes()
+    command = [*map(str, paths), "--data", str(data)]
+    page = str(tmp_path / "page.html")
+    for given, said in [
+        (["--html", str(data)], "is named twice, so it would"),
+        (["--json", str(paths[0])], "is named twice, so it would"),
+        (["--html", page, "--json", page], "is named twice, so it would"),
+        (["--html", str(tmp_path)], "is a folder; name a file to write"),
+        (["--html", page, "--plots", str(data)], r"categories\.csv: its folder cannot be made"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            report.main([*command, *given])
+        assert not Path(page).exists()
+    assert data.read_bytes() == before
+
+
+def test_labels_are_those_of_the_rows(tmp_path: Path) -> None:
+    data, korean = tmp_path / "dev.jsonl", dict(zip("ABC", "가나다", strict=True))
+    made = [
+        row.model_copy(update={"labels": [*korean.values()], "answer": korean[row.answer]})
+        for row in save_rows(data, 6)
+    ]
+    write_records(data, made)
+    path = save_predictions(tmp_path / "a.jsonl", data, {r.id: [-1.0, -2.0, -3.0] for r in made})
+    out = tmp_path / "figures.json"
+    report.main([str(path), "--data", str(data), "--json", str(out)])
+    [found] = json.loads(out.read_text("utf-8"))["results"].values()
+    assert list(found["confusion_letters"]) == ["가", "나", "다"]

@@ -12,7 +12,6 @@ from eval.calibration import brier, confusion, ece, recalls, reliability, rstd
 from eval.reporting.facets import Facet
 from eval.reporting.runs import Run, Scored
 from eval.significance import difference, distinguishable, holm, interval, mcnemar, resampled
-from prep.records import LABELS
 
 
 def figures(scored: Scored, facets: Sequence[Facet]) -> dict[str, Any]:
@@ -88,8 +87,9 @@ def _positions(scored: Scored, run: Run) -> dict[str, Any]:
         places,
     )
     found: dict[str, Any] = {"confusion_published": published}
-    if run.lettered:
-        letters = confusion([row.answer for row in scored.rows], scored.shown(run), LABELS[:most])
+    if run.lettered and any(one.choice is not None for one in run.predictions):
+        labels = sorted({label for row in scored.rows for label in row.labels})
+        letters = confusion([row.answer for row in scored.rows], scored.shown(run), labels)
         recall = recalls(letters)
         found |= {
             "confusion_letters": letters,
