@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from prep.errors import UserError
 from prep.jsonl import read_json, read_objects, sha256, validated, write_json, write_records
@@ -29,9 +29,9 @@ class Data(Strict):
 class LetterMass(Strict):
     """Probability that falls on the letters, over all rows; far below 1 means a wrong prompt."""
 
-    mean: float
-    min: float
-    below_half: float
+    mean: FiniteFloat
+    min: FiniteFloat
+    below_half: FiniteFloat
 
 
 class Meta(BaseModel):

@@ -104,6 +104,8 @@ class Row(Strict):
             raise ValueError("labels and order come together or not at all")
         if self.labels is not None and sorted(self.order or []) != list(range(len(self.labels))):
             raise ValueError(f"order {self.order} is no permutation of the published options")
+        if self.labels is not None and not 2 <= len(self.labels) <= len(LABELS):
+            raise ValueError(f"{len(self.labels)} options; a question has two to five")
         if self.options is not None and len(self.options) != len(self.labels or []):
             raise ValueError(f"{len(self.options)} options do not fit the labels {self.labels}")
         if self.answer is not None and self.answer not in (self.labels or []):

@@ -170,6 +170,12 @@ def test_a_harmed_sidecar_is_refused(scored: Path, data: Path) -> None:
         UserError, match="field permutations: Input should be 'none', 'cyclic' or 'all'"
     ):
         read(scored)
+    mass = {"mean": math.nan, "min": 0.5, "below_half": 0.0}
+    write_json(beside, whole | {"letter_mass": mass})
+    with pytest.raises(
+        UserError, match=r"field letter_mass\.mean: Input should be a finite number"
+    ):
+        read(scored)
     other = save_predictions(scored.with_name("b.jsonl"), data, {"합성-000": [-1.0, -1.0]})
     beside.write_bytes(predictions.meta_path(other).read_bytes())
     with pytest.raises(UserError, match=r"not the file that .*a\.meta\.json describes"):

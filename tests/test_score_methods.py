@@ -152,6 +152,7 @@ def ended(generate: Any) -> Any:
         ),
         (["--method", "self-consistency", "--samples", "0"], "--samples must be above 0"),
         (["--method", "self-consistency", "--temperature", "nan"], "--temperature must be above"),
+        (["--method", "self-consistency", "--temperature", "inf"], "must be above 0 and finite"),
     ],
 )
 def test_options_that_do_not_go_together(

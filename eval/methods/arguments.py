@@ -1,6 +1,7 @@
 """The options of eval/score.py that choose how rows are answered, and the method they name."""
 
 import argparse
+import math
 
 from eval.methods.base import Method
 from eval.methods.generated import TOKENS, Generated
@@ -87,8 +88,8 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.pride is not None and not 0 < args.pride <= 1:
         parser.error("--pride must be a share above 0, at most 1")
     for name in ("samples", "max_tokens", "temperature"):
-        if getattr(args, name) is not None and not getattr(args, name) > 0:
-            parser.error(f"--{name.replace('_', '-')} must be above 0")
+        if getattr(args, name) is not None and not 0 < getattr(args, name) < math.inf:
+            parser.error(f"--{name.replace('_', '-')} must be above 0 and finite")
 
 
 def method_of(args: argparse.Namespace) -> Method:
