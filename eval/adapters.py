@@ -5,11 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from eval import model_files
 from prep.errors import UserError
-from prep.jsonl import read_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM can be told to make room for
@@ -23,6 +20,7 @@ UNSERVED = {
     "trainable_token_indices": "trains single rows of the embeddings",
     "alora_invocation_tokens": "is active after some tokens only",
 }
+PAIR, PARTNER = re.compile(r"(\.lora_(?:embedding_)?)([AB])\b"), {"A": "B", "B": "A"}
 ENDS = re.compile(r"\.(lm_head|embed_tokens)\.")  # head and embeddings: few families can
 
 
@@ -31,6 +29,9 @@ def resolve(folder: Path, base: Path) -> Path:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: no {name} in it; name the folder that LoRA training wrote")
+    said = model_files.read_object(folder / CONFIG)
+    if said.get("peft_type") == "LORA" and type(said.get("r")) is not int:
+        raise UserError(f"{folder / CONFIG}: its rank r is {said.get('r')}; copy the adapter again")
     _require_same_base(folder, base)
     _require_shapes(folder, base)
     return folder
@@ -39,7 +40,7 @@ def resolve(folder: Path, base: Path) -> Path:
 def unserved(folders: Sequence[Path]) -> str | None:
     """Why vLLM cannot serve one of these adapters, in a few words, or None where it can."""
     for folder in folders:
-        said = read_json(folder / CONFIG)
+        said = model_files.read_object(folder / CONFIG)
         if said.get("peft_type") != "LORA":
             return f"{folder} is a {said.get('peft_type')} adapter"
         for key, what in UNSERVED.items():
@@ -47,7 +48,7 @@ def unserved(folders: Sequence[Path]) -> str | None:
                 return f"{folder} {what}"
         if said.get("bias", "none") != "none":
             return f"{folder} trains biases"
-        if any(ENDS.search(name) for name in _shapes(folder / WEIGHTS)):
+        if any(ENDS.search(name) for name in model_files.shapes(folder / WEIGHTS)):
             return f"{folder} adapts the head or the embeddings"
         if _rank(said) > RANKS[-1]:
             return f"{folder} has rank {_rank(said)}, over {RANKS[-1]}"
@@ -56,7 +57,7 @@ def unserved(folders: Sequence[Path]) -> str | None:
 
 def room(folders: Sequence[Path]) -> int:
     """The least rank that vLLM can be told to make room for and that holds all adapters."""
-    rank = max(_rank(read_json(folder / CONFIG)) for folder in folders)
+    rank = max(_rank(model_files.read_object(folder / CONFIG)) for folder in folders)
     return next(size for size in RANKS if size >= rank)
 
 
@@ -66,7 +67,7 @@ def _rank(said: Mapping[str, Any]) -> int:
 
 def _require_same_base(folder: Path, base: Path) -> None:
     """Compare weights where the adapter's own base lies here; a name alone proves nothing."""
-    named = read_json(folder / CONFIG).get("base_model_name_or_path") or ""
+    named = model_files.read_object(folder / CONFIG).get("base_model_name_or_path") or ""
     own = Path(named)
     if not named or not own.is_dir() or own.resolve() == base.resolve():
         return
@@ -77,8 +78,16 @@ def _require_same_base(folder: Path, base: Path) -> None:
 def _require_shapes(folder: Path, base: Path) -> None:
     have: dict[str, list[int]] = {}
     for file in sorted(base.glob("*.safetensors")):
-        have |= _shapes(file)
-    mine = _shapes(folder / WEIGHTS)
+        have |= model_files.shapes(file)
+    mine = model_files.shapes(folder / WEIGHTS)
+    if not any(".lora_" in name for name in mine):
+        raise UserError(f"{folder / WEIGHTS}: holds no LoRA weights; name a LoRA adapter")
+    for name in mine:
+        whole = PAIR.sub(lambda found: found[1] + PARTNER[found[2]], name)
+        if whole not in mine:
+            raise UserError(
+                f"{folder / WEIGHTS}: {name} has no counterpart; copy the adapter again"
+            )
     for name, (_, width) in ((n, s) for n, s in mine.items() if n.endswith(".lora_A.weight")):
         stem = name.removesuffix(".lora_A.weight")
         module = stem.removeprefix("base_model.model.")
@@ -90,8 +99,3 @@ def _require_shapes(folder: Path, base: Path) -> None:
                 f"{folder}: adapts {module} of {shape[0]} x {shape[1]}, and {base} has none such; "
                 "name the adapter of this base"
             )
-
-
-def _shapes(file: Path) -> dict[str, list[int]]:
-    with safe_open(file, "pt") as opened:
-        return {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118

@@ -64,9 +64,9 @@ class Partial:
 
     def read(self) -> None:
         """Take over what an earlier run of the same key finished; anything else is dropped."""
-        lines = self.path.read_text("utf-8").splitlines(True) if self.path.is_file() else []
-        whole = [line for line in lines if line.endswith("\n")]
-        if whole and json.loads(whole[0]) == {"key": self.key}:
+        lines = self.path.read_bytes().splitlines(True) if self.path.is_file() else []
+        whole = [line.decode(errors="replace") for line in lines if line.endswith(b"\n")]
+        if whole and whole[0] == self._head():
             for line in whole[1:]:
                 said = json.loads(line)
                 block = said.pop("block")
@@ -83,9 +83,12 @@ class Partial:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             if fresh:
-                file.write(json.dumps({"key": self.key}) + "\n")
+                file.write(self._head())
             file.write(json.dumps({"block": block, **vars(answer)}) + "\n")
         self.done[block] = answer
+
+    def _head(self) -> str:
+        return json.dumps({"key": self.key}) + "\n"
 
     def values(self, count: int) -> list[Any]:
         """The answers of all blocks in the order of the rows, of which there are `count`."""

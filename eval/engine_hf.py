@@ -10,10 +10,8 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.utils import is_flash_attn_2_available
 
-from eval import backend, prefixes, shared_attention
+from eval import backend, load_hf, prefixes, shared_attention
 from eval.backend import Decoding, Reply
 from eval.generate_hf import Writer, grammar, matcher, write
 from prep.errors import UserError
@@ -60,15 +58,8 @@ class Engine(backend.Engine):
         adapters: Mapping[str, Path] | None = None,
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        attention = attention_for(AutoConfig.from_pretrained(folder), dtype, self.device)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=getattr(torch, dtype),
-            attn_implementation=attention,
-            use_safetensors=True,
-            trust_remote_code=False,
-        )
-        self.loras = _with_adapters(model, adapters) if adapters else None
+        model, attention = load_hf.load(folder, dtype, self.device)
+        self.loras = load_hf.with_adapters(model, adapters) if adapters else None
         if self.loras is not None:
             model = self.loras.get_base_model()
         model.set_output_embeddings(Float32Head(model.get_output_embeddings()))
@@ -90,7 +81,7 @@ class Engine(backend.Engine):
 
     def use(self, adapter: str) -> None:
         """Score with the adapter of that name from now on."""
-        self.loras.set_adapter(adapter)
+        self.loras.set_adapter(load_hf.module(adapter))
 
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
@@ -140,7 +131,7 @@ class Engine(backend.Engine):
         longest_first = sorted(range(len(prompts)), key=lambda row: (-len(prompts[row]), row))
         packed = config._attn_implementation
         self.model.set_attn_implementation(
-            plain_attention(config, self.about["dtype"], self.device)
+            load_hf.plain_attention(config, self.about["dtype"], self.device)
         )
         while longest_first:
             size = max(1, self.batch_size // decoding.samples)
@@ -187,30 +178,3 @@ class Engine(backend.Engine):
                 **({"pack": packed} if self.shares else {}),
             ).logits
         return logits[0].float().log_softmax(-1).cpu()
-
-
-def _with_adapters(model: nn.Module, adapters: Mapping[str, Path]) -> nn.Module:
-    """A PEFT model that holds all adapters beside the weights, the first of them in use."""
-    from peft import PeftModel  # not in the environment that vLLM has of its own
-
-    (first, folder), *others = adapters.items()
-    loras = PeftModel.from_pretrained(model, folder, adapter_name=first)
-    for name, folder in others:
-        loras.load_adapter(folder, adapter_name=name)
-    return loras
-
-
-def attention_for(config: transformers.PretrainedConfig, dtype: str, device: torch.device) -> str:
-    """The attention that computes what the model was trained to: sdpa drops Gemma-2's soft-cap."""
-    text = config.get_text_config()
-    if text.model_type in shared_attention.FAMILIES:
-        return shared_attention.NAME
-    return plain_attention(config, dtype, device)
-
-
-def plain_attention(config: transformers.PretrainedConfig, dtype: str, device: torch.device) -> str:
-    """The same of those that read a batch, and keep what they have read."""
-    text = config.get_text_config()
-    if device.type == "cuda" and dtype != "float32" and is_flash_attn_2_available():
-        return "flash_attention_2"
-    return "eager" if getattr(text, "attn_logit_softcapping", None) else "sdpa"

@@ -37,6 +37,7 @@ for _key, _value in (DEFAULTS if torch.cuda.is_available() else DEFAULTS | CPU_D
 
 import vllm  # noqa: E402 - it reads the environment when it is imported
 from pydantic import ValidationError  # noqa: E402
+from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
 from vllm import LLM, SamplingParams, TokensPrompt  # noqa: E402
 from vllm.distributed import cleanup_dist_env_and_memory  # noqa: E402
 from vllm.lora.request import LoRARequest  # noqa: E402
@@ -46,7 +47,8 @@ from vllm.sampling_params import StructuredOutputsParams  # noqa: E402
 from eval import backend, prefixes  # noqa: E402
 from eval.adapters import room  # noqa: E402
 from eval.backend import Decoding, Reply  # noqa: E402
-from prep.errors import UserError  # noqa: E402
+from eval.model_files import require_none_missing, shapes  # noqa: E402
+from prep.errors import UserError, full_disk  # noqa: E402
 
 TOP = 20  # the most log-probabilities that vLLM returns by rank unless told otherwise
 BLOCK = 32  # tokens a block of the cache on a CPU, whose default of 128 finds little that is shared
@@ -84,6 +86,7 @@ class Engine(backend.Engine):
             for number, (name, adapter) in enumerate((adapters or {}).items(), start=1)
         }
         self.lora = next(iter(self.loras.values()), None)
+        require_none_missing(folder, _missing(folder))
         try:
             self.llm = LLM(
                 model=str(folder),
@@ -99,12 +102,14 @@ class Engine(backend.Engine):
                 **settings,
             )
         except Exception as error:
-            if tensor_parallel == 1:
+            if full_disk(error):
                 raise
+            many = tensor_parallel > 1
+            how = f" with --tensor-parallel {tensor_parallel}" if many else ""
+            instead = "use fewer, or --replicas" if many else "score with --backend hf"
             raise UserError(
-                f"vLLM does not open {folder} with --tensor-parallel {tensor_parallel} "
-                f"({_reason(error)}); use fewer, or --replicas"
-            ) from None
+                f"vLLM does not open {folder}{how} ({_reason(error)}); {instead}"
+            ) from error
         self.about: dict[str, Any] = {
             "name": "vllm",
             "versions": {"vllm": vllm.__version__, "torch": torch.__version__},
@@ -197,6 +202,23 @@ class Engine(backend.Engine):
                 )
             result.append([found[token].logprob for token in wanted])
         return result
+
+
+def _missing(folder: Path) -> set[str]:
+    """The weights that a model lacks: vLLM leaves half of a pair that it joins as it was drawn.
+
+    Nothing is said of files that name their weights otherwise than transformers does.
+    """
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+    except Exception:  # vLLM knows models that transformers does not
+        return set()
+    have = {name for file in folder.glob("*.safetensors") for name in shapes(file)}
+    if have - model.state_dict().keys():
+        return set()
+    tied = model.all_tied_weights_keys
+    return {name for name, _ in model.named_parameters()} - have - tied.keys()
 
 
 def _reason(error: Exception) -> str:

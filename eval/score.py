@@ -86,9 +86,9 @@ def finish(member: Member, method: Method, planned: Plan, started: float) -> Res
     answers = [Answer.model_validate(value) for value in member.partial.values(asked)]
     try:
         scored, more = planned.predictions(answers)
-    except UserError:
+    except UserError as error:
         member.partial.drop()
-        raise
+        raise UserError(f"{member.out.stem}, {error}") from None
     found = method.found(answers)
     mass = predictions.LetterMass(**found["letter_mass"]) if "letter_mass" in found else None
     blocks_done = list(member.partial.done.values())

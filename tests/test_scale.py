@@ -91,12 +91,19 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "left", [b'{"key": "another"}\n{"block": 0}\n', b"\xff\xfe\n", b"[\n", b"{"]
+)
 def test_what_another_run_left_is_not_gone_on_with(
-    gemma: Path, tmp_path: Path, counted: list[int], capsys: pytest.CaptureFixture[str]
+    left: bytes,
+    gemma: Path,
+    tmp_path: Path,
+    counted: list[int],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     data, out = tmp_path / "d.jsonl", tmp_path / "a.jsonl"
     save_rows(data, 4)
-    (tmp_path / "a.jsonl.partial").write_text('{"key": "another"}\n{"block": 0}\n')
+    (tmp_path / "a.jsonl.partial").write_bytes(left)
     score.main(options(gemma, data, out))
     assert "left by another model, data or setting; starting anew" in capsys.readouterr().out
     assert counted == [4]
@@ -158,15 +165,16 @@ except Exception as error:
 
 
 def test_too_little_memory_means_smaller_batches(tmp_path: Path) -> None:
-    """A real one: the process may not have the 400 MB that 64 rows of the wide layer take."""
+    """A real one: the process may not have the 400 MB of the keys and values of 64 rows."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
         vocab_size=128,
         hidden_size=32,
-        intermediate_size=8192,
+        intermediate_size=64,
         num_hidden_layers=1,
         num_attention_heads=1,
+        head_dim=4096,
         max_position_embeddings=32_000,
     )
     LlamaForCausalLM(config).save_pretrained(tmp_path)
@@ -182,7 +190,7 @@ def test_too_little_memory_means_smaller_batches(tmp_path: Path) -> None:
 def test_adapters_of_one_engine_score_as_they_do_alone(
     gemma: Path, four: dict[str, Path], tmp_path: Path
 ) -> None:
-    data = tmp_path / "d.jsonl"
+    data = tmp_path / "rows.jsonl"
     save_rows(data, 12)
     named = [f"{name}={folder}" for name, folder in four.items()]
     score.main(options(gemma, data, tmp_path / "all", "--adapter", *named))

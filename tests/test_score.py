@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from eval import backend, members, predictions, score
 from eval.engine_hf import Engine, Float32Head
 from prep.errors import UserError
 from prep.jsonl import sha256
-from tests.scoring import save_rows
+from tests.scoring import save_orders, save_rows
 from tests.tiny_models import save_gemma2, save_llama, save_tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -218,13 +219,35 @@ def test_wrong_data_is_refused(gemma: Path, data: Path, tmp_path: Path) -> None:
     refused("field order: Field required", gemma, but(lines[0].replace('"order"', '"oder"')))
     no_scoring_row = lines[0].replace('"role": "user"', '"role": "assistant"')
     refused("changed.jsonl, row 합성-000: not a scoring row", gemma, but(no_scoring_row))
+    for labels in ('"A"', '"A", "B", "C", "D", "E", "F"'):
+        count = labels.count(",") + 1
+        other = lines[0].replace('"labels": ["A", "B", "C"]', f'"labels": [{labels}]')
+        other = re.sub(r'"order": [^]]*]', f'"order": {list(range(count))}', other)
+        refused(f"{count} options; a question has two to five", gemma, but(other))
     long = lines[0].replace("보기", "보기" * 400)
     refused(r"row 합성-000: \d+ tokens, but the model takes 512", gemma, but(long))
 
 
+def test_no_scoring_overwrites_its_rows(gemma: Path, tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    made = save_rows(data, 3)
+    orders = tmp_path / "rows.orders.jsonl"
+    save_orders(data, made, "cyclic")
+    before = data.read_bytes(), orders.read_bytes()
+    for out in (data, orders):
+        with pytest.raises(UserError, match="is named twice, so it would"):
+            run(gemma, data, out)
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(UserError, match="is a folder; name a file to write"):
+        run(gemma, data, tmp_path / "folder.jsonl")
+    with pytest.raises(UserError, match="its folder cannot be made"):
+        run(gemma, data, data / "a.jsonl")
+    assert (data.read_bytes(), orders.read_bytes()) == before
+
+
 def test_wrong_options_are_refused(gemma: Path, data: Path, tmp_path: Path) -> None:
     refused("no adapter_config.json", gemma, data, "--adapter", str(tmp_path))
-    refused("none.jinja: cannot be read", gemma, data, "--chat-template", "none.jinja")
+    refused("none.jinja: no such file", gemma, data, "--chat-template", "none.jinja")
     with pytest.raises(UserError, match=r"must end in \.jsonl"):
         run(gemma, data, tmp_path / "out.json")
 

@@ -5,6 +5,7 @@
 (2023), arXiv 2203.11171.
 """
 
+import json
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from eval.methods.base import Answer, Asked, Failure, Reason
 from eval.methods.replies import read_json, read_text, schema
 from eval.options import share_logprobs
 from prep.augment.seeded import draw
+from prep.errors import UserError
 from prep.records import Row
 
 Form = Literal["text", "json"]
@@ -50,8 +52,13 @@ class Generated:
         return self.form == "json"
 
     def ask(self, tokenizer: Tokenizer, row: Row) -> Asked:
-        """The prompt, and the tokens that end a reply: EOS, and what training put after answers."""
+        """The prompt, and the tokens that end a reply: EOS, and what training put after answers.
+
+        Raises `UserError` where the tokenizer cannot write JSON, where a grammar gets stuck.
+        """
         prompt, tails = answered(tokenizer, row, row.labels or [])
+        if self.form == "json":
+            _require_json(tokenizer, row)
         after = {token for tail in tails for token in tail[1:2]}
         stops = after & set(tokenizer.added_tokens_decoder) | {tokenizer.eos_token_id}
         longest = len(prompt) + self.max_tokens
@@ -86,8 +93,11 @@ class Generated:
             text = unicodedata.normalize("NFC", raw)
             found: int | Reason = "cut-off"
             if ended:
-                json = self.form == "json"
-                found = read_json(text, labels) if json else read_text(text, labels, options)
+                found = (
+                    read_json(text, labels)
+                    if self.form == "json"
+                    else read_text(text, labels, options)
+                )
             if isinstance(found, str):
                 failures.append(Failure(id=row.id, sample=sample, reason=found, text=text))
             parsed.append(None if isinstance(found, str) else found)
@@ -110,3 +120,13 @@ class Generated:
         reasons = Counter(one.reason for answer in answers for one in answer.failures)
         unanswered = sum(answer.scores is None and answer.choice is None for answer in answers)
         return {"failures": {"unanswered": unanswered, "replies": dict(sorted(reasons.items()))}}
+
+
+def _require_json(tokenizer: Tokenizer, row: Row) -> None:
+    reply = json.dumps({"reasoning": "가", "answer": (row.labels or [""])[0]}, ensure_ascii=False)
+    ids = tokenizer.encode(reply, add_special_tokens=False)
+    if tokenizer.decode(ids, skip_special_tokens=True).strip() != reply:
+        raise UserError(
+            f"row {row.id}: this tokenizer cannot write JSON, for some of its signs are special "
+            "tokens or none at all; use --method greedy, or --reply text"
+        )
