@@ -119,6 +119,15 @@ def unfit(folder: Path, loras: Sequence[Path], on_ray: bool = False) -> str | No
     return reason and f"{reason}, which vLLM does not serve"
 
 
+def slow(loras: Sequence[Path]) -> str | None:
+    """Why transformers is the faster one for these adapters here, or None where it is not."""
+    import torch
+
+    if not loras or torch.cuda.is_available():
+        return None
+    return "on a CPU it takes half as long for adapters as vLLM does"
+
+
 def choose(asked: str, unfits: Sequence[str | None], argv: Sequence[str]) -> list[str]:
     """`vllm` or `hf` for each model, given what was asked for (auto, vllm or hf).
 

@@ -32,7 +32,8 @@ Several models are scored one after another by one process, several adapters ove
 engine that holds it once; --out is then a folder, which gets NAME.jsonl of each. Besides the
 predictions it writes NAME.meta.json: what made them. Of equally probable options the one published
 first is chosen. vLLM is used where it is installed, here or in .venv-vllm (MAERAK_VLLM_PYTHON
-names another interpreter), and computes the model rightly; else transformers, and it says why.
+names another interpreter) and computes the model rightly, but for adapters on a CPU; else
+transformers, and it says why.
 A killed run goes on where it stopped when the same command is given again.
 
 """
@@ -44,7 +45,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _arguments(argv)
     models = members.resolve(args.model, args.adapter or [], args.out)
     on_ray = args.replicas > 1 or args.ray_address is not None
-    unfits = [backend.unfit(model.folder, list(model.loras.values()), on_ray) for model in models]
+    unfits = []
+    for model in models:
+        loras = list(model.loras.values())
+        free = args.backend == "auto" and args.tensor_parallel == 1
+        slow = backend.slow(loras) if free else None
+        unfits.append(backend.unfit(model.folder, loras, on_ray) or slow)
     chosen = backend.choose(args.backend, unfits, argv)
     rows = read_rows(args.data)
     method = arguments.method_of(args)

@@ -255,6 +255,20 @@ def test_vllm_serves_the_adapters_that_it_can(gemma: Path, tmp_path: Path) -> No
             assert two[0][id_].logprobs == pytest.approx(prediction.logprobs, rel=0, abs=1e-4)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on a GPU vLLM serves adapters")
+def test_on_a_cpu_adapters_go_to_transformers(
+    gemma: Path, four: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "d.jsonl"
+    save_rows(data, 3)
+    command = options(gemma, data, tmp_path / "a.jsonl", "--adapter", str(four["a"]))
+    command[command.index("--backend") + 1] = "auto"
+    score.main(command)
+    assert "scoring with transformers: on a CPU it takes" in capsys.readouterr().out
+    assert predictions.read(tmp_path / "a.jsonl")[1].backend["name"] == "hf"
+    assert backend.slow([]) is None
+
+
 def test_the_reason_is_printed_or_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert backend.choose("auto", ["a uses DoRA"], []) == ["hf"]
     assert "scoring with transformers: a uses DoRA" in capsys.readouterr().out
