@@ -86,6 +86,7 @@ def test_two_replicas_write_the_bytes_of_one(
     gemma: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """By either name of the option, with paths that hold in this folder alone."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # a cluster of another day, not asked for
     monkeypatch.setattr(blocks, "BLOCK", 8)
     monkeypatch.chdir(tmp_path)
     rows = save_rows(Path("d.jsonl"), 40)

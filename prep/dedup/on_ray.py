@@ -50,6 +50,7 @@ def running(ray: "Ray", *packages: Path) -> Iterator[None]:
         )
     else:
         engine.init(
+            address="local",  # not that of a cluster that happens to run here
             num_cpus=ray.workers,
             runtime_env={"env_vars": {"PYTHONPATH": str(PACKAGE.parent)}},
             include_dashboard=False,
