@@ -85,16 +85,16 @@ def read(path: Path) -> Weights:
 
 
 def for_members(
-    found: Weights, path: Path, members: Sequence[Path], folds: bool = False
+    found: Weights, path: Path, members: Sequence[Path], by_fold: bool = False
 ) -> list[str]:
     """The name of each member file, by which its weight is found: the file's, without .jsonl.
 
-    Raises `UserError` where two files share one and are no `folds`, where a file has no weight,
-    and where a weight that is not 0 has no file.
+    Raises `UserError` where two files share one and are no folds (`by_fold`), where a file has no
+    weight, and where a weight that is not 0 has no file.
     """
     names = [member.stem for member in members]
     for name, member in zip(names, members, strict=True):
-        if names.count(name) > 1 and not folds:
+        if names.count(name) > 1 and not by_fold:
             raise UserError(
                 f"{member}: two members are named {name}; rename one, and its weight, or say "
                 "--rule k-fold where they are folds of one recipe, and the weights are for soft"
