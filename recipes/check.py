@@ -33,8 +33,11 @@ def members() -> dict[Path, tuple[Recipe, str]]:
 def problems_of(
     path: Path, recipe: Recipe, others: list[Recipe], text: str | None, live: bool
 ) -> Iterator[str]:
-    """All problems of one recipe."""
-    yield from schema_problems(recipe)
+    """All problems of one recipe; of one that the schema cannot read, those of the schema."""
+    unread = list(schema_problems(recipe))
+    yield from unread
+    if unread:
+        return
     yield from house_problems(path, recipe, others, text)
     family = family_of(recipe, others)
     if live and family and recipe["base_model"] in backbones():
