@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 TRAIN := .venv/bin
+IMPORTED := .venv/lib/python3.11/site-packages/maerak.pth
 VLLM := .venv-vllm/bin
 DVC := .venv-dvc/bin
 # nothing is looked up on the net while the story runs, and no tool reports to anyone
@@ -38,7 +39,12 @@ check: setup ## Lint, and hold every recipe against the installed Axolotl's sche
 tiny-base: setup ## Pretrain the demo's base from scratch: up to an hour on two CPU cores
 	python recipes/tiny/make_base.py
 
-setup: $(TRAIN)/.locked $(VLLM)/.locked $(DVC)/.locked ## Install the three environments
+setup: $(TRAIN)/.locked $(IMPORTED) $(VLLM)/.locked $(DVC)/.locked ## Install the three environments
+
+# `axolotl preprocess` and its like look for a recipe's plugins beside their own script alone, and go on without
+# those that they do not find: let them look in the folder they are called in, as `python -m` does
+$(IMPORTED): $(TRAIN)/.locked
+	@echo "import sys; sys.path.append('')" > $@
 
 $(TRAIN)/.locked: requirements-cpu.txt
 	@$(call environment,.venv,requirements-cpu.txt)

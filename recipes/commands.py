@@ -28,7 +28,7 @@ FLAGS = {"inference", "merge_lora"}.union(
     field.name
     for arguments in (EvaluateCliArgs, InferenceCliArgs, PreprocessCliArgs, TrainerCliArgs)
     for field in fields(arguments)
-) - {"debug"}
+)
 
 
 def running() -> str:
