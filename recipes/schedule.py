@@ -77,9 +77,9 @@ def peak_rate(trainer: Any, steps: int) -> float:
         schedule, ReduceLROnPlateau | GreedyLR
     ):  # what follows the loss starts at its rate
         return rate
-    peak = 0.0
-    for _ in range(steps):
-        peak = max(peak, stand_in.param_groups[0]["lr"])
+    rates = [stand_in.param_groups[0]["lr"]]
+    for _ in range(steps - 1):
         stand_in.step()
         schedule.step()
-    return peak
+        rates.append(stand_in.param_groups[0]["lr"])
+    return max(rates)
