@@ -101,7 +101,10 @@ def key_problems(recipe: dict[str, Any]) -> Iterator[str]:
 
 
 def shape_problems(recipe: dict[str, Any]) -> Iterator[str]:
-    """Lists that are none, which neither Axolotl nor the other checks can read."""
+    """Texts and lists that are none, which neither Axolotl nor the other checks can read."""
+    for key in ("base_model", "chat_template", "output_dir"):
+        if not isinstance(recipe.get(key, ""), str | None):
+            yield f"{key} must be a text"
     for key, part, what in (
         ("plugins", str, "names"),
         ("datasets", dict, "mappings, each with a path"),

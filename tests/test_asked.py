@@ -33,7 +33,11 @@ RUN = {
 }
 EPOCHS = RUN | {"num_epochs": 3}
 PACKED = {"sample_packing": True, "pad_to_sequence_len": True, "sequence_len": 96}
-LORA = {"adapter": "lora", "lora_r": 4, "lora_alpha": 8, "lora_target_linear": True}
+LORA = {"adapter": "lora", "lora_r": 4, "lora_alpha": 8} | {
+    # the fused kernels would stay in the process for the runs that follow
+    f"lora_{part}_kernel": False
+    for part in ("mlp", "qkv", "o")
+}
 # by name: a recipe, and the sentence that it ends in
 GOOD = {
     "partial": EPOCHS | {"warmup_steps": None, "warmup_ratio": 0.5},
