@@ -6,7 +6,7 @@ weights, saves them, and may keep them as the best.
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -33,6 +33,16 @@ def is_finite(tensor: Tensor) -> bool:
     part = tensor.detach()
     part = part.to_local() if hasattr(part, "to_local") else part
     return math.isfinite(part.sum(dtype=torch.float32))
+
+
+def weights(model: Any) -> Iterator[tuple[str, Tensor]]:
+    """A model's weights by name; of a quantised one those that learn.
+
+    Its others are bits packed into floating-point numbers, which may be none.
+    """
+    for name, weight in model.named_parameters():
+        if weight.requires_grad or not getattr(model, "is_quantized", False):
+            yield name, weight
 
 
 class StayFinite(TrainerCallback):
@@ -73,7 +83,7 @@ class StayFinite(TrainerCallback):
     def check_weights(self, remedy: str) -> None:
         """End the run where a weight is no number."""
         with refusing():
-            if names := not_finite(self.trainer.model.named_parameters()):
+            if names := not_finite(weights(self.trainer.model)):
                 raise UserError(
                     f"step {self.trainer.state.global_step}: {len(names)} of the model's weights "
                     f"hold numbers that are not finite, for instance {names[0]}; nothing is saved; "
