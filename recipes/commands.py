@@ -46,6 +46,17 @@ def without_flags(cfg: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in dict(cfg).items() if key not in FLAGS}
 
 
+def note(cfg: dict[str, Any], command: str) -> str | None:
+    """What a command would read where it is not what the recipe trained; None where it is."""
+    base, trained = str(cfg.get("base_model")), str(cfg.get("output_dir"))
+    if command not in ("evaluate", "inference") or cfg.get("lora_model_dir"):
+        return None
+    if Path(base).resolve() == Path(trained).resolve():
+        return None
+    key = "--lora-model-dir" if cfg.get("adapter") else "--base-model"
+    return f"axolotl {command} reads {base}; for what the recipe trained add {key} {trained}"
+
+
 def require_command(cfg: dict[str, Any], command: str) -> None:
     """Raise `UserError` for a command that would not do what the recipe's training did."""
     if command == "merge_lora":

@@ -5,6 +5,7 @@ Run as: accelerate launch -m axolotl.cli.train RECIPE, where RECIPE lists recipe
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from transformers import set_seed
 from prep.errors import UserError, refusing
 from prep.jsonl import sha256
 from recipes.claim import claim, content, digest, run_of
-from recipes.commands import require_command, running, without_flags
+from recipes.commands import note, require_command, running, without_flags
 from recipes.finite import StayFinite
 from recipes.preflight import preflight, require_data
 from recipes.processes import join, place
@@ -41,6 +42,8 @@ class GuardPlugin(BasePlugin):
         with refusing():
             require_command(cfg, command)
             preflight(cfg, trains=command != "preprocess")
+        if said := note(cfg, command):
+            print(f"note: {said}", file=sys.stderr, flush=True)
         join()
         axolotl.train.setup_signal_handler = leave_when_interrupted
         self.recipe = json.loads(json.dumps(without_flags(cfg), default=str))

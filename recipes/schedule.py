@@ -37,7 +37,9 @@ class AsAsked(TrainerCallback):
     ) -> None:
         """End the run with a sentence where it would be another than the recipe asks for."""
         with refusing():
-            check_steps(self.cfg, state.max_steps, len(train_dataloader))
+            # processes that share out sequences take the same batch in turn
+            batches = len(train_dataloader) * self.trainer.get_sp_size()
+            check_steps(self.cfg, state.max_steps, batches)
             check_rate(self.cfg, self.trainer, state.max_steps)
 
 

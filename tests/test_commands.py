@@ -96,11 +96,13 @@ def test_an_evaluation_reads_the_same_rows(place, done):
         losses = {row["metric"]: row for row in csv.DictReader(file)}["loss"]
     assert all(math.isfinite(float(losses[key])) for key in ("training", "validation"))
     assert not (place / "last_run_prepared").exists()
+    assert "reads ./recipes/tiny/base; for what the recipe trained add" in done.evaluate.stderr
 
 
 def test_a_trained_model_can_be_talked_to(done):
     assert done.inference.returncode == 0, done.inference.stderr[-3000:]
     assert "어제 뭐 했어?" in done.inference.stdout
+    assert "note: " not in done.inference.stderr
 
 
 def test_the_stock_merge_is_refused_for_ours(place):
