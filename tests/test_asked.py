@@ -62,9 +62,12 @@ BAD = {
         RUN | {"max_steps": 6, "learning_rate": 1e30, "lr_scheduler": "constant"},
         "and nothing of it is saved; lower learning_rate",
     ),
+    # finite until the very step after which it would be saved
     "overflowing": (
-        RUN | {"max_steps": 6, "learning_rate": 1e39, "save_steps": 1, "lr_scheduler": "constant"},
-        "step 1: ",
+        RUN
+        | {"max_steps": 6, "optimizer": "sgd", "learning_rate": 3e38, "weight_decay": 1e5}
+        | {"lr_scheduler": "constant", "save_steps": 1},
+        "weights hold numbers that are not finite",
     ),
 }
 
