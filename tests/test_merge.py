@@ -92,10 +92,11 @@ def test_the_result_says_what_it_was_made_of(merged):
 )
 def test_a_spoilt_merge_is_found(base, adapter, merged, tmp_path, spoil, said):
     weights = load_file(merged / "model.safetensors")
+    loaded = set(weights)
     spoil(weights)
     save_file(weights, tmp_path / "model.safetensors")
     with pytest.raises(RuntimeError, match=said):
-        check_weights(base, tmp_path, read_adapter(adapter).changed, {}, set(weights))
+        check_weights(base, tmp_path, read_adapter(adapter).changed, {}, loaded)
 
 
 def test_an_unused_pair_is_found(base, adapter):
