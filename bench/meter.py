@@ -44,6 +44,12 @@ class Meter(TrainerCallback):
 
         trainer.training_step = counted
 
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """Set the peak of loading apart from that of training."""
+        self.loading = peak() - self.before
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         """Start the clock."""
         self.tokens.append(0)
@@ -53,10 +59,15 @@ class Meter(TrainerCallback):
         """Stop the clock."""
         self.seconds.append(self.now() - self.start)
 
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Write what was noted; `held` is the peak above what was there before the model."""
-        found = {"tokens": self.tokens, "seconds": self.seconds, "held": peak() - self.before}
-        write_json(self.folder / "meter.json", found)
+    def on_train_end(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
+        """Write what was noted; `held` is the peak above what was there before the model.
+
+        Bytes; on a GPU `held` counts from the first step, `loading` up to it.
+        """
+        times = {"tokens": self.tokens, "seconds": self.seconds}
+        held = {"held": peak() - self.before, "loading": self.loading}
+        losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
+        write_json(self.folder / "meter.json", times | held | {"losses": losses})
 
     @staticmethod
     def now() -> float:
