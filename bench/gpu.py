@@ -185,7 +185,6 @@ def main() -> None:
             "held_gib": found["held"] / 2**30,
             "loading_gib": found["loading"] / 2**30,
             "seconds": found["seconds"],
-            "losses": found["losses"],
         }
         if args.gpu:
             done = figures[way]["tokens_a_second"] * work(step, config, length)

@@ -42,7 +42,7 @@ def side_by_side(folder: Path, items: int, rounds: int, only: list[str]) -> list
     )
     best: dict[str, dict[str, Any]] = {}
     speed, by_cpu = 0.0, 0.0
-    for together in [[name] for name in only] if device() == "cuda" else [only]:
+    for together in [only] if roomy(folder, only) else [[name] for name in only]:
         workers = {name: Worker(name, folder) for name in together}
         for number in range(rounds + 1):  # the first warms up
             for name, worker in workers.items():
@@ -84,6 +84,17 @@ def side_by_side(folder: Path, items: int, rounds: int, only: list[str]) -> list
         )
         print(json.dumps(table[-1], ensure_ascii=False))
     return table
+
+
+def roomy(folder: Path, names: list[str]) -> bool:
+    """Whether all contenders can hold the model at once; vLLM takes a GPU's memory for itself."""
+    if device() != "cuda":
+        return True
+    import torch
+
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    needed = len(names) * (1.3 * size + 2**31)
+    return not {PLAIN, WAVES} & set(names) and needed < torch.cuda.mem_get_info()[0]
 
 
 def costs(folder: Path, items: int, rounds: int) -> dict[str, dict[int, float]]:

@@ -14,7 +14,7 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from trl import SFTConfig, SFTTrainer
 
-from bench.meter import Meter, status
+from bench.meter import Meter, status, wait_for
 from prep.jsonl import read_json, read_objects
 
 
@@ -38,6 +38,7 @@ def main(place: Path) -> None:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
+    wait_for("load")
     on_gpu = torch.cuda.is_available()
     before = 0 if on_gpu else 1024 * status("VmRSS")
     model = AutoModelForCausalLM.from_pretrained(

@@ -1,10 +1,12 @@
 """What the scoring bench scores: random prompts of the CCI corpus's shape, by a random model."""
 
+import json
+import math
 import random
 import shutil
 from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prep.errors import UserError
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 TOKENIZER = Path(__file__).resolve().parent.parent / "recipes" / "tiny" / "base"
+BLOCK = 64 * 2**20
 WORDS = 4096
 HEAD, QUESTION, OPTION = 24, 60, 38  # tokens of the instruction, a question, each option
 
@@ -91,11 +94,47 @@ def save_random(folder: Path, config: "PretrainedConfig", dtype: str) -> None:
             f"{folder}: the weights take {size / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; "
             "name a folder on a larger disk"
         )
-    torch.manual_seed(0)
-    with torch.device(device()):
-        model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
     tokenizer.save_pretrained(folder)
-    model.save_pretrained(folder)
+    config.architectures = [type(model).__name__]
+    config.save_pretrained(folder)
+    tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters() if name not in tied}
+    ones = [n for n, shape in shapes.items() if "norm" in n and "gemma" not in config.model_type]
+    write_weights(folder / "model.safetensors", shapes, dtype, config.initializer_range, ones)
+
+
+def write_weights(
+    file: Path, shapes: dict[str, tuple[int, ...]], dtype: str, spread: float, ones: list[str]
+) -> None:
+    """Write weights drawn from N(0, spread), one drawn block of 64 MiB over and over, and `ones`.
+
+    A safetensors file is the length of a header, the header in JSON, and the bytes. Drawing and
+    copying as many as a real model has would take longer than measuring it.
+    """
+    import torch
+
+    wide = {"bfloat16": 2, "float32": 4}[dtype]
+    name = {"bfloat16": "BF16", "float32": "F32"}[dtype]
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    place = 0
+    for key, shape in shapes.items():
+        end = place + wide * math.prod(shape)
+        header[key] = {"dtype": name, "shape": list(shape), "data_offsets": [place, end]}
+        place = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    torch.manual_seed(0)
+    drawn = (spread * torch.randn(BLOCK // wide)).to(getattr(torch, dtype))
+    block = drawn.view(torch.uint8).numpy().data
+    with file.open("wb", buffering=0) as out:
+        out.write(len(text).to_bytes(8, "little") + text)
+        for start in range(0, place, BLOCK):
+            out.write(block[: min(BLOCK, place - start)])
+        for key in ones:
+            start, end = header[key]["data_offsets"]
+            out.seek(8 + len(text) + start)
+            filled = torch.ones((end - start) // wide, dtype=drawn.dtype)
+            out.write(filled.view(torch.uint8).numpy().data)
 
 
 def sizes(folder: Path) -> dict[str, int]:

@@ -9,20 +9,25 @@ from collections.abc import Callable
 from functools import cache
 
 import torch
+from torch import nn
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
 from eval.prefixes import Pack
 
-# lengths of packs differ: one kernel for all of them
-compiled: Callable[..., torch.Tensor] = torch.compile(flex_attention, dynamic=True)
+# FlexAttention of torch 2.11 cannot compile a soft-cap for lengths that vary, so a pack is filled up
+# to a power of two: few kernels, and blocks of filling are skipped.
+compiled: Callable[..., torch.Tensor] = torch.compile(flex_attention, dynamic=False)
+SHORTEST = 128  # a block of the mask
 
 
 class TreeMasks:
     """The block masks of a pack, made once for each sliding window that its layers ask for."""
 
     def __init__(self, pack: Pack, device: torch.device) -> None:
-        self.ends = torch.tensor(pack.ends, device=device)
-        self.positions = torch.tensor(pack.positions, device=device)
+        self.tokens = max(SHORTEST, 1 << (len(pack.ids) - 1).bit_length())
+        filling = [0] * (self.tokens - len(pack.ids))
+        self.ends = torch.tensor([*pack.ends, *filling], device=device)
+        self.positions = torch.tensor([*pack.positions, *filling], device=device)
         self.of = cache(self._make)
 
     def __call__(self, window: int | None) -> BlockMask:
@@ -40,7 +45,7 @@ class TreeMasks:
                 return continued
             return continued & (positions[query] - positions[key] < window)
 
-        return create_block_mask(seen, None, None, len(ends), len(ends), device=ends.device)
+        return create_block_mask(seen, None, None, self.tokens, self.tokens, device=ends.device)
 
 
 def tree_attention(
@@ -60,13 +65,12 @@ def tree_attention(
         return softcap * torch.tanh(score / softcap)
 
     attend = compiled if query.device.type == "cuda" else flex_attention
+    tokens, filling = query.shape[2], mask.shape[-1] - query.shape[2]
     found = attend(
-        query,
-        key,
-        value,
+        *(nn.functional.pad(states, (0, 0, 0, filling)) for states in (query, key, value)),
         score_mod=None if softcap is None else capped,
         block_mask=mask,
         scale=scaling,
         enable_gqa=True,
     )
-    return found.transpose(1, 2).contiguous()
+    return found[:, :, :tokens].transpose(1, 2).contiguous()

@@ -109,10 +109,11 @@ def tree() -> dict[str, float]:
             pack = prefixes.pack(rows[:count])
             masks = TreeMasks(pack, torch.device("cuda"))
             *inputs, _ = tensors(len(pack.ids))
-            place, ends = torch.arange(len(pack.ids), device="cuda"), masks.ends
+            place = torch.arange(len(pack.ids), device="cuda")
+            ends, positions = (t[: len(place)] for t in (masks.ends, masks.positions))
             seen = (place <= place[:, None]) & (place[:, None] < ends)
             if window:
-                seen &= masks.positions[:, None] - masks.positions < window
+                seen &= positions[:, None] - positions < window
             true = eager(*(t.double() for t in inputs), seen)
             mine = tree_attention(*inputs, masks(window), SCALE, CAP).double()
             plain = eager(*inputs, seen).double()
