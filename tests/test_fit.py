@@ -3,10 +3,12 @@
 import json
 import math
 import random
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.model_selection import KFold
 
 from ensemble import fit, vote, weights
 from ensemble.ballots import Ballots
@@ -88,20 +90,28 @@ def columns(*members: tuple[list[int], float]) -> dict[str, Ballots]:
     for name, (choices, sure) in zip("abcdef", members, strict=False):
         logprobs = np.full((len(choices), 2), math.log(1 - sure))
         logprobs[np.arange(len(choices)), choices] = math.log(sure)
-        made[name] = Ballots(np.array(choices, np.int8), logprobs)
+        options = np.full(len(choices), 2, np.int8)
+        made[name] = Ballots(options, np.array(choices, np.int8), logprobs)
     return made
 
 
 def test_weights_by_accuracy_are_log_odds_over_chance() -> None:
     gold_ = np.zeros(8, int)
     members = columns(([0] * 7 + [1], 0.9), ([0] * 4 + [1] * 4, 0.9), ([1] * 8, 0.9))
-    found = by_accuracy(members, np.full(8, 2), gold_, [""] * 8)
+    found = by_accuracy(members, gold_, [""] * 8)
     # (7 + 1) / (8 + 2) right: odds 4 against 1 of chance; half right is worth nothing
     assert found.weights == {"a": round(math.log(4), 6), "b": 0.0, "c": 0.0}
-    of_five = by_accuracy(members, np.full(8, 5), gold_, [""] * 8)
+    five = np.full(8, 5, np.int8)
+    of_five = by_accuracy(
+        {name: Ballots(five, ballots.choice, None) for name, ballots in members.items()},
+        gold_,
+        [""] * 8,
+    )
     assert of_five.weights["b"] == round(math.log(4), 6)  # odds 1 against 1/4
-    members["a"] = Ballots(np.array([0, -1, -1, -1, -1, -1, -1, 1], np.int8), None)
-    assert by_accuracy(members, np.full(8, 2), gold_, [""] * 8).weights["a"] == 0.0
+    members["a"] = Ballots(
+        members["a"].options, np.array([0, -1, -1, -1, -1, -1, -1, 1], np.int8), None
+    )
+    assert by_accuracy(members, gold_, [""] * 8).weights["a"] == 0.0
 
 
 def test_greedy_selection_takes_members_that_complement_each_other() -> None:
@@ -112,7 +122,7 @@ def test_greedy_selection_takes_members_that_complement_each_other() -> None:
     )
     members["a"].logprobs[:3] = np.log([0.9, 0.1])
     members["c"].logprobs[3:] = np.log([0.9, 0.1])
-    found = greedy(members, np.full(6, 2), gold_, [""] * 6)
+    found = greedy(members, gold_, [""] * 6)
     assert found.rule == "soft"
     assert sum(found.weights.values()) == pytest.approx(1)
     summed = sum(found.weights[n] * np.exp(ballots.logprobs) for n, ballots in members.items())
@@ -121,7 +131,7 @@ def test_greedy_selection_takes_members_that_complement_each_other() -> None:
     assert found.weights["c"] > 0
     # a member alone in being right gets all
     alone = columns(([0] * 6, 0.9), ([1] * 6, 0.9))
-    assert greedy(alone, np.full(6, 2), gold_, [""] * 6).weights == {"a": 1.0, "b": 0.0}
+    assert greedy(alone, gold_, [""] * 6).weights == {"a": 1.0, "b": 0.0}
 
 
 def test_stacking_learns_whom_to_trust_in_which_category() -> None:
@@ -133,14 +143,14 @@ def test_stacking_learns_whom_to_trust_in_which_category() -> None:
     members = columns(
         (np.where(first, gold_, noise).tolist(), 0.8), (np.where(first, noise, gold_).tolist(), 0.8)
     )
-    found = stacking(members, np.full(400, 2), gold_, categories)
+    found = stacking(members, gold_, categories)
     of = {(n, c): found.weights[n] + more[n] for c, more in found.by_category.items() for n in "ab"}
     assert of["a", "원인"] > 5 * abs(of["b", "원인"])
     assert of["b", "반응"] > 5 * abs(of["a", "반응"])
-    right = fit.weighed(found, members, np.full(400, 2), categories) == gold_
+    right = fit.weighed(found, members, categories) == gold_
     assert right.all()
     # the sign of a member that is always wrong is turned
-    wrong = stacking(columns(((1 - gold_).tolist(), 0.8)), np.full(400, 2), gold_, ["원인"] * 400)
+    wrong = stacking(columns(((1 - gold_).tolist(), 0.8)), gold_, ["원인"] * 400)
     assert wrong.weights["a"] < 0
     assert not wrong.by_category
 
@@ -150,8 +160,8 @@ def test_a_single_calibrated_member_keeps_its_probabilities_under_stacking() -> 
     sure = rng.uniform(0.5, 0.99, 20_000)
     right = rng.random(20_000) < sure
     logprobs = np.log(np.stack([sure, 1 - sure], axis=1))
-    members = {"a": Ballots(np.zeros(20_000, np.int8), logprobs)}
-    found = stacking(members, np.full(20_000, 2), (~right).astype(int), ["원인"] * 20_000)
+    members = {"a": Ballots(np.full(20_000, 2, np.int8), np.zeros(20_000, np.int8), logprobs)}
+    found = stacking(members, (~right).astype(int), ["원인"] * 20_000)
     assert found.weights["a"] == pytest.approx(1, abs=0.05)
     assert found.intercept == pytest.approx(0, abs=0.02)
 
@@ -185,27 +195,86 @@ def test_the_estimate_does_not_see_what_it_judges(study: Study) -> None:
     files = [path for n in range(12) for path in study.member(f"m{n}", 1 / 3)]
     found = study.fit("greedy", *files)
     held = fit.heldout.read(files, study.data, dev=False)
-    inside = fit.weighed(found, held.members, held.options, []) == held.gold
+    inside = fit.weighed(found, held.members, []) == held.gold
     assert inside.mean() > 0.42
     assert found.fitted.estimate["fitted"] < 0.42
 
 
-def test_the_rows_of_one_group_stay_together_in_the_estimate(
+def groups_seen(study: Study, monkeypatch: pytest.MonkeyPatch) -> list[Counter[str]]:
+    """How many rows of each group each fit of the command sees, the last fit first.
+
+    Groups of one to five rows, their rows far apart; the category of a row names its group.
+    """
+    sizes = [1 + n % 5 for n in range(40)]
+    names = sorted((k, f"g{n}") for n, size in enumerate(sizes) for k in range(size))
+    study.rows = [
+        row.model_copy(update={"split": "dev", "group": name, "category": name})
+        for row, (_, name) in zip(rows(len(names)), names, strict=True)
+    ]
+    study.data = study.data[:1]
+    write_records(study.data[0], study.rows)
+    made = [
+        Prediction(id=row.id, order=row.order, logprobs=None, choice=gold(row))
+        for row in study.rows
+    ]
+    study.save(study.folder / "a.jsonl", made, study.data[0], "a")
+    seen: list[Counter[str]] = []
+
+    def watched(members, gold_, categories):
+        seen.append(Counter(categories))
+        return by_accuracy(members, gold_, categories)
+
+    monkeypatch.setitem(fit.FITS, "weighted", watched)
+    study.fit("weighted", study.folder / "a.jsonl", more=("--dev",))
+    return seen
+
+
+def divides(seen: list[Counter[str]]) -> bool:
+    """Whether a fit sees a part of a group; the first sees everything."""
+    everything, *folds = seen
+    assert len(folds) == fit.FOLDS
+    assert sum(folds, Counter()) == Counter({k: 4 * n for k, n in everything.items()})
+    return any(fold[name] not in (0, everything[name]) for fold in folds for name in everything)
+
+
+def test_no_group_is_divided_between_a_fit_and_what_it_is_judged_on(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[tuple[set[str], set[str]]] = []
-    held = fit.heldout.read(study.member("a", 0.9), study.data, dev=False)
-    group = {id(row): row.group for row in held.rows}
+    assert not divides(groups_seen(study, monkeypatch))
 
-    def watched(members, options, gold_, categories):
-        seen.append(len(gold_))
-        return by_accuracy(members, options, gold_, categories)
 
-    right = fit.estimate(held, watched, [""] * 240)
-    assert len(group) == 240
-    assert len(seen) == fit.FOLDS
-    assert all(size % 3 == 0 for size in seen)  # three questions a dialogue
-    assert (right["fitted"] == right["hard"]).all()
+def test_a_splitter_blind_to_groups_would_be_seen(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "GroupKFold", KFold)
+    assert divides(groups_seen(study, monkeypatch))
+
+
+def test_what_only_a_judged_group_could_teach_is_not_in_the_estimate(study: Study) -> None:
+    # of two members one is right on all of a group and the other wrong; which, nothing else tells
+    rng = random.Random(0)
+    trusted = {f"g{n}": rng.choice("ab") for n in range(48)}
+    study.rows = [
+        row.model_copy(update={"split": "dev", "group": f"g{n % 48}", "category": f"g{n % 48}"})
+        for n, row in enumerate(study.rows)
+    ]
+    study.data = study.data[:1]
+    write_records(study.data[0], study.rows)
+    for name in "ab":
+        made = []
+        for row in study.rows:
+            right = trusted[row.group] == name
+            picked = gold(row) if right else (gold(row) + 1) % 3
+            logprobs = [math.log(0.15)] * 3
+            logprobs[picked] = math.log(0.7)
+            made.append(Prediction(id=row.id, order=row.order, logprobs=logprobs, choice=picked))
+        study.save(study.folder / f"{name}.jsonl", made, study.data[0], name)
+    files = [study.folder / f"{name}.jsonl" for name in "ab"]
+    found = study.fit("stacking", *files, more=("--dev",))
+    assert found.fitted.estimate["fitted"] < 0.75
+    held = fit.heldout.read(files, study.data, dev=True)
+    inside = fit.weighed(found, held.members, [row.category for row in held.rows]) == held.gold
+    assert inside.mean() > 0.95
 
 
 def official(study: Study, ids: list[str], dialogue: str) -> Path:

@@ -22,7 +22,7 @@ def decided(
     options = np.array([len(one.order) for one in members[0]], np.int8)
     tally = Tally(RULES[rule], options, start)
     for place, member in enumerate(members):
-        tally.add(Ballots.of(member, tally.width), weights[place] if weights else 1.0)
+        tally.add(Ballots.of(member), weights[place] if weights else 1.0)
     return tally.decide()
 
 
