@@ -41,14 +41,17 @@ def greedy(members: Mapping[str, Ballots], gold: Ints, categories: Sequence[str]
 
     Each round adds the member whose addition makes most answers right; of equal ones that with the
     greatest mean log-probability of the right options, then the first. What stood best after any
-    round stays.
+    round stays. A tie counts as wrong: what settles it in a vote, no weight has earned.
     """
     given = [probabilities(ballots) for ballots in members.values()]
     items = np.arange(len(gold))
 
     def quality(summed: Floats) -> tuple[int, float]:
-        share = summed[items, gold] / np.maximum(summed.sum(axis=1), np.finfo(float).tiny)
-        right = int(((summed.argmax(axis=1) == gold) & (share > 0)).sum())  # 0: nobody answers
+        total = np.maximum(summed.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+        share = summed[items, gold] / total[:, 0]
+        others = (summed / total).round(DECIMALS)
+        others[items, gold] = 0
+        right = int((share.round(DECIMALS) > others.max(axis=1)).sum())
         return right, round(float(np.log(np.maximum(share, 1e-12)).mean()), DECIMALS)
 
     summed, taken = np.zeros_like(given[0]), np.zeros(len(given), int)
