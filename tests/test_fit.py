@@ -243,6 +243,7 @@ def test_no_group_is_divided_between_a_fit_and_what_it_is_judged_on(
     assert not divides(groups_seen(study, monkeypatch))
 
 
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored")
 def test_a_splitter_blind_to_groups_would_be_seen(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
