@@ -5,7 +5,7 @@ memory depends on the items alone, and decides at the end.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from ensemble.ballots import Ballots, offered
-from prep.records import Prediction
 
 Floats = NDArray[np.float64]
 DECIMALS = 6  # as stored log-probabilities: sums that differ by less are equal
@@ -177,12 +176,3 @@ class Tally:
         share = np.where(self.offered, np.maximum(share, np.finfo(float).tiny), 0.0)
         share /= share.sum(axis=1, keepdims=True)
         return np.log(share, where=self.offered, out=np.zeros_like(share)).round(DECIMALS)
-
-
-def winner(ballots: Sequence[Prediction]) -> int | None:
-    """The hard vote on one item: its published option, or None where every model abstains."""
-    tally = Tally(RULES["hard"], np.array([len(ballots[0].order)], dtype=np.int8))
-    for ballot in ballots:
-        tally.add(Ballots.of([ballot]))
-    choice = int(tally.decide().choice[0])
-    return None if choice < 0 else choice

@@ -23,7 +23,7 @@ from prep.records import CATEGORIES, LABELS, Prediction, Row
 from tests.scoring import rows
 
 UNLIKELY = -46.0  # log-probability that adds nothing to a sum of six decimals
-COUNTS = st.lists(st.integers(2, 5), min_size=4, max_size=24)
+COUNTS = st.lists(st.integers(2, 5), min_size=4, max_size=12)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -67,7 +67,7 @@ def decided(rule: str, members: Sequence[Ballots], by: np.ndarray) -> Outcome:
 
 
 @pytest.mark.parametrize("rule", RULES)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(COUNTS, SEEDS)
 def test_a_vote_on_many_items_is_the_votes_on_each(rule: str, counts: list[int], seed: int) -> None:
     members, _ = case(counts, seed, members=6, silent=0.3)
@@ -105,7 +105,7 @@ def test_what_stands_beyond_the_options_counts_nowhere(
             assert found == find(plain, gold_, [""] * len(counts)), name
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(COUNTS, SEEDS)
 def test_greedy_weights_are_those_of_items_widened_by_an_option_nobody_believes(
     counts: list[int], seed: int
@@ -128,7 +128,7 @@ def test_greedy_weights_are_those_of_items_widened_by_an_option_nobody_believes(
     assert found == greedy(ballots(wide), np.array(right), none)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(COUNTS, SEEDS, st.sampled_from([0.0, 0.3]))
 def test_greedy_weights_vote_no_worse_than_the_best_member(
     counts: list[int], seed: int, silent: float
@@ -140,7 +140,7 @@ def test_greedy_weights_vote_no_worse_than_the_best_member(
     assert int((fit.weighed(found, given_, []) == gold_).sum()) >= best
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(COUNTS, SEEDS, st.sampled_from([0.0, 0.3]))
 def test_weights_by_accuracy_take_the_chance_of_each_item(
     counts: list[int], seed: int, silent: float
