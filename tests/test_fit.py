@@ -2,81 +2,21 @@
 
 import json
 import math
-import random
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.model_selection import KFold
 
-from ensemble import fit, vote, weights
+from ensemble import fit, vote
 from ensemble.ballots import Ballots
 from ensemble.selection import by_accuracy, greedy, stacking
 from eval import predictions
-from eval.options import choose, gold
+from eval.options import choose
 from prep.errors import UserError
 from prep.jsonl import read_json, sha256, write_json, write_records
-from prep.records import Prediction, Row
+from prep.records import Prediction
 from tests.scoring import rows
-
-FOLDS = 4
-
-
-class Study:
-    """Questions in folds, members of known skill, and a test file, in a folder."""
-
-    def __init__(self, folder: Path, questions: int = 240) -> None:
-        self.folder = folder
-        made = rows(questions)
-        self.rows = [
-            row.model_copy(update={"split": "train", "group": f"g{n // 3}"})
-            for n, row in enumerate(made)
-        ]
-        self.data = [folder / f"folds/{fold}/dev.jsonl" for fold in range(FOLDS)]
-        self.write()
-
-    def fold(self, number: int) -> list[Row]:
-        return [row for n, row in enumerate(self.rows) if n // 3 % FOLDS == number]
-
-    def write(self) -> None:
-        for number, path in enumerate(self.data):
-            write_records(path, self.fold(number))
-
-    def member(self, name: str, skill: float, same: bool = False, **only: float) -> list[Path]:
-        """Out-of-fold files of a member that is right with this probability, or by category."""
-        files = []
-        for number, data in enumerate(self.data):
-            rng = random.Random(f"{name}{number}")
-            made = []
-            for row in self.fold(number):
-                right = rng.random() < only.get(row.category, skill)
-                picked = gold(row) if right else (gold(row) + rng.choice((1, 2))) % 3
-                logprobs = [math.log(0.15)] * 3
-                logprobs[picked] = math.log(0.7)
-                made.append(
-                    Prediction(id=row.id, order=row.order, logprobs=logprobs, choice=picked)
-                )
-            path = self.folder / f"oof/{number}/{name}.jsonl"
-            self.save(path, made, data, f"{name}{'' if same else number}")
-            files.append(path)
-        return files
-
-    def save(self, path: Path, made: list[Prediction], data: Path, model: str) -> None:
-        about = {"path": str(data), "sha256": sha256(data), "rows": len(made)}
-        meta = {"method": "letter", "weights_sha256": model, "data": about}
-        predictions.write(path, made, meta)
-
-    def fit(self, rule: str, *files: Path, more: tuple[str, ...] = ()) -> weights.Weights:
-        out = self.folder / "weights.json"
-        data = ["--data", *map(str, self.data)]
-        fit.main([*map(str, files), *data, "--rule", rule, "--out", str(out), *more])
-        return weights.read(out)
-
-    def refused(self, match: str, *files: Path, rule: str = "weighted") -> None:
-        with pytest.raises(UserError, match=match):
-            self.fit(rule, *files)
-        assert not list(self.folder.glob("*weights.json*"))
+from tests.studies import FOLDS, Study
 
 
 @pytest.fixture
@@ -188,94 +128,6 @@ def test_fitting_trusts_the_better_member_and_repeats_to_the_byte(
     }
     assert len(found.fitted.ids) == 240
     assert len(found.fitted.groups) == 80
-
-
-def test_the_estimate_does_not_see_what_it_judges(study: Study) -> None:
-    # members of pure chance: a fit on the judged questions would pick the luckiest of them
-    files = [path for n in range(12) for path in study.member(f"m{n}", 1 / 3)]
-    found = study.fit("greedy", *files)
-    held = fit.heldout.read(files, study.data, dev=False)
-    inside = fit.weighed(found, held.members, []) == held.gold
-    assert inside.mean() > 0.42
-    assert found.fitted.estimate["fitted"] < 0.42
-
-
-def groups_seen(study: Study, monkeypatch: pytest.MonkeyPatch) -> list[Counter[str]]:
-    """How many rows of each group each fit of the command sees, the last fit first.
-
-    Groups of one to five rows, their rows far apart; the category of a row names its group.
-    """
-    sizes = [1 + n % 5 for n in range(40)]
-    names = sorted((k, f"g{n}") for n, size in enumerate(sizes) for k in range(size))
-    study.rows = [
-        row.model_copy(update={"split": "dev", "group": name, "category": name})
-        for row, (_, name) in zip(rows(len(names)), names, strict=True)
-    ]
-    study.data = study.data[:1]
-    write_records(study.data[0], study.rows)
-    made = [
-        Prediction(id=row.id, order=row.order, logprobs=None, choice=gold(row))
-        for row in study.rows
-    ]
-    study.save(study.folder / "a.jsonl", made, study.data[0], "a")
-    seen: list[Counter[str]] = []
-
-    def watched(members, gold_, categories):
-        seen.append(Counter(categories))
-        return by_accuracy(members, gold_, categories)
-
-    monkeypatch.setitem(fit.FITS, "weighted", watched)
-    study.fit("weighted", study.folder / "a.jsonl", more=("--dev",))
-    return seen
-
-
-def divides(seen: list[Counter[str]]) -> bool:
-    """Whether a fit sees a part of a group; the first sees everything."""
-    everything, *folds = seen
-    assert len(folds) == fit.FOLDS
-    assert sum(folds, Counter()) == Counter({k: 4 * n for k, n in everything.items()})
-    return any(fold[name] not in (0, everything[name]) for fold in folds for name in everything)
-
-
-def test_no_group_is_divided_between_a_fit_and_what_it_is_judged_on(
-    study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert not divides(groups_seen(study, monkeypatch))
-
-
-@pytest.mark.filterwarnings("ignore:The groups parameter is ignored")
-def test_a_splitter_blind_to_groups_would_be_seen(
-    study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fit, "GroupKFold", KFold)
-    assert divides(groups_seen(study, monkeypatch))
-
-
-def test_what_only_a_judged_group_could_teach_is_not_in_the_estimate(study: Study) -> None:
-    # of two members one is right on all of a group and the other wrong; which, nothing else tells
-    rng = random.Random(0)
-    trusted = {f"g{n}": rng.choice("ab") for n in range(48)}
-    study.rows = [
-        row.model_copy(update={"split": "dev", "group": f"g{n % 48}", "category": f"g{n % 48}"})
-        for n, row in enumerate(study.rows)
-    ]
-    study.data = study.data[:1]
-    write_records(study.data[0], study.rows)
-    for name in "ab":
-        made = []
-        for row in study.rows:
-            right = trusted[row.group] == name
-            picked = gold(row) if right else (gold(row) + 1) % 3
-            logprobs = [math.log(0.15)] * 3
-            logprobs[picked] = math.log(0.7)
-            made.append(Prediction(id=row.id, order=row.order, logprobs=logprobs, choice=picked))
-        study.save(study.folder / f"{name}.jsonl", made, study.data[0], name)
-    files = [study.folder / f"{name}.jsonl" for name in "ab"]
-    found = study.fit("stacking", *files, more=("--dev",))
-    assert found.fitted.estimate["fitted"] < 0.75
-    held = fit.heldout.read(files, study.data, dev=True)
-    inside = fit.weighed(found, held.members, [row.category for row in held.rows]) == held.gold
-    assert inside.mean() > 0.95
 
 
 def official(study: Study, ids: list[str], dialogue: str) -> Path:
