@@ -8,7 +8,6 @@ import numpy as np
 
 from ensemble import agreement, bounds
 from ensemble.findings import DECIMALS, Category, Item, Member, rounded
-from ensemble.influence import elect, elect_without_each
 from ensemble.panel import Panel
 from eval.accuracy import Tally
 from eval.significance import Difference, difference, resampled
@@ -16,18 +15,16 @@ from eval.significance import Difference, difference, resampled
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that is found of a panel; `elected` (items,) is what the vote chooses."""
+    """All that is found of a panel."""
 
     panel: Panel
-    elected: np.ndarray
     members: list[Member]
 
     @classmethod
     def of(cls, panel: Panel) -> Self:
         """Vote with all members and without each, and compare; all see the same resamples."""
-        elected = elect(panel.ballots, panel.options)
-        right = elected == panel.gold
-        without = elect_without_each(panel, elected) == panel.gold
+        right = panel.elected == panel.gold
+        without = panel.elected_without_each == panel.gold
         groups = [row.group for row in panel.rows]
         drawn = resampled(np.column_stack([right, without.T, panel.right.T]), groups)
         all_, without_each, each = np.split(drawn, [1, 1 + len(panel.names)], axis=1)
@@ -43,12 +40,12 @@ class Diagnosis:
             )
             for m, name in enumerate(panel.names)
         ]
-        return cls(panel, elected, members)
+        return cls(panel, members)
 
     @property
     def right(self) -> np.ndarray:
         """Whether the vote is right, (items,)."""
-        return self.elected == self.panel.gold
+        return self.panel.elected == self.panel.gold
 
     @property
     def score(self) -> Tally:
@@ -125,7 +122,7 @@ class Diagnosis:
     @property
     def tied(self) -> int:
         """Items on which the most votes tie, so that the rule for ties decides."""
-        return int(((bounds.lead(self.votes) == 0) & (self.elected >= 0)).sum())
+        return int(((bounds.lead(self.votes) == 0) & (self.panel.elected >= 0)).sum())
 
     @property
     def gained(self) -> list[Item]:
@@ -198,7 +195,7 @@ class Diagnosis:
                 category=self.panel.rows[i].category or "-",
                 answer=int(self.panel.gold[i]),
                 votes=self.votes[i, : self.panel.options[i]].tolist(),
-                vote=_known(self.elected[i]),
+                vote=_known(self.panel.elected[i]),
                 best=_known(best[i]),
             )
             for i in places

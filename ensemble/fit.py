@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 )
     fit = FITS[args.rule]
     categories = [row.category or "" for row in held.rows]
-    found = fit(held.members, held.options, held.gold, categories)
+    found = fit(held.members, held.gold, categories)
     if not any(found.weights.values()) and not found.by_category:
         raise UserError("no member is better than chance, so no weight is above 0; fit others")
     right = estimate(held, fit, categories)
@@ -79,21 +79,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     show(found, right, args.out)
 
 
-def decided(
-    rule: str, members: Mapping[str, Ballots], options: NDArray[np.int64]
-) -> NDArray[np.int8]:
+def decided(rule: str, members: Mapping[str, Ballots]) -> NDArray[np.int8]:
     """The choices of a vote without weights."""
-    return weighed(Weights(rule=rule, weights=dict.fromkeys(members, 1.0)), members, options, [])
+    return weighed(Weights(rule=rule, weights=dict.fromkeys(members, 1.0)), members, [])
 
 
 def weighed(
-    found: Weights,
-    members: Mapping[str, Ballots],
-    options: NDArray[np.int64],
-    categories: Sequence[str],
+    found: Weights, members: Mapping[str, Ballots], categories: Sequence[str]
 ) -> NDArray[np.int8]:
     """The choices of a vote with weights, as ensemble/vote.py decides it."""
-    tally = Tally(RULES[found.rule], options.astype(np.int8), found.intercept)
+    options = next(iter(members.values())).options
+    tally = Tally(RULES[found.rule], options, found.intercept)
     for name, ballots in members.items():
         weight = of_items(found, name, categories)
         if np.any(weight):
@@ -112,17 +108,15 @@ def estimate(held: HeldOut, fit: Fit, categories: Sequence[str]) -> dict[str, ND
     if folds < 2:
         raise UserError("all questions are of one dialogue or passage; fit on more")
     names = list(held.members)
-    choices = {"hard": decided("weighted", held.members, held.options)}
+    choices = {"hard": decided("weighted", held.members)}
     if all(ballots.complete for ballots in held.members.values()):
-        choices["soft"] = decided("soft", held.members, held.options)
+        choices["soft"] = decided("soft", held.members)
     choices |= {"best member": choices["hard"].copy(), "fitted": choices["hard"].copy()}
     for seen, unseen in GroupKFold(folds).split(groups, groups=groups):
         of_seen = {name: held.members[name].part(seen) for name in names}
         of_unseen = {name: held.members[name].part(unseen) for name in names}
-        found = fit(of_seen, held.options[seen], held.gold[seen], [categories[i] for i in seen])
-        choices["fitted"][unseen] = weighed(
-            found, of_unseen, held.options[unseen], [categories[i] for i in unseen]
-        )
+        found = fit(of_seen, held.gold[seen], [categories[i] for i in seen])
+        choices["fitted"][unseen] = weighed(found, of_unseen, [categories[i] for i in unseen])
         best = max(names, key=lambda name: (of_seen[name].choice == held.gold[seen]).sum())
         choices["best member"][unseen] = of_unseen[best].choice
     return {name: choice == held.gold for name, choice in choices.items()}

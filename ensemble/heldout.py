@@ -6,6 +6,7 @@ A member is all files of one name, one for each of the data files: `oof/0/gemma.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,6 @@ class HeldOut:
     """
 
     rows: list[Row]
-    options: NDArray[np.int64]
     gold: NDArray[np.int64]
     members: dict[str, Ballots]
     data: list[Data]
@@ -45,7 +45,7 @@ class _Part:
     about: Data
     rows: list[Row]
 
-    @property
+    @cached_property
     def items(self) -> Items:
         options = [len(row.labels or []) for row in self.rows]
         return Items([row.id for row in self.rows], np.array(options, np.int8), self.path)
@@ -77,7 +77,6 @@ def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> HeldOut:
         own[meta.data.sha256] = (path, meta)
     members: dict[str, Ballots] = {}
     rows = [row for part in parts for row in part.rows]
-    width = max(part.items.width for part in parts)
     for name, own in files.items():
         lacking = [part.path for part in parts if part.about.sha256 not in own]
         if lacking:
@@ -87,10 +86,9 @@ def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> HeldOut:
             )
         _require_different(name, [own[part.about.sha256] for part in parts], rows)
         read_ = [ballots.read(own[part.about.sha256][0], part.items) for part in parts]
-        members[name] = _joined(read_, width)
+        members[name] = Ballots.joined(read_)
     return HeldOut(
         rows,
-        np.concatenate([part.items.options for part in parts]).astype(np.int64),
         np.array([gold(row) for row in rows]),
         members,
         [part.about for part in parts],
@@ -162,20 +160,3 @@ def _require_different(name: str, scored: Sequence[tuple[Path, Meta]], rows: Seq
             f"{scored[0][0]}: one file of training questions, which its model may have trained on; "
             "name the predictions and the dev.jsonl of every fold"
         )
-
-
-def _joined(read_: Sequence[Ballots], width: int) -> Ballots:
-    """The ballots of the parts, one behind the other."""
-    choice = np.concatenate([one.choice for one in read_])
-    if all(one.logprobs is None for one in read_):
-        return Ballots(choice, None)
-    logprobs = np.zeros((len(choice), width))
-    begin = 0
-    for one in read_:
-        end = begin + len(one.choice)
-        if one.logprobs is None:
-            logprobs[begin:end] = np.nan
-        else:
-            logprobs[begin:end, : one.logprobs.shape[1]] = one.logprobs
-        begin = end
-    return Ballots(choice, logprobs)

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import track
 
 from ensemble.ballots import Ballots, Items, read_all, read_members
+from ensemble.bounds import count_votes, lead
+from ensemble.rules import RULES, Tally
 from eval.options import gold
 from eval.predictions import meta_path, names
 from prep.errors import UserError
@@ -41,6 +43,34 @@ class Panel:
     def right(self) -> NDArray[np.bool_]:
         """Whether a member has a row right, (members, rows); an abstention is wrong."""
         return self.choices == self.gold
+
+    @cached_property
+    def elected(self) -> NDArray[np.int8]:
+        """What the members elect by the hard vote, (rows,); -1 where none of them answers."""
+        return elect(self.ballots)
+
+    @cached_property
+    def elected_without_each(self) -> NDArray[np.int8]:
+        """What the others elect without each member, (members, rows).
+
+        One ballot less cannot change what leads by two votes or more, so only the close rows are
+        voted on again.
+        """
+        found = np.tile(self.elected, (len(self.names), 1))
+        close = np.flatnonzero(lead(count_votes(self.choices, self.options.max())) < 2)
+        if close.size:
+            parts = [ballots.part(close) for ballots in self.ballots]
+            for member in range(len(parts)):
+                found[member, close] = elect(parts[:member] + parts[member + 1 :])
+        return found
+
+
+def elect(ballots: Sequence[Ballots]) -> NDArray[np.int8]:
+    """What members elect by the hard vote, (items,); -1 where none of them answers."""
+    tally = Tally(RULES["hard"], ballots[0].options)
+    for member in ballots:
+        tally.add(member)
+    return tally.decide().choice
 
 
 def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> Panel:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ensemble.ballots import Items
 from prep.errors import UserError
-from prep.jsonl import loads, read_json, read_text, replacing, require_once
+from prep.jsonl import loads, read_json, read_text, replacing
 from prep.sources import exam
 from prep.sources.files import records
 from prep.sources.reader import collect
@@ -99,7 +99,6 @@ class Official(Sheet):
         """Raises `UserError` for no list of such items with string ids, or an id twice."""
         self.path = path
         self._items = _by_id(read_json(path), path)
-        require_once(read_text(path), str(path))
         inputs = [item["input"] for item in self._items.values()]
         self.ids = list(self._items)
         self.options = [_option_count(given) for given in inputs]
@@ -116,7 +115,6 @@ class Official(Sheet):
     def validate(self, text: str, path: Path) -> None:
         """The same ids in the same order, every other field equal, each output an option."""
         answered = _by_id(_parsed(text, path), path, ANEW)
-        require_once(text, str(path))
         if list(answered) != self.ids:
             raise _other_ids(path, list(answered), self.ids)
         for id_, item in answered.items():

@@ -13,7 +13,7 @@ from ensemble import folds
 from ensemble.rules import K_FOLD, SEED_001
 from eval.predictions import Data
 from prep.errors import UserError
-from prep.jsonl import read_json, read_text, require_once, validated
+from prep.jsonl import read_json, validated
 from prep.records import Strict
 
 FORM = 'give {"rule": "soft", "weights": {"NAME": 1.0}}, or what ensemble/fit.py wrote'
@@ -61,7 +61,6 @@ def read(path: Path) -> Weights:
         found = validated(given, Weights, str(path))
     except UserError as error:
         raise UserError(f"{error}; {FORM}") from None
-    require_once(read_text(path), str(path))
     known = set(found.weights)
     for name, weight in found.weights.items():
         if not math.isfinite(weight):

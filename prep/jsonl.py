@@ -104,9 +104,20 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def loads(text: str) -> Any:
-    """A JSON value; raises `ValueError`, in words, for one that Python cannot read or write."""
+    """A JSON value; raises `ValueError`, in words, for one that cannot be read, or not in one way.
+
+    Of a key that stands twice in an object one reader keeps the first and another the last.
+    """
+    twice: list[str] = []
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            twice.append(Counter(key for key, _ in pairs).most_common(1)[0][0])
+        return value
+
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=once)
         if "\\ud" in text or "\\uD" in text:  # halves of characters: whole only in pairs
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError:
@@ -117,6 +128,8 @@ def loads(text: str) -> Any:
         raise ValueError("nested too deeply") from None
     except ValueError:
         raise ValueError("holds a number too long to read") from None
+    if twice:
+        raise ValueError(f"key {short(twice[0])} stands twice in an object")
     return value
 
 
@@ -175,17 +188,3 @@ def require_place(out: Path | None, *others: Path | None) -> None:
     require_room(out)
     if out.resolve() in {other.resolve() for other in others if other is not None}:
         raise UserError(f"{out}: is named twice, so it would be written over; name another file")
-
-
-def require_once(text: str, where: str) -> None:
-    """Raise `UserError` where a key stands twice in an object of a JSON text that `loads` reads.
-
-    Python keeps the last of them without a word, another reader the first.
-    """
-
-    def once(pairs: list[tuple[str, Any]]) -> None:
-        key, count = Counter(key for key, _ in pairs).most_common(1)[0] if pairs else ("", 1)
-        if count > 1:
-            raise UserError(f"{where}: key {short(key)} stands twice in an object; leave one")
-
-    json.loads(text, object_pairs_hook=once)

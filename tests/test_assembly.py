@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,30 @@ def test_folds_and_preferences_of_the_corpus(place: Place) -> None:
     )
     hard = built(place, preferences="p.jsonl", orders="published").files["preferences.jsonl"]
     assert [one.wrong for one in hard] == [2] * len(kept)
+
+
+def test_near_dialogues_stay_in_one_fold(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    # every dialogue has a twin under another name, with other options
+    topics = ("동네 빵집", "낡은 자전거", "겨울 바다", "주말 농장", "할머니의 편지", "새벽 시장")
+    train = [item("train", k, topic) for k, topic in enumerate(topics)]
+    text = json.dumps(train, ensure_ascii=False).replace("보여 주세요", "보여주세요")
+    twins = json.loads(text.replace("train-", "twin-"))
+    both = [*train, *twins]
+    for one, (said, thought) in zip(both, product(("웃었다", "울었다"), topics), strict=True):
+        one["input"]["category"] = "원인"
+        one["input"]["inference_1"] = f"화자1은 {thought} 앞에서 오래 {said}."
+        one["input"]["inference_3"] = f"화자2가 {said}는 소문은 {thought}까지 퍼졌다."
+    dump_json(place.folder / "corpus/train.json", both)
+
+    def in_one_fold() -> int:
+        files = built(place, "stage2", folds=2, orders="published").files
+        fold = {row.id: k for k in range(2) for row in files[f"folds/{k}/dev.jsonl"]}
+        assert len(fold) == len(both)
+        return sum(fold[f"train-{k}"] == fold[f"twin-{k}"] for k in range(len(topics)))
+
+    assert in_one_fold() == len(topics)
+    monkeypatch.setattr("prep.assembly.near_contexts", lambda questions, method: [])
+    assert in_one_fold() < len(topics)  # the twins are apart where nothing holds them together
 
 
 @pytest.mark.parametrize(("kind", "count"), [("cyclic", 3), ("all", 6)])

@@ -11,8 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 from ensemble import agreement, bounds
 from ensemble.ballots import Ballots
 from ensemble.diagnosis import Diagnosis
-from ensemble.influence import elect, elect_without_each
-from ensemble.panel import Panel
+from ensemble.panel import Panel, elect
 from tests.panels import independent, read, two_options
 from tests.scoring import rows
 
@@ -31,7 +30,7 @@ def random_panel(members: int, items: int, seed: int) -> Panel:
         choice = (rng.random(items) * options).astype(np.int8)
         choice[rng.random(items) < 0.15] = -1
         logprobs = np.where(np.arange(4) < options[:, None], -rng.integers(1, 4, (items, 4)), 0.0)
-        ballots.append(Ballots(choice, None if number % 3 == 2 else logprobs))
+        ballots.append(Ballots(options, choice, None if number % 3 == 2 else logprobs))
     return Panel(rows(items), options, [f"m{n}" for n in range(members)], ballots)
 
 
@@ -82,10 +81,10 @@ def test_the_vote_ends_between_plurality_and_tie(seed: int) -> None:
 @pytest.mark.parametrize("members", [2, 3, 4, 7])
 def test_leaving_a_member_out_is_voting_with_the_others(members: int) -> None:
     panel = random_panel(members, 400, seed=members)
-    found = elect_without_each(panel, elect(panel.ballots, panel.options))
+    found = panel.elected_without_each
     for member in range(members):
         others = [ballots for place, ballots in enumerate(panel.ballots) if place != member]
-        assert found[member].tolist() == elect(others, panel.options).tolist()
+        assert found[member].tolist() == elect(others).tolist()
     assert (found != found[0]).any()
 
 
@@ -167,7 +166,7 @@ def test_flips_hardest_items_and_categories(tmp_path: Path) -> None:
         ]
     )
     found = Diagnosis.of(read(tmp_path, choices, gold, options=3))
-    assert found.elected.tolist() == [1, 1, 0, 0, 1, 1]
+    assert found.panel.elected.tolist() == [1, 1, 0, 0, 1, 1]
     assert (found.best.name, found.best.score.correct, found.score.correct) == ("m1", 4, 3)
     assert [item.id for item in found.lost] == ["합성-000", "합성-002"]
     (won,) = found.gained

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ensemble.ballots import Ballots
-from ensemble.rules import RULES, SEED_001, Outcome, Tally, winner
+from ensemble.rules import RULES, SEED_001, Outcome, Tally
 from prep.records import Prediction
 
 
@@ -22,8 +22,14 @@ def decided(
     options = np.array([len(one.order) for one in members[0]], np.int8)
     tally = Tally(RULES[rule], options, start)
     for place, member in enumerate(members):
-        tally.add(Ballots.of(member, tally.width), weights[place] if weights else 1.0)
+        tally.add(Ballots.of(member), weights[place] if weights else 1.0)
     return tally.decide()
+
+
+def winner(ballots: list[Prediction]) -> int | None:
+    """The hard vote on one item, or None where every model abstains."""
+    choice = int(decided("hard", *([one] for one in ballots)).choice[0])
+    return None if choice < 0 else choice
 
 
 def logs(*shares: float) -> list[float]:

@@ -200,7 +200,7 @@ def test_other_files_than_a_submission_are_refused(official: Sheet, tmp_path: Pa
     refused("s.json", text.encode()[:-1], "malformed JSON")
     refused("s.json", b"{}", "s.json: not a list of items; write it anew")
     twice = text.replace('"output": ', '"output": "inference_1", "output": ', 1)
-    refused("s.json", twice.encode(), "key output stands twice in an object; leave one")
+    refused("s.json", twice.encode(), "key output stands twice in an object; write it anew")
     refused("s.csv", text.encode(), "must end in .json")
     (tmp_path / "s.json").unlink()
     with pytest.raises(UserError, match="no such file"):

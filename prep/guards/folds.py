@@ -55,7 +55,7 @@ def fold_numbers(
 
 
 def train_and_dev(
-    questions: Sequence[Question], share: float, seed: int, near: Pairs = ()
+    questions: Sequence[Question], share: float, seed: int
 ) -> tuple[list[Question], list[Question]]:
     """Questions to train on and, about the share of them, to hold out; whole groups.
 
@@ -64,7 +64,7 @@ def train_and_dev(
     """
     if not 0 < share <= 0.5:
         raise UserError(f"a share of {share} cannot be held out; give more than 0, and 0.5 at most")
-    numbers = fold_numbers(questions, round(1 / share), seed, near)
+    numbers = fold_numbers(questions, round(1 / share), seed)
     train = [one for one, number in zip(questions, numbers, strict=True) if number]
     dev = [one for one, number in zip(questions, numbers, strict=True) if not number]
     return train, dev
