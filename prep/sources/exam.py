@@ -1,8 +1,8 @@
 """Reader for the CSAT-style exam set: a CSV of id, paragraph, problems and question_plus.
 
 `problems` is a Python literal: question, choices (4 or 5) and answer, counted from 1 and empty in
-the test file. `question_plus` is the 보기; it may stand inside `problems` instead, or under a heading at
-the end of the paragraph.
+the test file. `question_plus` is the 보기. It may stand inside `problems` instead, or, under a
+heading, at the end of the paragraph.
 """
 
 import re
