@@ -1,4 +1,4 @@
-"""What a build says: why nothing is left, where a missing file is had, whose data it was made of."""
+"""What a build says: why nothing is left, where a missing file is had, whose data it is."""
 
 import json
 import shlex

@@ -239,6 +239,14 @@ def test_a_note_inside_problems_is_the_note(tmp_path: Path, outside: str | None)
         assert one("exam", tmp_path, record).note == "ㄱ. 배가 늘었다."
 
 
+def test_two_notes_are_not_chosen_from(tmp_path: Path) -> None:
+    record = {"id": "a", "paragraph": "글", "question_plus": "ㄱ. 하나"}
+    same = {**record, "problems": {**EXAM, "question_plus": "ㄱ. 하나 "}}
+    assert one("exam", tmp_path, same).note == "ㄱ. 하나"
+    with pytest.raises(UserError, match="field problems: question_plus differs from the column"):
+        one("exam", tmp_path, {**record, "problems": {**EXAM, "question_plus": "ㄱ. 둘"}})
+
+
 @pytest.mark.parametrize("answer", ["3", "3.0", "nan", "null", "None", "'3'"])
 def test_problems_as_python_and_json_and_numpy_write_them(tmp_path: Path, answer: str) -> None:
     text = str({**EXAM, "choices": [1, 2, 3], "answer": 0}).replace("'answer': 0", "'answer': X")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from prep.errors import UserError
 from prep.jsonl import validated
 from prep.records import Changed, Question, Removed
 from prep.sources.literal import literal
@@ -47,7 +48,10 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | C
     problems = given.problems
     parsed = literal(problems, inside) if isinstance(problems, str) else problems
     problem = validated(parsed, _Problem, inside)
-    passage, note = given.paragraph, given.question_plus or problem.question_plus
+    notes = {note.strip() for note in (given.question_plus, problem.question_plus) if note}
+    if len(notes) > 1:
+        raise UserError(f"{inside}: question_plus differs from the column of that name; leave one")
+    passage, note = given.paragraph, notes.pop() if notes else None
     if note is None and (parts := split_note(passage)):
         passage, note = parts
         yield Changed(
