@@ -196,7 +196,7 @@ def test_not_a_list_of_items(tmp_path: Path, content: Any) -> None:
 
 
 def test_an_empty_list(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cci-2024: its file holds no records"):
+    with pytest.raises(UserError, match=r"made\.json: holds no records"):
         cci.read(save(tmp_path, []), "train")
 
 
