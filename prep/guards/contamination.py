@@ -21,12 +21,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from prep.dedup import MinHash, Ray, near_any
-from prep.dedup.text import kept_characters
+from prep.dedup.text import CONTEXT, kept_characters
 from prep.guards.quotes import Quotes
 from prep.records import Chat, Question, Reason
 from prep.render import Renderer
 
-CONTEXT = 40  # characters from which a context is compared by itself
 OPTIONS = 20  # letters from which options tell one question from another
 NEARNESS = MinHash(similarity=0.7)  # it misses least: here a doubt speaks for removal
 NEAR_ITEM = 200  # characters from which question and options may be near
