@@ -11,20 +11,10 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from prep.jsonl import read_text
+from prep.reasons import WHY
 from prep.summary import lines, rows
 
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
-WHY = {
-    "exact-duplicate": "equal to a record that stays",
-    "near-duplicate": "nearly equal to a record that stays",
-    "near-scored": "equal or near to a dev or test question, or quotes one",
-    "holds-scored-id": "names a dev or test question",
-    "empty": "a text it needs is empty",
-    "bad-options": "options that cannot be asked with: empty, alike, too few or too many",
-    "no-answer": "has no answer to train on or to compare with",
-    "too-long": "longer than the run allows",
-    "not-sampled": "left out by the weight of its source",
-}
 OTHERS = {
     "removed.jsonl": "every record left out, and why",
     "changed.jsonl": "every text altered, before and after",

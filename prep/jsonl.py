@@ -1,9 +1,12 @@
-"""JSONL and JSON as every chapter reads and writes them: UTF-8, NFC, all or nothing."""
+"""JSONL and JSON as every chapter reads and writes them: UTF-8, all or nothing.
+
+Text is written as it is. Readers compose it as it enters a record (prep/sources/reader.py): to
+compose what is escaped already would join the n of "\\n" with a mark behind it.
+"""
 
 import hashlib
 import json
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -137,9 +140,9 @@ def validated(value: Any, model: type[Record], where: str) -> Record:
 
 
 def dump(record: BaseModel | dict[str, Any]) -> str:
-    """One record as one line of JSON: keys in their declared order, NFC, Korean unescaped."""
+    """One record as one line of JSON: keys in their declared order, Korean unescaped."""
     value = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
-    return unicodedata.normalize("NFC", json.dumps(value, ensure_ascii=False))
+    return json.dumps(value, ensure_ascii=False)
 
 
 def write_records(path: Path, records: Iterable[BaseModel | dict[str, Any]]) -> int:
@@ -155,8 +158,7 @@ def write_records(path: Path, records: Iterable[BaseModel | dict[str, Any]]) -> 
 def write_json(path: Path, value: Any) -> None:
     """Write one indented JSON document, all or nothing."""
     with replacing(path) as file:
-        text = json.dumps(value, ensure_ascii=False, indent=2)
-        file.write(unicodedata.normalize("NFC", text) + "\n")
+        file.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def sha256(path: Path) -> str:

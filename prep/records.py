@@ -170,6 +170,9 @@ Reason = Literal[
     "holds-scored-id",
     "empty",
     "bad-options",
+    "bad-roles",  # of a chat
+    "malformed",  # a chat of another form than its set
+    "doubled-id",
     "no-answer",
     "too-long",
     "not-sampled",  # left out by the weight of its source
@@ -188,6 +191,7 @@ class Removed(Strict):
 
 Change = Literal[
     "not-a-string",
+    "nfc",  # composed as it was read
     "note-split",  # a 보기 that stood in the passage
     # the cleaning rules by name
     "spaces",
@@ -219,9 +223,10 @@ Change = Literal[
 class Changed(Strict):
     """A text altered: where, by what, and how it read before and after.
 
-    `field` is the place in the source record for "not-a-string", else in the Question: "turns.ID"
-    or "options.INDEX" from 0. `after` is None where the utterance is gone: dropped by "empty" and
-    its like, or by "merge" joined to the one before it, whose own line shows the whole.
+    `field` is the place in the source record where a reader says so ("not-a-string" of utterances,
+    "note-split"), else in the Question or Chat: "turns.ID", "options.INDEX" or "messages.INDEX"
+    from 0, "passage" and the like. `after` is None where the utterance is gone: dropped by "empty"
+    and its like, or by "merge" joined to the one before it, whose own line shows the whole.
     """
 
     id: str

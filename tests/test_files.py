@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from prep.errors import UserError
-from prep.sources import files
+from prep.sources import forms
 from prep.sources.source import Source, read
 
 ROWS = [{"original": f"{k}째 글이 틀렷다.", "revised": f"{k}째 글이 틀렸다."} for k in range(3)]
@@ -146,9 +146,9 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
 
 
 def test_what_is_read_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "RECORD", 1000)
-    monkeypatch.setattr(files, "DOCUMENT", 1000)
-    monkeypatch.setattr(files, "FILE", 1000)
+    monkeypatch.setattr(forms, "RECORD", 1000)
+    monkeypatch.setattr(forms, "DOCUMENT", 1000)
+    monkeypatch.setattr(forms, "FILE", 1000)
     long = "가" * 400
     row = json.dumps({"original": long, "revised": "나"}, ensure_ascii=False)
     for name, content, sentence in (

@@ -5,11 +5,9 @@ from typing import Any
 
 from pydantic import AliasChoices, Field
 
-from prep.errors import UserError
 from prep.jsonl import validated
 from prep.records import Chat, Removed
 from prep.sources.reader import Id, Place, Published
-from prep.text import short
 
 ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's names
 CORRECT = "다음 글에서 틀린 곳을 바르게 고쳐 쓰세요."
@@ -33,29 +31,26 @@ def alpaca(record: dict[str, Any], place: Place) -> Made:
 
 class _Turn(Published):
     role: str = Field(validation_alias=AliasChoices("role", "from"))
-    content: str = Field(validation_alias=AliasChoices("content", "value"))
+    content: str | None = Field(validation_alias=AliasChoices("content", "value"))
 
 
 class _Messages(Published):
     id: Id = Field(None, validation_alias=AliasChoices("id", "uuid"))
-    messages: list[_Turn] = Field(
-        min_length=1, validation_alias=AliasChoices("messages", "conversations")
-    )
+    messages: list[_Turn] = Field(validation_alias=AliasChoices("messages", "conversations"))
 
 
 def messages(record: dict[str, Any], place: Place) -> Made:
     """A list of {role, content} or {from, value}: an optional system text, then turns in turn."""
     given = validated(record, _Messages, place.where)
     roles = [ROLES.get(turn.role, turn.role) for turn in given.messages]
-    system = roles[0] == "system"
-    if roles != ["system"] * system + ["user", "assistant"] * max(1, (len(roles) - system) // 2):
-        shown = short(", ".join(roles))
-        raise UserError(
-            f"{place.where}: field messages: roles {shown!r}; user and assistant must take turns, "
-            "the assistant last, with a system text at most in front"
-        )
-    texts = [turn.content for turn in given.messages]
-    yield place.chat(given.id, list(zip(roles, texts, strict=True)))
+    system = roles[:1] == ["system"]
+    if not roles:
+        yield place.removed(given.id, "empty")
+    elif roles != ["system"] * system + ["user", "assistant"] * max(1, (len(roles) - system) // 2):
+        yield place.removed(given.id, "bad-roles")
+    else:
+        texts = [turn.content or "" for turn in given.messages]
+        yield place.chat(given.id, list(zip(roles, texts, strict=True)))
 
 
 class _Correction(Published):

@@ -1,7 +1,8 @@
 """Reader for the CSAT-style exam set: a CSV of id, paragraph, problems and question_plus.
 
 `problems` is a Python literal: question, choices (4 or 5) and answer, counted from 1 and empty in
-the test file. `question_plus` is the 보기, which in some rows stands at the end of the paragraph.
+the test file. `question_plus` is the 보기, which may stand inside `problems` instead, or under a heading
+at the end of the paragraph.
 """
 
 import re
@@ -13,7 +14,7 @@ from pydantic import BeforeValidator
 from prep.jsonl import validated
 from prep.records import Changed, Question, Removed
 from prep.sources.literal import literal
-from prep.sources.reader import Id, Place, Published
+from prep.sources.reader import Id, Number, Option, Place, Published
 
 HEADING = re.compile(r"(?:^|(?<=\s))[<＜〈《\[【]\s*보\s*기\s*[>＞〉》\]】](?=[\s:]|$):?")
 
@@ -34,8 +35,9 @@ class _Row(Published):
 
 class _Problem(Published):
     question: str
-    choices: list[str]
-    answer: Annotated[int | None, BeforeValidator(_absent)] = None
+    choices: list[Option]
+    answer: Annotated[Number | None, BeforeValidator(_absent)] = None
+    question_plus: Annotated[str | None, BeforeValidator(_absent)] = None
 
 
 def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | Changed]:
@@ -45,7 +47,7 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | C
     problems = given.problems
     parsed = literal(problems, inside) if isinstance(problems, str) else problems
     problem = validated(parsed, _Problem, inside)
-    passage, note = given.paragraph, given.question_plus
+    passage, note = given.paragraph, given.question_plus or problem.question_plus
     if note is None and (parts := split_note(passage)):
         passage, note = parts
         yield Changed(
@@ -59,7 +61,7 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | C
         )
     yield place.question(
         given.id,
-        category="수능형",
+        category=place.category(record, "수능형"),
         question=problem.question,
         options=problem.choices,
         answer=None if problem.answer is None else problem.answer - 1,

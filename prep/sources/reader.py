@@ -1,6 +1,7 @@
 """What every reader is given and gives: a record's place, and the question or chat made of it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -13,12 +14,27 @@ from prep.text import digest, nfc, one_line, short, writable
 
 
 def _as_id(value: Any) -> Any:
-    """An id as text; public sets have numbers too."""
+    """An id as text; public sets have numbers too, as floats where one of the column is missing."""
+    value = _as_number(value) if isinstance(value, float) else value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _as_number(value: Any) -> Any:
+    """A number that CSV gives as text, or a column with gaps as a float; NaN is none."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    if isinstance(value, float):
+        return None if value != value else int(value) if value.is_integer() else value
+    return value
+
+
 Id = Annotated[str | None, BeforeValidator(_as_id)]
+Number = Annotated[int, BeforeValidator(_as_number)]
+Option = str | int | None  # as published: a number where a table was read by its looks
 Made = Question | Chat | Removed
+
+# columns that name a question's subject or kind, in the order in which they are looked for
+CATEGORY = ("category", "categories", "subject", "과목", "영역", "분야")
 
 
 class Published(BaseModel):
@@ -36,10 +52,40 @@ class Place:
     source: str
     split: Split = "train"
     subset: str | None = None
+    changes: list[Changed] = field(default_factory=list)  # what was altered as the record was read
 
     def named(self, own: str | None) -> str:
         """The record's own id, else the source's name and the record's number."""
         return nfc(own or "") or f"{self.source}-{self.number:06d}"
+
+    def text(self, own: str | None, field: str, published: Option, lines: bool = True) -> str:
+        """A text as records hold it: NFC without outer whitespace, and on one line if not `lines`.
+
+        `field` is its place in the record; whatever is altered besides outer whitespace is noted.
+        """
+        given = "" if published is None else str(published)
+        text = nfc(given) if lines else one_line(given)
+        if text != given.strip() or isinstance(published, int):
+            composed = unicodedata.is_normalized("NFC", given)
+            spaced = "spaces" if composed else "nfc"
+            self.changes.append(
+                Changed(
+                    id=self.named(own),
+                    source=self.source,
+                    split=self.split,
+                    field=field,
+                    before=given if published is None else published,
+                    after=text,
+                    reason="not-a-string" if isinstance(published, int) else spaced,
+                )
+            )
+        return text
+
+    def category(self, record: Mapping[str, Any], default: str) -> str:
+        """What a column such as subject or 과목 names, whatever its case, else the default."""
+        columns = {name.casefold(): value for name, value in record.items()}
+        named = (columns.get(name) for name in CATEGORY)
+        return next((one for one in named if isinstance(one, str) and one.strip()), default)
 
     def removed(self, own: str | None, reason: Reason) -> Removed:
         """The record, left out."""
@@ -47,7 +93,10 @@ class Place:
 
     def chat(self, own: str | None, pairs: Sequence[tuple[str, str]]) -> Chat | Removed:
         """A chat of (role, text) pairs; removed where a text but the system's is empty."""
-        texts = [(role, nfc(text)) for role, text in pairs]
+        texts = [
+            (role, self.text(own, f"messages.{place}", text))
+            for place, (role, text) in enumerate(pairs)
+        ]
         if any(not text for role, text in texts if role != "system"):
             return self.removed(own, "empty")
         messages = [{"role": role, "content": text} for role, text in texts if text]
@@ -59,7 +108,7 @@ class Place:
         own: str | None,
         category: str,
         question: str,
-        options: Sequence[str],
+        options: Sequence[Option],
         answer: int | None,
         passage: str = "",
         note: str | None = None,
@@ -70,9 +119,13 @@ class Place:
         empty or alike, and where the answer is none of them. `group` is a hash of the passage, or
         of the question where there is none.
         """
-        shown = [one_line(option) for option in options]
-        asked, text = nfc(question), nfc(passage)
-        if not asked or not one_line(category):
+        shown = [
+            self.text(own, f"options.{place}", option, lines=False)
+            for place, option in enumerate(options)
+        ]
+        asked, text = self.text(own, "question", question), self.text(own, "passage", passage)
+        kind = self.text(own, "category", category, lines=False)
+        if not asked or not kind:
             return self.removed(own, "empty")
         if not 2 <= len(shown) <= 5 or not all(shown) or len(set(shown)) < len(shown):
             return self.removed(own, "bad-options")
@@ -84,9 +137,9 @@ class Place:
             "split": self.split,
             "group": f"passage-{digest(text or asked)}",
             "passage": text,
-            "category": one_line(category),
+            "category": kind,
             "question": asked,
-            "note": nfc(note or "") or None,
+            "note": self.text(own, "note", note) or None,
             "options": shown,
             "answer": answer,
         }
@@ -120,25 +173,47 @@ def collect(
     source: str,
     split: Split = "train",
     subset: str | None = None,
+    forgiving: bool = False,
 ) -> Read:
     """All that `reader` makes of the records found, in their order.
 
     Raises `UserError` naming file, record, field and remedy where a record has not the form that
-    the reader knows, and where two have one id.
+    the reader knows, and where two questions have one id. If `forgiving`, as of large sets of
+    chats, such a record is removed and the first of them told in a note; not if all are such. A
+    chat whose id an earlier one has is removed.
     """
     made: dict[type, list[Any]] = {kind: [] for kind in (Question, Chat, Removed, Changed)}
     seen: set[str] = set()
+    malformed: list[str] = []
     count = 0
     for number, where, record in found:
         count += 1
         place = Place(where, number, source, split, subset)
-        for value in reader(writable(record, where), place):
+        try:
+            values = [*reader(writable(record, where), place)]
+        except UserError as error:
+            if not forgiving:
+                raise
+            malformed.append(str(error))
+            own = record.get("id")
+            named = isinstance(own, str) and own.isprintable()
+            values = [place.removed(own if named else None, "malformed")]
+        for value in values:
+            if isinstance(value, Chat) and value.id in seen:
+                value = place.removed(value.id, "doubled-id")
+            elif isinstance(value, Question) and value.id in seen:
+                name = short(value.id)
+                raise UserError(f"{where}: field id: {name} is there twice; give each its own")
             made[type(value)].append(value)
-            if not isinstance(value, Changed):
-                if value.id in seen:
-                    name = short(value.id)
-                    raise UserError(f"{where}: field id: {name} is there twice; give each its own")
+            if isinstance(value, Question | Chat):
                 seen.add(value.id)
+        made[Changed] += place.changes
     if not count:
         raise UserError(f"{source}: its file holds no records; download it again")
-    return Read(source, count, made[Question], made[Chat], made[Removed], made[Changed])
+    if len(malformed) == count:
+        raise UserError(malformed[0])
+    notes = ()
+    if malformed:
+        notes = (f"{source}: {len(malformed)} records removed as malformed; {malformed[0]}",)
+    kinds = (made[kind] for kind in (Question, Chat, Removed, Changed))
+    return Read(source, count, *kinds, notes=notes)
