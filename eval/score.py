@@ -21,7 +21,6 @@ from eval.rows import read_rows
 from eval.table import Result, show
 from prep.errors import UserError, entry
 from prep.jsonl import write_records
-from prep.records import Row
 
 EPILOG = """\
 example:

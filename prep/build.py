@@ -58,7 +58,7 @@ def notes(done: Build, out: Path) -> list[str]:
     possible = [out / f"{name}.jsonl" for name in (*RESERVED, *done.run.stages)]
     left = {path for path in (*possible, *out.glob("folds/*/*.jsonl")) if path.exists()} - written
     said += [f"{path}: left from an earlier build, not told of in build.json" for path in left]
-    return sorted(said)
+    return sorted(set(said))
 
 
 def main() -> None:

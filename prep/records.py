@@ -151,9 +151,10 @@ class Preference(Strict):
 class Prediction(Strict):
     """What a model says of one question, by published option.
 
-    `id` is the record's, which is one of its own in the file that was scored. `logprobs[i]` is the log-probability of published option i, normalised over the options, or None
-    where the method yields none; `choice` is a published index, or None where the model gave no
-    answer that can be read: that is a failure, and never counts as any option.
+    `id` is the record's, which no other has in the file that was scored. `logprobs[i]` is the
+    log-probability of published option i, normalised over the options, or None where the method
+    yields none; `choice` is a published index, or None where the model gave no answer that can be
+    read: that is a failure, and never counts as any option.
     """
 
     id: str
@@ -192,6 +193,8 @@ class Removed(Strict):
 Change = Literal[
     "not-a-string",
     "nfc",  # composed as it was read
+    "invisible",  # characters that show nothing
+    "absent",  # a word for a missing value
     "note-split",  # a 보기 that stood in the passage
     # the cleaning rules by name
     "spaces",

@@ -28,7 +28,7 @@ _INVISIBLE = re.compile(
 _PROGRAMS = {"", "nan", "none", "null", "n/a", "#n/a", "<na>", "nat"}
 _PEOPLE = re.compile(
     r"(?:(?:지문|본문|보기|자료|제시문|참고|글|해당(?:사항)?)(?:이|은|는)?)?없(?:음|습니다)"
-    r"|no(?:passage|context|paragraph)|notapplicable|na|x"
+    r"|no(?:passage|context|paragraph)|notapplicable|na"
 )
 
 
@@ -133,9 +133,7 @@ def compared(text: str) -> str:
     """
     given = plain(text)
     kept = [
-        part[0]
-        for part in _PART.finditer(given)
-        if not part["mark"] or _is_symbol(part["mark"])
+        part[0] for part in _PART.finditer(given) if not part["mark"] or _is_symbol(part["mark"])
     ]
     return "".join("".join(kept).split()) or given or one_line(text)
 

@@ -68,11 +68,15 @@ def plan(
     others = read_orders(data, rows)
     meta: dict[str, Any] = {"orders": {"path": str(path), "sha256": sha256(path)}}
     if permutations != "none":
-        asked = [one for row in rows for one in in_orders(row, others[row.record], permutations, path)]
+        asked = [
+            one for row in rows for one in in_orders(row, others[row.record], permutations, path)
+        ]
         meta |= {"permutations": permutations, "combine": combine}
     else:
         drawn = pride.sample(rows, share or 0, seed)
-        looked = [one for row in drawn for one in in_orders(row, others[row.record], "cyclic", path)]
+        looked = [
+            one for row in drawn for one in in_orders(row, others[row.record], "cyclic", path)
+        ]
         asked = [*rows, *looked]
         meta["pride"] = {
             "share": share,

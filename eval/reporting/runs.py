@@ -82,7 +82,9 @@ def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
             )
         result = Result.of(name, rows, choices, meta.letter_mass)
         lettered = same and meta.permutations == "none"
-        runs.append(Run(name, meta, result, [predictions[row.record] for row in answered], lettered))
+        runs.append(
+            Run(name, meta, result, [predictions[row.record] for row in answered], lettered)
+        )
     if not mixed:
         require_comparable([(path, run.meta) for path, run in zip(paths, runs, strict=True)])
     return Scored(answered, runs)

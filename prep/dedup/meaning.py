@@ -1,9 +1,10 @@
 """What tells two near-duplicates apart, where that changes the meaning: a hard negative.
 
-The tokens of both texts are aligned. Where a number, a sign that carries meaning (3 + 2, x < 0, C++)
-or a negation is changed, or where all words replaced are names, the two are different texts, however alike and whatever words one of them has
-more; otherwise a text that differs from another in a number alone would go as the near-duplicate of
-the other's edited copy. Whitespace and other punctuation are no difference.
+The tokens of both texts are aligned. Where a number, a sign that carries meaning (3 + 2, x < 0,
+C++) or a negation is changed, or where all words replaced are names, the two are different texts,
+however alike and whatever words one of them has more; otherwise a text that differs from another in
+a number alone would go as the near-duplicate of the other's edited copy. Whitespace and other
+punctuation are no difference.
 It is a heuristic over word forms and no parser: what it takes for a name is a word before the same
 particle that two letters (jamo) or more tell apart, or a person's name by its shape. A synonym
 before a particle passes for a name as well.
