@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 GRAM = 4
-CONTEXT = 40  # compared characters from which a dialogue or passage is told from others by itself
 FILLERS = "\u115f\u1160\u3164\uffa0"  # of Hangul: letters by their category, but they show nothing
 BATCH = 200_000  # characters compared at a time; a longer text is a batch of its own
 Indices = NDArray[np.int64]

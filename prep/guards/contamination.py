@@ -12,8 +12,8 @@
 Near is what MinHash calls near, whatever finds duplicates; equal is what `prep.text.compared` calls
 the same. A record's own id is no sign, nor is one that a training record has too: published sets
 count each split from 1. Nor is what many questions have in common: options with fewer than 20
-letters between them ("ㄱ, ㄴ", "예", years), and contexts below 40 characters, which count as a
-part of question and options. Question and options below 200 characters are never near: short ones differ
+letters between them (numbers, "예"), and contexts below 40 characters, which count as a part of
+question and options. Question and options below 200 characters are never near: short ones differ
 by the one word that makes them another question.
 """
 
@@ -22,12 +22,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from prep.dedup import MinHash, Ray, near_any
-from prep.dedup.text import CONTEXT, kept_characters
+from prep.dedup.text import kept_characters
 from prep.guards.quotes import Quotes
 from prep.records import Chat, Question, Reason
 from prep.render import Renderer
 from prep.text import compared
 
+CONTEXT = 40  # characters from which a context is compared by itself
 OPTIONS = 20  # letters from which options tell one question from another
 NEARNESS = MinHash(similarity=0.7)  # it misses least: here a doubt speaks for removal
 NEAR_ITEM = 200  # characters from which question and options may be near

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from prep.dedup.text import CONTEXT, kept_characters
+from prep.dedup.text import kept_characters
 from prep.errors import UserError
 from prep.jsonl import validated
 from prep.records import Change, Changed, Chat, Question, Reason, Removed, Split
@@ -44,6 +44,7 @@ Option = Annotated[str | int | None, BeforeValidator(present)]
 Text = Annotated[str, BeforeValidator(_as_text)]
 Made = Question | Chat | Removed
 
+LONG = 20  # letters from which a passage tells its questions from others; placeholders have fewer
 # columns that name a question's subject or kind, in the order in which they are looked for
 CATEGORY = ("category", "categories", "subject", "과목", "영역", "분야")
 
@@ -174,11 +175,11 @@ class Place:
 
 
 def _context(*parts: str) -> str:
-    """As many of the parts as make a context that is told from others by itself."""
+    """As many of the parts as are long enough together."""
     text = ""
     for part in parts:
         text = f"{text}\n{part}"
-        if len(kept_characters(text)) >= CONTEXT:
+        if len(kept_characters(text)) >= LONG:
             break
     return text
 
