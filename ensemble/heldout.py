@@ -126,12 +126,13 @@ def _require_apart(parts: Sequence[_Part]) -> None:
     groups: dict[str, Path] = {}
     for part in parts:
         for row in part.rows:
-            other = seen.setdefault((row.source, row.split, row.record), part.path)
-            if other != part.path:
+            question = (row.source, row.split, row.record)
+            if question in seen:
                 raise UserError(
-                    f"{part.path}, row {row.id}: stands in {other} too; name each file once, "
-                    "the dev.jsonl of every fold"
+                    f"{part.path}, row {row.id}: stands in {seen[question]} too; name each file "
+                    "once, the dev.jsonl of every fold"
                 )
+            seen[question] = part.path
             if groups.setdefault(row.group, part.path) != part.path:
                 raise UserError(
                     f"{part.path}, row {row.id}: its dialogue or passage is in "

@@ -10,19 +10,15 @@ from typing import Any
 from prep.errors import UserError
 
 # Unicode's Default_Ignorable_Code_Point, controls and the blank Braille pattern. Variation
-# selectors and joiners stay in a text where they shape an emoji or a letter of another script.
+# selectors and joiners stay behind an emoji or a letter of another script, which they shape.
 _IGNORABLE = (
     "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufff8"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
 )
-_EMOJI = "\u200d\u2600-\u27bf\ufe0f\U0001f000-\U0001faff"
-_OTHER_SCRIPTS = "\u0600-\u0dff"  # Arabic to Sinhala
-_INVISIBLE = re.compile(
-    rf"[{_IGNORABLE}]"
-    rf"|[\u200c\u200d\ufe00-\ufe0f](?<![{_EMOJI}{_OTHER_SCRIPTS}].)"
-    r"|[\U000e0000-\U000e0fff](?<![\U0001f000-\U0001faff\U000e0020-\U000e007e].)"
-)
+_JOINERS = "\u200c\u200d\ufe00-\ufe0f\U000e0000-\U000e0fff"
+_SHAPED = "\u0600-\u0dff\u2600-\u27bf\U0001f000-\U0001faff"  # Arabic to Sinhala, pictures
+_INVISIBLE = re.compile(rf"((?![{_IGNORABLE}])[{_SHAPED}][{_JOINERS}]+)|[{_IGNORABLE}{_JOINERS}]")
 
 # words for a missing value: those that programs write, and those that people write for a context
 _PROGRAMS = {"", "nan", "none", "null", "n/a", "#n/a", "<na>", "nat"}
@@ -34,7 +30,7 @@ _PEOPLE = re.compile(
 
 def visible(text: str) -> str:
     """The text without characters that show nothing: zero widths, Hangul fillers, controls."""
-    return text if text.isascii() and text.isprintable() else _INVISIBLE.sub("", text)
+    return text if text.isascii() and text.isprintable() else _INVISIBLE.sub(r"\1", text)
 
 
 def nfc(text: str) -> str:
@@ -60,7 +56,7 @@ def context(text: str | None) -> str:
     An option or an answer of such words is meant, so that only contexts are looked at so.
     """
     given = nfc(present(text) or "")
-    said = re.sub(r"[\W_]+", "", given).lower()
+    said = "".join(char for char in given.lower() if char.isalnum() or _is_symbol(char))
     return "" if not said or _PEOPLE.fullmatch(said) else given
 
 

@@ -144,7 +144,7 @@ class Place:
 
         Removed where question or category is absent, where options are fewer than 2, more than 5,
         absent or alike, and where the answer is none of them. `group` is a hash of the passage;
-        where that is short, also of what else tells one question from another.
+        where that is short or absent, of the whole question.
         """
         shown = [
             self.text(own, f"options.{place}", option, lines=False)
@@ -159,11 +159,13 @@ class Place:
             return self.removed(own, "bad-options")
         if answer is not None and not 0 <= answer < len(shown):
             return self.removed(own, "no-answer")
+        is_long = len(kept_characters(text)) >= LONG
+        whole = "\n".join([text, asked, extra, *sorted(shown)])
         value = {
             "id": self.named(own),
             "source": self.source,
             "split": self.split,
-            "group": f"passage-{digest(_context(text, asked, extra, *sorted(shown)))}",
+            "group": f"passage-{digest(text if is_long else whole)}",
             "passage": text,
             "category": kind,
             "question": asked,
@@ -172,16 +174,6 @@ class Place:
             "answer": answer,
         }
         return validated(value, Question, self.where)
-
-
-def _context(*parts: str) -> str:
-    """As many of the parts as are long enough together."""
-    text = ""
-    for part in parts:
-        text = f"{text}\n{part}"
-        if len(kept_characters(text)) >= LONG:
-            break
-    return text
 
 
 def _reason(published: Option, text: str) -> Change:
