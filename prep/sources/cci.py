@@ -5,6 +5,7 @@ and output. A run of whitespace becomes one space, so that an utterance stays on
 prompt.
 """
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -90,7 +91,7 @@ def question(record: dict[str, Any], place: Place) -> Iterator[Question | Change
     its utterance ids share before the last dot.
     """
     item, where = validated(record, _Item, place.where), place.where
-    own = place.named(item.id)
+    own = unicodedata.normalize("NFC", item.id)  # no more than that: a submission has it too
     turns: list[Turn] = []
     names: dict[str, str] = {}  # every utterance id, also of merged ones, to its turn's id
     for number, said in enumerate(item.input.conversation):

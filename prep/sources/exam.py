@@ -1,14 +1,15 @@
 """Reader for the CSAT-style exam set: a CSV of id, paragraph, problems and question_plus.
 
 `problems` is a Python literal: question, choices (4 or 5) and answer, counted from 1 and empty in
-the test file. `question_plus` is the 보기, which may stand inside `problems` instead, or under a
-heading at the end of the paragraph.
+the test file. `question_plus` is the 보기. It may stand inside `problems` instead, or, under a
+heading, at the end of the paragraph.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from prep.errors import UserError
 from prep.jsonl import validated
 from prep.records import Changed, Question, Removed
 from prep.sources.literal import literal
@@ -39,8 +40,12 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | C
     problems = given.problems
     parsed = literal(problems, inside) if isinstance(problems, str) else problems
     problem = validated(parsed, _Problem, inside)
-    passage, note = given.paragraph, context(given.question_plus) or problem.question_plus
-    if not context(note) and (parts := split_note(passage)):
+    both = (context(given.question_plus), context(problem.question_plus))
+    notes = {note for note in both if note}
+    if len(notes) > 1:
+        raise UserError(f"{inside}: question_plus differs from the column of that name; leave one")
+    passage, note = given.paragraph, notes.pop() if notes else None
+    if note is None and (parts := split_note(passage)):
         passage, note = parts
         yield Changed(
             id=place.named(given.id),

@@ -107,15 +107,19 @@ def _chosen(names: Sequence[str], path: Path, member: str | None) -> list[str]:
     known = sorted(data or names)
     exact = [name for name in known if member is None or same(name, member)]
     if member and not exact and set(member) & set("*?["):
-        pattern = unicodedata.normalize("NFC", member)
-        found = [n for n in known if fnmatchcase(unicodedata.normalize("NFC", n), pattern)]
+        composed = unicodedata.normalize("NFC", member)
+        found = [n for n in known if fnmatchcase(unicodedata.normalize("NFC", n), composed)]
         if found:
             return found
+    if not known:
+        raise UserError(f"{path}: holds no {', '.join(SUFFIXES)}; name a file that can be read")
     if len(exact) != 1:
-        first = ", ".join(known[:5]) or "none"
+        first = ", ".join(known[:5])
+        stem = "*/train" if any(Path(name).stem == "train" for name in known) else "*"
+        pattern = stem + Path(known[0]).suffix
         raise UserError(
             f"{path}: {len(exact)} members to read{f' named {member}' if member else ''}; "
-            "give one as `member`, or several by a pattern such as */train.json "
+            f"give one as `member`, or several by a pattern such as '{pattern}' "
             f"(there are {len(known)}: {first})"
         )
     return exact

@@ -125,10 +125,11 @@ def _parsed(text: str, where: str) -> Any:
 
 def _in_lines(file: IO[bytes], suffix: str) -> bool:
     """Whether a JSON file has a record on each line, by its first one; leaves it at its start."""
-    lines = (line for line in iter(lambda: file.readline(RECORD + 1), b"") if line.strip())
-    first, second = next(lines, b""), next(lines, b"")
+    lines = iter(lambda: file.readline(RECORD + 1), b"")
+    texts = (line.decode("utf-8-sig", "replace").strip() for line in lines)
+    filled = (text for text in texts if text)
+    text, second = next(filled, ""), next(filled, "")
     file.seek(0)
-    text = first.decode("utf-8-sig", "replace").strip()
     if text.startswith("[") or text == "{":
         return False
     if suffix == ".jsonl":
