@@ -3,7 +3,7 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,8 @@ from prep.guards.contamination import Scored
 from prep.guards.folds import near_contexts
 from prep.jsonl import write_records
 from prep.mix import QuestionSet, question_portions
-from prep.records import Question
+from prep.reasons import WHY
+from prep.records import Question, Reason
 from prep.render import Renderer, load_prompt
 from prep.sources import click, exam
 from prep.sources.reader import collect
@@ -184,6 +185,12 @@ def test_a_question_with_two_answers_trains_neither() -> None:
     assert reasons([same("a", 1), same("b", 1, **spelled)]) == [[("b", "exact-duplicate", "a")]]
     signs = {"question": "바람의 세기를 재는 + 도구는?"}
     assert reasons([same("a", 1), same("b", 0, **signs)]) == [[]]
+
+
+def test_a_build_of_nothing_but_contradictions_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"2 contradiction \(the same question has another answer"):
+        built(tmp_path, "kmmlu", train=[kmmlu(1, "섬", 1), kmmlu(1, "섬", 3)])
+    assert WHY.keys() == set(get_args(Reason))
 
 
 def test_across_sources_too() -> None:
