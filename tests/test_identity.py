@@ -108,21 +108,10 @@ def test_a_file_of_two_sets_that_share_ids_is_not_joined_by_them(tmp_path: Path)
 
 
 def asked(count: int, **fields: Any) -> list[Question]:
+    rest = {"passage": "", "category": "c", "options": ["가", "나"], "answer": 0} | fields
+    rest = {"source": "made", "split": "train"} | rest
     return [
-        Question.model_validate(
-            {
-                "id": f"q-{k}",
-                "source": "made",
-                "split": "train",
-                "group": f"g-{k}",
-                "passage": "",
-                "question": f"{k}번째 물음은?",
-                "category": "c",
-                "options": ["가", "나"],
-                "answer": 0,
-                **fields,
-            }
-        )
+        Question(**{"id": f"q-{k}", "group": f"g-{k}", "question": f"{k}번째 물음은?"} | rest)
         for k in range(count)
     ]
 
@@ -278,7 +267,7 @@ def test_absent_values_are_absent_in_every_field(tmp_path: Path, written: str) -
 
 
 def test_an_option_that_says_nothing_is_there_is_one(tmp_path: Path) -> None:
-    record = {"id": "a", "question": "몇 개?", "choices": ["하나", "없음"], "answer": "없음"}
+    record = {"question": "몇 개?", "choices": ["하나", "없음"], "answer": "없음"}
     [one] = read(Source(source="click", path=jsonl(tmp_path / "a.jsonl", [record]))).questions
     assert (one.options, one.answer) == (["하나", "없음"], 1)
 
