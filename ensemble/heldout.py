@@ -18,8 +18,9 @@ from ensemble.folds import model_of
 from ensemble.weights import File
 from eval.options import gold
 from eval.predictions import Data, Meta
+from eval.rows import read_rows
 from prep.errors import UserError
-from prep.jsonl import read_records, sha256
+from prep.jsonl import sha256
 from prep.records import Row
 
 
@@ -48,7 +49,7 @@ class _Part:
     @cached_property
     def items(self) -> Items:
         options = [len(row.labels or []) for row in self.rows]
-        return Items([row.id for row in self.rows], np.array(options, np.int8), self.path)
+        return Items([row.record for row in self.rows], np.array(options, np.int8), self.path)
 
 
 def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> HeldOut:
@@ -100,9 +101,7 @@ def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> HeldOut:
 
 
 def _part(path: Path, dev: bool) -> _Part:
-    rows = read_records(path, Row)
-    if not rows:
-        raise UserError(f"{path}: holds no row; build it with prep/build.py")
+    rows = read_rows(path)
     for row in rows:
         if row.split == "test":
             raise UserError(
@@ -121,16 +120,17 @@ def _part(path: Path, dev: bool) -> _Part:
 
 def _require_apart(parts: Sequence[_Part]) -> None:
     """Raise `UserError` where a question stands twice or a dialogue in two files."""
-    ids: dict[str, Path] = {}
+    seen: dict[tuple[str, str, str], Path] = {}
     groups: dict[str, Path] = {}
     for part in parts:
         for row in part.rows:
-            if row.id in ids:
+            question = (row.source, row.split, row.record)
+            if question in seen:
                 raise UserError(
-                    f"{part.path}, row {row.id}: stands in {ids[row.id]} too; name each file once, "
-                    "the dev.jsonl of every fold"
+                    f"{part.path}, row {row.id}: stands in {seen[question]} too; name each file "
+                    "once, the dev.jsonl of every fold"
                 )
-            ids[row.id] = part.path
+            seen[question] = part.path
             if groups.setdefault(row.group, part.path) != part.path:
                 raise UserError(
                     f"{part.path}, row {row.id}: its dialogue or passage is in "

@@ -15,6 +15,7 @@ from ensemble.bounds import count_votes, lead
 from ensemble.rules import RULES, Tally
 from eval.options import gold
 from eval.predictions import meta_path, names
+from eval.rows import require_once
 from prep.errors import UserError
 from prep.jsonl import read_records, sha256
 from prep.records import Row
@@ -94,8 +95,9 @@ def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> Panel:
             f"{paths[0]}: not made from {data} as it is now ({metas[0].source}); score that file, "
             "or say --mixed where both hold the same questions"
         )
+    require_once(rows, data)
     options = np.array([len(row.order or ()) for row in rows], dtype=np.int8)
-    items = Items([row.id for row in rows], options, data)
+    items = Items([row.record for row in rows], options, data)
     console = Console(stderr=True)
     ballots = track(
         read_all(paths, items),

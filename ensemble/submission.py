@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,12 @@ class Exam(Sheet):
             raise UserError(
                 f"{path}: question {one.id} cannot be answered ({one.reason}), nor can "
                 f"{len(read.removed) - 1} others; mend the test file"
+            )
+        ids = Counter(record["id"].strip() for _, _, record in found)
+        if doubled := [id_ for id_, count in ids.items() if count > 1]:
+            raise UserError(
+                f"{path}: id {doubled[0]} stands there twice, so that no answer could say which "
+                "question it is for; mend the test file"
             )
         self.ids = [question.id for question in read.questions]
         self.options = [len(question.options) for question in read.questions]

@@ -106,7 +106,7 @@ def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weig
     by_fold = args.rule == K_FOLD and found.rule == "soft"  # folds share their recipe's weight
     if args.rule not in (None, found.rule) and not by_fold:
         raise UserError(f"{path}: is for rule {found.rule}; leave out --rule {args.rule}")
-    weights.require_unseen(found, path, sheet.ids, sheet.groups, args.test)
+    weights.require_unseen(found, path, sheet.groups, args.test)
     names = weights.for_members(found, path, paths, by_fold)
     counts = [weights.of_items(found, name, sheet.categories) for name in names]
     if by_fold:

@@ -124,22 +124,17 @@ def of_items(found: Weights, name: str, categories: Sequence[str]) -> float | ND
     return np.array([weight + more.get(category, 0.0) for category in categories])
 
 
-def require_unseen(
-    found: Weights, path: Path, ids: Sequence[str], groups: Sequence[str], test: Path
-) -> None:
-    """Raise `UserError` where the weights were fitted on the answers of what is voted on."""
-    if found.fitted is None:
-        return
-    for kind, fitted, voted in (
-        ("question", found.fitted.ids, ids),
-        ("dialogue or passage", found.fitted.groups, groups),
-    ):
-        both = sorted(set(fitted) & set(voted))
-        if both:
-            raise UserError(
-                f"{path}: was fitted on the answers of {len(both)} of {test}, the first is {kind} "
-                f"{both[0]}; fit on out-of-fold predictions of other questions"
-            )
+def require_unseen(found: Weights, path: Path, groups: Sequence[str], test: Path) -> None:
+    """Raise `UserError` where the weights were fitted on the answers of what is voted on.
+
+    A question is known by its dialogue or passage: ids may count from 1 in train and test alike.
+    """
+    fitted = found.fitted.groups if found.fitted else []
+    if both := sorted(set(fitted) & set(groups)):
+        raise UserError(
+            f"{path}: was fitted on the answers of {len(both)} dialogues or passages of {test}, "
+            f"the first is {both[0]}; fit on out-of-fold predictions of other questions"
+        )
 
 
 def by_place(rule: str, paths: Sequence[Path]) -> list[float]:

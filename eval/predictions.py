@@ -156,11 +156,11 @@ def require_comparable(members: Sequence[tuple[Path, Meta]]) -> None:
 def join(
     path: Path, predictions: dict[str, Prediction], rows: Iterable[Row], data: Path
 ) -> dict[str, int | None]:
-    """Choices by id for exactly the ids of `rows`.
+    """Choices by record id for exactly the records of `rows`.
 
     Raises `UserError` where the two sets of ids, or an item's number of options, differ.
     """
-    options = {row.id: len(row.labels or []) for row in rows}
+    options = {row.record: len(row.labels or []) for row in rows}
     require_same_ids(path, predictions, list(options), data)
     for id_, count in options.items():
         if len(predictions[id_].order) != count:

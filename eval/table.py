@@ -31,8 +31,8 @@ class Result:
         choices: Mapping[str, int | None],
         mass: LetterMass | None,
     ) -> Self:
-        """Count the right choices (id → published index) over the rows that have an answer."""
-        failures = sum(row.answer is not None and choices[row.id] is None for row in rows)
+        """Count the right choices (record id → published index) over the rows with an answer."""
+        failures = sum(row.answer is not None and choices[row.record] is None for row in rows)
         return cls(name, tally(rows, choices), by_category(rows, choices), mass, failures)
 
 

@@ -16,7 +16,14 @@ from prep.errors import UserError
 from prep.guards import lengths
 from prep.guards.folds import fold_files, near_contexts
 from prep.guards.track import check_augmentation, check_sources, enforce
-from prep.mix import Portion, Scored, chat_portions, question_portion, without_answer
+from prep.mix import (
+    Portion,
+    QuestionSet,
+    Scored,
+    chat_portions,
+    question_portions,
+    without_answer,
+)
 from prep.paths import spelled
 from prep.reasons import counted
 from prep.records import Prediction, Question, Split
@@ -104,17 +111,20 @@ class Build:
         method = self.run.duplicates
         chats, compared = chat_portions(sets, scored, self.renderer, weights, fits, method)
         portions = {portion.source: portion for portion in chats}
-        for source, got in given.values():
-            if got.questions:
-                prompt = load_prompt(source.prompt or self.run.prompt)
-                shown = replace(self.renderer, prompt=prompt)
-                made = question_portion(got.questions, scored, shown, source.weight, fits)
-                removed = got.removed + made.removed
-                portions[got.source] = replace(made, read=got.records, removed=removed)
-                if source.at_corpus:
-                    self._of_corpus(made.questions, shown)
-            elif not got.chats:
-                portions[got.source] = Portion(got.source, got.records, 0, [], got.removed)
+        asked = [
+            QuestionSet(title, got.questions, self._shown(source), source.weight)
+            for title, (source, got) in given.items()
+            if got.questions
+        ]
+        for one, made in zip(asked, question_portions(asked, scored, fits), strict=True):
+            source, got = given[one.source]
+            removed = got.removed + made.removed
+            portions[one.source] = replace(made, read=got.records, removed=removed)
+            if source.at_corpus:
+                self._of_corpus(made.questions, one.renderer)
+        for title, (_, got) in given.items():
+            if not got.questions and not got.chats:
+                portions[title] = Portion(title, got.records, 0, [], got.removed)
         ordered = [portions[source.title] for source in mix]
         rows = [row for portion in ordered for row in portion.rows]
         # `datasets` takes a column's type from the first rows: those with labels come first
@@ -163,6 +173,7 @@ class Build:
             got = self._corpus("train")
             if got is None:
                 raise corpus.missing([(self.run.corpus.train, source)])
+            self.notes += got.notes
             return got
         got = read(source)
         self.notes += got.notes
@@ -185,6 +196,10 @@ class Build:
         told = {(change.source, change.split) for change in self.files["changed.jsonl"]}
         self.files["changed.jsonl"] += [c for c in changed if (c.source, c.split) not in told]
         return replace(got, questions=[question for question, _ in done], changed=changed)
+
+    def _shown(self, source: Source) -> Renderer:
+        """How a source's questions are shown."""
+        return replace(self.renderer, prompt=load_prompt(source.prompt or self.run.prompt))
 
     def _ruler(self, stage: str) -> lengths.Ruler | None:
         """What measures a stage's rows by its recipe, where the run names one."""

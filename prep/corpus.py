@@ -106,7 +106,7 @@ def questions_of(run: Run, split: Split) -> Read | None:
     if split == "test" and run.test_answers == "drop" and answered:
         blind = [question.model_copy(update={"answer": None}) for question in got.questions]
         note = f"{file.name}: answers left out (test_answers: drop)"
-        return replace(got, questions=blind, notes=(note,))
+        return replace(got, questions=blind, notes=(*got.notes, note))
     return got
 
 

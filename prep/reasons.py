@@ -8,6 +8,7 @@ from prep.records import Reason, Removed
 WHY: dict[Reason, str] = {
     "exact-duplicate": "equal to a record that stays",
     "near-duplicate": "nearly equal to a record that stays",
+    "contradiction": "the same question has another answer elsewhere",
     "near-scored": "equal or near to a dev or test question, or quotes one",
     "holds-scored-id": "names a dev or test question",
     "empty": "a text it needs is empty",

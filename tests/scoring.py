@@ -37,6 +37,7 @@ def rows(count: int, answered: bool = True, seed: int = 0) -> list[Row]:
         made.append(
             Row(
                 id=f"합성-{number:03d}",
+                record=f"합성-{number:03d}",
                 source="test",
                 split="test",
                 group=f"g{number}",

@@ -12,7 +12,6 @@ from prep.assembly import Build, build
 from prep.config import Run
 from prep.errors import UserError
 from prep.jsonl import dump, validated
-from prep.records import record_id
 from tests.test_build import TOPICS, Place, item
 from tests.test_build import dump as dump_json
 
@@ -141,9 +140,9 @@ def test_scored_questions_may_be_shown_in_other_orders(place: Place, kind: str, 
         assert lines(done, f"{name}.jsonl") == lines(plain, f"{name}.jsonl")
         rows = done.files[f"{name}.jsonl"]
         others = done.files[f"{name}.orders.jsonl"]
-        assert [record_id(one.id) for one in others] == [r.id for r in rows for _ in range(count)]
+        assert [one.record for one in others] == [r.id for r in rows for _ in range(count)]
         # the first is the published order, under an id of its own
-        assert [r.model_copy(update={"id": record_id(r.id)}) for r in others[::count]] == rows
+        assert [r.model_copy(update={"id": r.record}) for r in others[::count]] == rows
     assert lines(done, "stage2.jsonl") == lines(plain, "stage2.jsonl")
     for name in done.files.keys() - {"removed.jsonl", "changed.jsonl", "questions.jsonl"}:
         scored = [r for r in done.files[name] if r.messages[-1].role == "user"]

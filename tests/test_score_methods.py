@@ -14,7 +14,7 @@ from eval.methods.letter import Letter
 from eval.methods.orders import combined
 from prep.errors import UserError
 from prep.jsonl import read_records, write_records
-from prep.records import Prediction, Row, record_id
+from prep.records import Prediction, Row
 from tests.scoring import save_orders, save_rows
 from tests.tiny_models import save_gemma2, save_llama
 
@@ -74,7 +74,7 @@ def test_permutations_are_the_orders_scored_one_by_one(
     for row in rows:
         if kind == "all" or row.id.endswith(rotations):
             [answer] = method.answers(engine, tokenizer, [method.ask(tokenizer, row)])
-            each.setdefault(record_id(row.id), []).append(predict(row, answer))
+            each.setdefault(row.record, []).append(predict(row, answer))
     for id_, one in found.items():
         alone = combined(id_, each[id_], how)
         assert (one.choice, one.order) == (alone.choice, [0, 1, 2])

@@ -99,7 +99,6 @@ LEFT_OUT: dict[str, tuple[str, dict[str, Any], str]] = {
     "one option": ("click", {"question": "?", "choices": ["가"], "answer": "가"}, "bad-options"),
     "an empty option": ("kmmlu", {**KMMLU, "B": " "}, "bad-options"),
     "the fifth of four": ("kmmlu", {**KMMLU, "answer": 5}, "no-answer"),
-    "the zeroth": ("kmmlu", {**KMMLU, "answer": 0}, "no-answer"),
     "no question": ("kmmlu", {**KMMLU, "question": ""}, "empty"),
     "no text": ("proofreading", {"original": " ", "revised": "글"}, "empty"),
     "no correction": ("proofreading", {"original": "글", "revised": "", "comment": "왜"}, "empty"),
@@ -116,14 +115,6 @@ def test_records_that_no_training_can_use_are_removed_with_a_reason(
     got = of(name, path)
     assert [(r.id, r.reason, r.split) for r in got.removed] == [("made-000001", reason, "train")]
     assert got.questions == got.chats == []
-
-
-def test_two_records_of_one_id(tmp_path: Path) -> None:
-    path = tmp_path / "made.json"
-    record = {"id": "a", "question": "?", "choices": ["가", "나"], "answer": "가"}
-    path.write_text(json.dumps([record, record]), encoding="utf-8")
-    with pytest.raises(UserError, match=r"made\.json, item a: field id: a is there twice"):
-        of("click", path)
 
 
 def test_an_empty_set(tmp_path: Path) -> None:

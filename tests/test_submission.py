@@ -217,7 +217,7 @@ def test_other_files_than_a_submission_are_refused(official: Sheet, tmp_path: Pa
         ([], "test.csv: holds no records; name a file"),
         ([f' ,지문,"{problem(4)}",'], "line 2: has no id"),
         ([f'q,지문,"{problem(1)}",'], "question q cannot be answered .bad-options., nor can 0"),
-        ([f'q,지문,"{problem(4)}",'] * 2, "q is there twice"),
+        ([f'q,지문,"{problem(4)}",'] * 2, "id q stands there twice"),
     ],
 )
 def test_exams_that_cannot_be_answered_are_refused(

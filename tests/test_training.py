@@ -84,6 +84,7 @@ def asked_row(number: int, options: int, answer: int) -> dict:
     labels = list("ABCDE"[:options])
     return row | {
         "id": f"dev-{number}",
+        "record": f"dev-{number}",
         "category": f"유형{number}",
         "labels": labels,
         "order": list(range(options))[::-1],

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from prep.dedup import Item, Method, duplicates
 from prep.errors import UserError
-from prep.guards.contamination import spoken
+from prep.guards.contamination import context, spoken
 from prep.records import Question, Row
 from prep.render import Renderer
 
@@ -93,11 +93,14 @@ def fold_files(
 
 
 def near_contexts(questions: Sequence[Question], method: Method) -> list[tuple[int, int]]:
-    """Places of questions whose dialogues or passages are near-duplicates, two and two."""
+    """Places of questions whose dialogues or passages are near-duplicates, two and two.
+
+    Short ones are none.
+    """
     first: dict[str, int] = {}
     for place, question in enumerate(questions):
         first.setdefault(question.group, place)
-    places = list(first.values())
+    places = [place for place in first.values() if context(questions[place])]
     items = [Item(spoken(questions[i]), 0, questions[i].group) for i in places]
     clusters = duplicates(items, method).clusters
     return [(places[a], places[b]) for one in clusters for a, b in pairwise(one)]

@@ -17,7 +17,7 @@ from prep.jsonl import validated
 from prep.records import CATEGORIES, Changed, Question, Split, Turn
 from prep.sources.files import records
 from prep.sources.reader import Place, collect
-from prep.text import nfc, short
+from prep.text import nfc, present, short
 
 SOURCE = "cci-2024"
 OPTIONS = ("inference_1", "inference_2", "inference_3")
@@ -64,6 +64,7 @@ class _Item(_Published):
     def _one_answer(cls, value: Any) -> Any:
         if isinstance(value, list):
             raise ValueError(f"{len(value)} answers; give one of {', '.join(OPTIONS)} or none")
+        value = "" if present(value) is None else nfc(value) if isinstance(value, str) else value
         if value not in ("", *OPTIONS):
             raise ValueError(
                 f"{short(value)!r} names no option; give one of {', '.join(OPTIONS)} or none"

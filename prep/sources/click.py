@@ -10,14 +10,14 @@ from typing import Any
 from prep.jsonl import validated
 from prep.records import Question, Removed
 from prep.sources.literal import literal
-from prep.sources.reader import Id, Option, Place, Published
+from prep.sources.reader import Id, Option, Place, Published, Text
 from prep.text import one_line
 
 
 class _Row(Published):
     id: Id = None
-    paragraph: str | None = None
-    question: str
+    paragraph: Text = ""
+    question: Text
     choices: list[Option]
     answer: Option
 
@@ -36,5 +36,5 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
         question=given.question,
         options=given.choices,
         answer=options.index(answer) if answer in options else -1,
-        passage=given.paragraph or "",
+        passage=given.paragraph,
     )

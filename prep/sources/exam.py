@@ -7,38 +7,30 @@ heading, at the end of the paragraph.
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator
+from typing import Any
 
 from prep.errors import UserError
 from prep.jsonl import validated
 from prep.records import Changed, Question, Removed
 from prep.sources.literal import literal
-from prep.sources.reader import Id, Number, Option, Place, Published
+from prep.sources.reader import Answer, Id, Option, Place, Published, Text
+from prep.text import context
 
 HEADING = re.compile(r"(?:^|(?<=\s))[<＜〈《\[【]\s*보\s*기\s*[>＞〉》\]】](?=[\s:]|$):?")
 
 
-def _absent(value: Any) -> Any:
-    """An empty cell as pandas writes or reads it."""
-    if isinstance(value, float) and value != value:
-        return None
-    return None if isinstance(value, str) and value.strip().lower() in ("", "nan") else value
-
-
 class _Row(Published):
     id: Id = None
-    paragraph: str
+    paragraph: Text
     problems: str | dict[str, Any]
-    question_plus: Annotated[str | None, BeforeValidator(_absent)] = None
+    question_plus: Text = ""
 
 
 class _Problem(Published):
-    question: str
+    question: Text
     choices: list[Option]
-    answer: Annotated[Number | None, BeforeValidator(_absent)] = None
-    question_plus: Annotated[str | None, BeforeValidator(_absent)] = None
+    answer: Answer = None
+    question_plus: Text = ""
 
 
 def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | Changed]:
@@ -48,7 +40,8 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | C
     problems = given.problems
     parsed = literal(problems, inside) if isinstance(problems, str) else problems
     problem = validated(parsed, _Problem, inside)
-    notes = {note.strip() for note in (given.question_plus, problem.question_plus) if note}
+    both = (context(given.question_plus), context(problem.question_plus))
+    notes = {note for note in both if note}
     if len(notes) > 1:
         raise UserError(f"{inside}: question_plus differs from the column of that name; leave one")
     passage, note = given.paragraph, notes.pop() if notes else None
@@ -68,7 +61,7 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | C
         category=place.category(record, "수능형"),
         question=problem.question,
         options=problem.choices,
-        answer=None if problem.answer is None else problem.answer - 1,
+        answer=place.index(problem.answer, len(problem.choices), first=1),
         passage=passage,
         note=note,
     )

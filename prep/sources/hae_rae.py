@@ -13,7 +13,7 @@ from typing import Any
 from prep.jsonl import validated
 from prep.records import LABELS, Question, Removed
 from prep.sources.literal import literal
-from prep.sources.reader import Option, Place, Published
+from prep.sources.reader import Option, Place, Published, Text
 from prep.text import one_line
 
 PASSAGE = {"지문", "참고"}
@@ -22,13 +22,13 @@ HEADING = re.compile(r"(?:^|(?<=\s))#{2,4}[ \t]*(지문|참고|질문|문제|선
 
 
 class _Query(Published):
-    query: str
+    query: Text
     options: str | list[Option]
     answer: str
 
 
 class _Columns(Published):
-    question: str
+    question: Text
     a: Option
     b: Option
     c: Option
@@ -51,7 +51,7 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
         lowered = {name.lower() if name in LABELS else name: v for name, v in record.items()}
         columns = validated(lowered, _Columns, place.where)
         options = [columns.a, columns.b, columns.c, columns.d]
-        options += [] if columns.e in (None, "") else [columns.e]
+        options += [] if columns.e is None else [columns.e]
         asked, answer = columns.question, columns.answer
     question, passage = split_passage(place.text(None, "question", asked), options)
     yield place.question(

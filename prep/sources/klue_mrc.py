@@ -11,7 +11,7 @@ from typing import Any
 from prep.jsonl import validated
 from prep.records import Chat, Removed
 from prep.sources.forms import Found
-from prep.sources.reader import Id, Place, Published
+from prep.sources.reader import Id, Place, Published, Text
 
 
 class _Answer(Published):
@@ -26,8 +26,8 @@ class _Row(Published):
     """A question on a context; `answers` is a list of objects, or the hub's object of lists."""
 
     guid: Id = None
-    context: str
-    question: str
+    context: Text
+    question: Text
     is_impossible: bool
     answers: _Answers | list[_Answer]
 

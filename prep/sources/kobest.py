@@ -13,6 +13,7 @@ from prep.errors import UserError
 from prep.jsonl import validated
 from prep.records import Question, Removed
 from prep.sources.reader import Id, Number, Place, Published
+from prep.text import nfc, present
 
 NO_YES = ["아니요", "예"]
 BECAUSE = {"원인": "이 일의 원인으로 알맞은 것은?", "결과": "이 일의 결과로 알맞은 것은?"}
@@ -29,7 +30,7 @@ TASKS = {
 def _truth(value: Any) -> Any:
     """1 for true and 0 for false, which the repository's files write as words."""
     words = {"true": 1, "false": 0}
-    return words.get(value.strip().lower(), value) if isinstance(value, str) else value
+    return words.get(nfc(value).lower(), value) if isinstance(value, str) else value
 
 
 def _either(hub: str, own: str) -> Any:
@@ -86,20 +87,22 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
     """One question; its category is the task, and its id the task with the repository's number."""
     where = place.where
     # of the tasks in one table, a record leaves the columns of all others empty
-    filled = {name for name, value in record.items() if value not in (None, "")}
+    filled = {name for name, value in record.items() if present(value) is not None}
     task = _task(filled) or _task(record.keys())
     number = validated(record, _Numbered, where).id
     own = number and f"{task}-{number}"
     if task == "BoolQ":
         boolq = validated(record, _BoolQ, where)
-        yield place.question(own, task, boolq.question, NO_YES, boolq.label, boolq.paragraph)
+        yield place.question(
+            own, task, boolq.question, NO_YES, place.index(boolq.label, 2, 0), boolq.paragraph
+        )
     elif task == "COPA":
         copa = validated(record, _COPA, where)
-        if copa.question.strip() not in BECAUSE:
+        if nfc(copa.question) not in BECAUSE:
             raise UserError(f"{where}: field question: neither 원인 nor 결과; mend the record")
         options = [copa.alternative_1, copa.alternative_2]
-        asked = BECAUSE[copa.question.strip()]
-        label = copa.label if "label" in record else copa.label - 1
+        asked = BECAUSE[nfc(copa.question)]
+        label = place.index(copa.label, 2, first=0 if "label" in record else 1)
         yield place.question(own, task, asked, options, label, copa.premise)
     elif task == "WiC":
         wic = validated(record, _WiC, where)
@@ -108,18 +111,20 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
             task,
             f"두 문장에서 '{wic.word.strip()}'의 뜻이 서로 같은가?",
             NO_YES,
-            wic.label,
+            place.index(wic.label, 2, first=0),
             f"{wic.context_1.strip()}\n{wic.context_2.strip()}",
         )
     elif task == "HellaSwag":
         swag = validated(record, _HellaSwag, where)
         endings = [swag.ending_1, swag.ending_2, swag.ending_3, swag.ending_4]
         asked = "이어질 내용으로 가장 알맞은 것은?"
-        yield place.question(own, task, asked, endings, swag.label, swag.context)
+        label = place.index(swag.label, 4, first=0)
+        yield place.question(own, task, asked, endings, label, swag.context)
     elif task == "SentiNeg":
         senti = validated(record, _SentiNeg, where)
         asked = "이 문장은 긍정인가, 부정인가?"
         options = ["부정", "긍정"]
-        yield place.question(own, task, asked, options, senti.label, senti.sentence)
+        label = place.index(senti.label, 2, first=0)
+        yield place.question(own, task, asked, options, label, senti.sentence)
     else:
         raise UserError(f"{where}: columns of no task of KoBEST; choose another source")

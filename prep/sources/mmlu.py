@@ -10,7 +10,8 @@ from pydantic import Field
 
 from prep.jsonl import validated
 from prep.records import LABELS, Question, Removed
-from prep.sources.reader import Number, Option, Place, Published
+from prep.sources.reader import Answer, Option, Place, Published, Text
+from prep.text import nfc
 
 
 class _Options(Published):
@@ -22,31 +23,31 @@ class _Options(Published):
 
     @property
     def options(self) -> list[Option]:
-        return [self.A, self.B, self.C, self.D, *([] if self.E in (None, "") else [self.E])]
+        return [self.A, self.B, self.C, self.D, *([] if self.E is None else [self.E])]
 
 
 class _KMMLU(_Options):
-    question: str
-    answer: Number | None
+    question: Text
+    answer: Answer
 
 
 def kmmlu(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
     """KMMLU counts answers from 1."""
     row = validated(record, _KMMLU, place.where)
-    answer = None if row.answer is None else row.answer - 1
+    answer = place.index(row.answer, len(row.options), first=1)
     category = place.category(record, "KMMLU")
     yield place.question(None, category, row.question, row.options, answer)
 
 
 class _MMMLU(_Options):
-    question: str = Field(alias="Question")
+    question: Text = Field(alias="Question")
     answer: str = Field(alias="Answer")
 
 
 def mmmlu(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
     """MMMLU names answers by letter."""
     row = validated(record, _MMMLU, place.where)
-    letter = row.answer.strip()
+    letter = nfc(row.answer)
     answer = LABELS.index(letter) if letter in LABELS else -1
     category = place.category(record, "MMMLU")
     yield place.question(None, category, row.question, row.options, answer)
