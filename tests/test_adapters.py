@@ -294,7 +294,7 @@ def test_no_member_and_no_training_is_replaced(member, tmp_path, monkeypatch, ou
     a, b = member("a", 1), member("b", 2)
     member("trained", 3)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UserError, match="which is read|holds a training"):
+    with pytest.raises(UserError, match=r"which is read|holds a training"):
         mixed(monkeypatch, [a, b], tmp_path / out)
     assert sorted(tmp_path.rglob("*")) == before
 
