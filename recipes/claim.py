@@ -117,6 +117,7 @@ def claim(cfg: Any, run: dict[str, Any]) -> None:
         unicodedata.normalize("NFC", json.dumps(run, ensure_ascii=False))
     )  # as it is read again
     require_apart(folder, inputs(cfg))
+    folder = folder.resolve() if folder.is_symlink() else folder  # the link stays in its place
     if start:
         require_own_checkpoint(Path(start), run)
     left, record = list(contents(folder, cfg)), record_in(folder)

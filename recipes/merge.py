@@ -27,7 +27,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from prep.errors import UserError, entry
 from prep.jsonl import read_objects, read_text, sha256, write_json
-from recipes.base import check_base
+from recipes.base import check_base, require_none_missing
 from recipes.lora import WEIGHTS, check_fit, read_adapter, tensors, untie
 from recipes.swap import replacing_folder
 
@@ -41,13 +41,16 @@ TAKEN = ("tokenizer*", "special_tokens_map.json", "chat_template.jinja", "genera
 
 def load(base: str, revision: str | None, **options: Any) -> PreTrainedModel:
     """The base model on the GPU where there is one; eager attention keeps Gemma-2's soft-cap."""
-    return AutoModelForCausalLM.from_pretrained(
+    model, about = AutoModelForCausalLM.from_pretrained(
         base,
         revision=revision,
         attn_implementation="eager",
         device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},
+        output_loading_info=True,
         **options,
     )
+    require_none_missing(base, about["missing_keys"])
+    return model
 
 
 @torch.inference_mode()

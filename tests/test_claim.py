@@ -143,6 +143,17 @@ def test_finished_weights_are_never_deleted(recipe):
     assert left(".stale") == ["out-1", "out-2"]  # what held a record alone left nothing
 
 
+def test_a_link_to_another_disk_stays_one(recipe):
+    Path("disk/out").mkdir(parents=True)
+    Path("out").symlink_to("disk/out")
+    claimed(recipe)
+    save_weights(Path("out"))
+    claimed(changed(recipe, seed=7))
+    assert Path("out").is_symlink()
+    assert left("disk/out") == ["run.json"]
+    assert left("disk/.stale/out-1") == ["model.safetensors", "run.json"]
+
+
 def test_names_in_other_forms_of_unicode_are_one_run(recipe):
     path = Path("data") / unicodedata.normalize("NFD", "대화.jsonl")
     Path("data/rows.jsonl").rename(path)
