@@ -12,7 +12,7 @@ from transformers.utils.hub import extract_commit_hash
 from prep.errors import UserError, full_disk
 from prep.jsonl import read_json, sha256
 
-RECORD = "run.json"  # what a training writes beside its weights, recipes/adapters.py too
+RECORD = "run.json"  # what a training writes with its weights, recipes/adapters.py too
 FILES = ("*.safetensors", "config.json", "*token*", "*.jinja")
 INDEX = "model.safetensors.index.json"
 

@@ -113,9 +113,8 @@ def claim(cfg: Any, run: dict[str, Any]) -> None:
     `resume_from_checkpoint` of another run.
     """
     folder, start = Path(cfg.output_dir), cfg.resume_from_checkpoint
-    run = json.loads(
-        unicodedata.normalize("NFC", json.dumps(run, ensure_ascii=False))
-    )  # as it is read again
+    # as it will be read again
+    run = json.loads(unicodedata.normalize("NFC", json.dumps(run, ensure_ascii=False)))
     require_apart(folder, inputs(cfg))
     folder = folder.resolve() if folder.is_symlink() else folder  # the link stays in its place
     if start:
@@ -177,7 +176,7 @@ def require_own_checkpoint(checkpoint: Path, run: dict[str, Any]) -> None:
     """Raise `UserError` unless a run can go on from a checkpoint that is its own."""
     record = record_in(checkpoint.parent)
     if others := differences(record, run):
-        why = f"of another run ({'; '.join(others)})" if record else f"no {RECORD} beside it"
+        why = f"of another run ({'; '.join(others)})" if record else f"no {RECORD} next to it"
         raise UserError(
             f"resume_from_checkpoint {checkpoint}: {why}; to start from its weights, name it as "
             "base_model (an adapter as lora_model_dir) instead"

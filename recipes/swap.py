@@ -1,6 +1,6 @@
 """Folders that take another's place: complete or not at all, and nothing finished is deleted.
 
-What has to go is moved into `.stale` beside it, where patterns such as `members/*` do not find it.
+What has to go is moved into `.stale` next to it, where patterns such as `members/*` do not find it.
 """
 
 import filecmp
@@ -17,7 +17,7 @@ STALE = ".stale"
 
 
 def set_aside(folder: Path, name: str | None = None) -> Path:
-    """Move a folder into `.stale` beside it, under a name of its own; returns where it is now.
+    """Move a folder into `.stale` next to it, under a name of its own; returns where it is now.
 
     Raises `UserError` where it cannot be moved: a disk of its own above all.
     """

@@ -1,4 +1,4 @@
-"""A base is told from every other by its files, or by its commit on the hub."""
+"""A base is known by its files, or by its commit on the hub."""
 
 import json
 import shutil

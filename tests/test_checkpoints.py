@@ -32,8 +32,8 @@ def test_a_part_that_is_missing_is_named(checkpoint, part):
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("left", [0, 0.5, 0.99])
 def test_a_part_that_is_cut_off_is_named(checkpoint, part, left):
-    whole = (checkpoint / part).read_bytes()
-    (checkpoint / part).write_bytes(whole[: int(len(whole) * left)])
+    content = (checkpoint / part).read_bytes()
+    (checkpoint / part).write_bytes(content[: int(len(content) * left)])
     assert part in defect(checkpoint, 1)
 
 

@@ -263,18 +263,18 @@ def test_a_run_that_begins_anew_keeps_what_it_finished_before(recipe):
 
 def test_only_a_checkpoint_of_the_same_run_is_resumed(recipe):
     claimed(recipe)
-    whole = save_checkpoint(Path("out"), 3)
-    elsewhere = changed(recipe, output_dir="more", resume_from_checkpoint=str(whole))
+    own = save_checkpoint(Path("out"), 3)
+    elsewhere = changed(recipe, output_dir="more", resume_from_checkpoint=str(own))
     claimed(elsewhere)
     for other, said in (
         ({"seed": 7}, r"of another run \(recipe differs in seed\); to start from its weights"),
-        ({"resume_from_checkpoint": "models/base"}, r"no run\.json beside it"),
+        ({"resume_from_checkpoint": "models/base"}, r"no run\.json next to it"),
     ):
         with pytest.raises(UserError, match=said):
             claimed(changed(elsewhere, **other, output_dir="new"))
     with pytest.raises(UserError, match=r"another run \(processes differs\)"):
         claimed(elsewhere, processes=2)
-    halve(whole / "optimizer.pt")
+    halve(own / "optimizer.pt")
     with pytest.raises(UserError, match=r"checkpoint-3: optimizer\.pt is cut off"):
         claimed(elsewhere)
     assert not Path("new").exists()
