@@ -297,11 +297,3 @@ def test_no_member_and_no_training_is_replaced(member, tmp_path, monkeypatch, ou
     with pytest.raises(UserError, match=r"which is read|holds a training"):
         mixed(monkeypatch, [a, b], tmp_path / out)
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_another_mix_keeps_the_first(member, tmp_path, monkeypatch, capsys):
-    a, b = member("a", 1), member("b", 2)
-    first = (mixed(monkeypatch, [a, b], tmp_path / "mix").folder / WEIGHTS).read_bytes()
-    mixed(monkeypatch, [a, b], tmp_path / "mix", "--weights", 1, 0)
-    assert (tmp_path / ".stale/mix-1" / WEIGHTS).read_bytes() == first
-    assert "what it held is now in" in capsys.readouterr().out
