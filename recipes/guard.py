@@ -11,17 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import axolotl.cli.config
 import axolotl.train
 from axolotl.common.datasets import TrainDatasetMeta, load_datasets, load_preference_datasets
 from axolotl.core.trainers.base import AxolotlTrainer
 from axolotl.integrations.base import BasePlugin
-from axolotl.loaders import load_tokenizer
+from axolotl.loaders import ModelLoader, load_tokenizer
 from axolotl.utils.distributed import barrier, is_main_process
+from axolotl.utils.tee import prepare_debug_log
 from datasets.exceptions import DatasetGenerationError
 from transformers import set_seed
 
 from prep.errors import UserError
 from prep.jsonl import sha256
+from recipes.base import loading_all_weights
 from recipes.claim import claim, content, digest, run_of
 from recipes.preflight import preflight, require_data
 from recipes.processes import join, place
@@ -29,6 +32,7 @@ from recipes.resume import ResumableTrainer, leave_when_interrupted, say_if_unsa
 from recipes.rows import Rendered, compare, render
 
 PREPARED = Path("data/prepared")
+load_base = ModelLoader._load_model_from_pretrained
 
 
 @contextmanager
@@ -50,6 +54,9 @@ class GuardPlugin(BasePlugin):
             preflight(cfg)
         join()
         axolotl.train.setup_signal_handler = leave_when_interrupted
+        # its log would be written, or begun anew, in a folder that may be refused or move
+        axolotl.cli.config.prepare_debug_log = lambda _: None
+        ModelLoader._load_model_from_pretrained = refusing()(loading_all_weights(load_base))
         self.recipe = json.loads(json.dumps(dict(cfg), default=str))
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
@@ -63,8 +70,6 @@ class GuardPlugin(BasePlugin):
             cfg.dataset_prepared_path = str(prepared)
             self.rendered: dict[str, Rendered] = {}
             if is_main_process():
-                if not preprocess:
-                    claim(cfg, run_of(self.recipe, data))
                 if not complete.exists():  # never made, or its maker was killed
                     shutil.rmtree(prepared, ignore_errors=True)
                     tokenizer = load_tokenizer(cfg)
@@ -74,7 +79,11 @@ class GuardPlugin(BasePlugin):
                             self.rendered[split] = render(
                                 parts, tokenizer, cfg.sequence_len, preferred=bool(cfg.rl)
                             )
+                if not preprocess:
+                    claim(cfg, run_of(self.recipe, data, cfg.world_size or 1))
             barrier()
+            if not preprocess:
+                prepare_debug_log(cfg)
         with refusing():
             try:
                 meta = (load_preference_datasets if cfg.rl else load_datasets)(cfg=cfg)

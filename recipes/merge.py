@@ -26,7 +26,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 
 from prep.errors import UserError, entry
-from prep.jsonl import read_json, read_objects, read_text, sha256, write_json
+from prep.jsonl import read_objects, read_text, sha256, write_json
+from recipes.base import check_base, require_none_missing
 from recipes.lora import WEIGHTS, check_fit, read_adapter, tensors, untie
 from recipes.swap import replacing_folder
 
@@ -34,18 +35,22 @@ ROWS = 8
 # root mean square of the logits' change over that of the logits: float32 is exact but for the order
 # of sums; bfloat16 rounds each merged weight to 8 bits
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 5e-3}
+RESULT = "merge.json"  # what was merged, and how exact the result is
 TAKEN = ("tokenizer*", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
 
 
 def load(base: str, revision: str | None, **options: Any) -> PreTrainedModel:
     """The base model on the GPU where there is one; eager attention keeps Gemma-2's soft-cap."""
-    return AutoModelForCausalLM.from_pretrained(
+    model, about = AutoModelForCausalLM.from_pretrained(
         base,
         revision=revision,
         attn_implementation="eager",
         device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},
+        output_loading_info=True,
         **options,
     )
+    require_none_missing(base, about["missing_keys"])
+    return model
 
 
 @torch.inference_mode()
@@ -104,18 +109,6 @@ def folder_of(base: str, revision: str | None) -> Path:
     return Path(snapshot_download(base, revision=revision, local_files_only=True))
 
 
-def check_base(base: Path, adapter: Path) -> None:
-    """Raise `UserError` where the base is no longer what the adapter was trained on."""
-    record = adapter / "run.json"
-    trained_on = read_json(record)["base"] if record.is_file() else {}
-    if isinstance(trained_on, dict):
-        for name, digest in trained_on.items():
-            if not (base / name).is_file() or sha256(base / name) != digest:
-                raise UserError(
-                    f"{base / name}: not what {adapter} was trained on; train the recipe again"
-                )
-
-
 def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
     """Merge into the folder `part`, check it, and return what was measured.
 
@@ -123,7 +116,7 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
     """
     base, revision = recipe["base_model"], recipe.get("revision_of_model")
     source = folder_of(base, revision)
-    check_base(source, adapter)
+    check_base(base, revision, adapter)
     adapted = read_adapter(adapter)
     check_fit(source, adapted)
     tokenizer = AutoTokenizer.from_pretrained(adapter)
@@ -203,10 +196,11 @@ def main() -> None:
             f"{adapter}: no finished adapter; run "
             f"accelerate launch -m axolotl.cli.train {args.recipe}"
         )
-    with replacing_folder(out) as part:
+    inputs = [args.recipe, adapter, Path(recipe["base_model"]), Path(recipe["datasets"][0]["path"])]
+    with replacing_folder(out, RESULT, inputs) as part:
         measured = merge(recipe, adapter, part)
         digest = sha256(adapter / WEIGHTS)
-        write_json(part / "merge.json", {"recipe": str(args.recipe), "adapter": digest, **measured})
+        write_json(part / RESULT, {"recipe": str(args.recipe), "adapter": digest, **measured})
     print(f"{out}: {measured.pop('pairs')} adapter pairs merged, all other weights bit-equal")
     for name, value in measured.items():
         if value is not None:

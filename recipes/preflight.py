@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.utils import cached_file
 
 from prep.errors import UserError
+from recipes.base import base_of, unreadable
 from recipes.loss import unseen_head
 from recipes.matrix import OUTPUTS
 from recipes.precision import lost_steps
@@ -65,14 +65,10 @@ def require_base(cfg: dict[str, Any]) -> None:
     if is_local(base):
         if not (Path(base) / "config.json").is_file() or not any(Path(base).glob("*.safetensors")):
             raise UserError(f"{base}: no model in this folder (base_model); {made_by(Path(base))}")
+        if said := unreadable(Path(base)):
+            raise UserError(f"{base}: {said}; copy or download it again, or make it again")
         return
-    try:
-        cached_file(base, "config.json", revision=cfg.get("revision_of_model"))
-    except OSError as error:
-        raise UserError(
-            f"{base}: cannot be read from the hub ({type(error).__name__}); check the name, accept "
-            "its licence there and run `hf auth login`, or set base_model to a downloaded folder"
-        ) from None
+    base_of(base, cfg.get("revision_of_model"))
 
 
 def made_by(base: Path) -> str:

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 from axolotl.utils.dict import DictDefault
+from safetensors.torch import save_file
 
 from prep.errors import UserError
 from recipes import preflight
@@ -14,7 +16,7 @@ def recipe(tmp_path, monkeypatch):
     """A recipe with a base folder, in the current directory."""
     monkeypatch.chdir(tmp_path)
     Path("base").mkdir()
-    Path("base/model.safetensors").write_bytes(b"weights")
+    save_file({"weight": torch.zeros(1)}, "base/model.safetensors")
     Path("base/config.json").write_text("{}")
     return DictDefault(
         axolotl_config_path="member.yml",
