@@ -70,6 +70,7 @@ def plan(
     if permutations != "none":
         asked = [one for row in rows for one in in_orders(row, others[row.id], permutations, path)]
         meta |= {"permutations": permutations, "combine": combine}
+        meta |= {"probabilities": False} if combine == "vote" else {}
     else:
         drawn = pride.sample(rows, share or 0, seed)
         looked = [one for row in drawn for one in in_orders(row, others[row.id], "cyclic", path)]
