@@ -10,7 +10,9 @@ import torch
 import yaml
 
 from prep.errors import UserError
-from recipes.check import house_problems, read_recipe, schema_problems
+from recipes.house import house_problems
+from recipes.reading import read_mapping as read_recipe
+from recipes.schema import schema_problems
 
 ROOT = Path(__file__).resolve().parent.parent
 ACCURACY = "recipes.accuracy.AccuracyPlugin"

@@ -182,7 +182,7 @@ def test_items_of_two_to_five_options_share_a_vote() -> None:
             if RULES[rule].needs_logprobs:
                 found = together.logprobs[place, :options].tolist()
                 assert found == alone.logprobs[0].tolist()
-            assert math.fsum(np.exp(alone.logprobs[0])) == pytest.approx(1, abs=1e-5)
+                assert math.fsum(np.exp(found)) == pytest.approx(1, abs=1e-5)
 
 
 def rounds(members: int, options: int) -> list[list[int]]:
