@@ -22,7 +22,6 @@ HEAVY = {
     *("bitsandbytes", "vllm", "ray", "llguidance", "sentence_transformers", "kiwipiepy"),
     *("sklearn", "pandas", "matplotlib", "wordcloud", "numba", "statsmodels"),
 }
-)
 
 
 def test_all_entries_are_found():
