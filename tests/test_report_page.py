@@ -234,7 +234,7 @@ def dumped(page: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (Debian: apt-get install chromium)")
 def test_filters_hide_what_they_leave_out(page: str, tmp_path: Path) -> None:
     free = re.sub(r"<meta http-equiv[^>]*>", "", page)  # which would stop the hand at the filters
     hand = """<script>
@@ -254,7 +254,7 @@ def test_filters_hide_what_they_leave_out(page: str, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (Debian: apt-get install chromium)")
 def test_the_browser_runs_no_other_script(page: str, tmp_path: Path) -> None:
     found = dumped(page.replace("</body>", f"{EVIL}</body>"), tmp_path)
     assert "6 of 6 shown" in found  # the page's own script ran

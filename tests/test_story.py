@@ -61,7 +61,8 @@ def test_the_story_leads_from_corpus_to_submission_for_both_runs():
     )
     for name in ("data/stage2.jsonl", "outputs/stage1-merged", "submissions/cci.json"):
         assert f'"{name}"' in result.stdout
-    for name in ("data/demo/raw", "outputs/demo/members/seed3", "submissions/demo.json"):
+    pages = ("metrics/demo.html", "metrics/demo-members.html", "data/demo/eda")
+    for name in ("data/demo/raw", "outputs/demo/members/seed3", "submissions/demo.json", *pages):
         assert f'"{name}"' in result.stdout
 
 
