@@ -17,6 +17,8 @@ export DVC_NO_ANALYTICS = 1
 export WANDB_MODE = disabled
 export AXOLOTL_LOG_LEVEL = WARNING
 export TOKENIZERS_PARALLELISM = false
+# torch warns of what torchao does with it; recipes/quiet.py is too late for the start of a training
+export TORCH_LOGS = -torch.utils._pytree
 # threads that wait must sleep: spinning ones starve each other on two shared cores (7x, docs/LOG.md)
 export OMP_WAIT_POLICY = PASSIVE
 # accelerate gives a process one thread where nothing is said

@@ -17,6 +17,8 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
+
 METHODS = ("linear", "ties", "dare-linear", "dare-ties")  # those of recipes/arithmetic.py
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from prep.errors import UserError, entry
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
 from recipes.compose import compose
 from recipes.matrix import MEMBERS, backbones, load_matrix
 from recipes.reading import read_mapping

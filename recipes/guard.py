@@ -22,6 +22,7 @@ from transformers import set_seed
 
 from prep.errors import UserError
 from prep.jsonl import sha256
+from recipes import quiet  # noqa: F401
 from recipes.claim import claim, content, digest, run_of
 from recipes.preflight import preflight, require_data
 from recipes.processes import join, place

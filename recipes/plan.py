@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from prep.errors import UserError, entry
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
 from recipes.backbones import BACKBONES
 from recipes.memory import GPUS, SHARDS
 

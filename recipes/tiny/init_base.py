@@ -12,6 +12,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
 
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
