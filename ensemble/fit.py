@@ -6,16 +6,15 @@ Run as: python ensemble/fit.py oof/*/*.jsonl --data data/folds/*/dev.jsonl --rul
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np
-import sklearn
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from sklearn.model_selection import GroupKFold
 
 from ensemble import heldout
 from ensemble.ballots import Ballots
@@ -72,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         members=held.files,
         ids=sorted(row.record for row in held.rows),
         groups=sorted({row.group for row in held.rows}),
-        sklearn=sklearn.__version__,
+        sklearn=version("scikit-learn"),
         estimate=accuracy,
     )
     write_json(args.out, found.model_copy(update={"fitted": about}).model_dump(mode="json"))
@@ -103,6 +102,8 @@ def estimate(held: HeldOut, fit: Fit, categories: Sequence[str]) -> dict[str, ND
     `fitted` is by the weights, `hard` and `soft` are votes without, and `best member` is the one
     that was best on the questions that the fit saw.
     """
+    from sklearn.model_selection import GroupKFold  # seconds to import, and only wanted here
+
     groups = [row.group for row in held.rows]
     folds = min(FOLDS, len(set(groups)))
     if folds < 2:

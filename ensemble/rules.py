@@ -59,6 +59,11 @@ class Rule:
         """Whether a member that gives a choice alone cannot take part."""
         return self.gives is not one_vote
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the vote's own log-probabilities are those of probabilities, as its members'."""
+        return self.gives is probabilities
+
 
 K_FOLD = "k-fold"
 SEED_001 = (0.3, 0.2, 0.2, 0.2, 0.1, 0.1)  # as in its code, for six files; they sum to 1.1
@@ -94,12 +99,12 @@ class Outcome:
     """What was decided, [items] each, and how many ties each step settled.
 
     `choice` is -1 where no member answered. `logprobs` [items, options] are 0 beyond an item's
-    options.
+    options, and None of rules that count votes: shares of votes are no probabilities.
     """
 
     members: int
     choice: NDArray[np.int8]
-    logprobs: Floats
+    logprobs: Floats | None
     answered: NDArray[np.int32]
     unanimous: NDArray[np.bool_]
     settled: dict[str, int]
@@ -158,21 +163,12 @@ class Tally:
         del settled[""]  # those were no ties
         choice = np.where(self.answered > 0, left.argmax(axis=1), -1).astype(np.int8)
         unanimous = ((self.first < 0).sum(axis=1) == 1) & (self.answered == self.members)
-        logprobs = self._logprobs(score, weight)
+        logprobs = self._logprobs(score) if self.rule.needs_logprobs else None
         return Outcome(self.members, choice, logprobs, self.answered, unanimous, settled)
 
-    def _logprobs(self, score: Floats, weight: Floats) -> Floats:
-        """What the vote itself says of each option, normalised.
-
-        Of votes their smoothed shares: one is added to every count (Laplace's rule), so that an
-        option without a vote stays finite. Weights count as their ratio to the mean weight.
-        """
-        if self.rule.gives is one_vote:
-            share = score * (self.answered[:, None] / weight) + 1
-        elif self.rule.gives is log_odds:
-            share = expit(score + self.intercept)
-        else:
-            share = score
+    def _logprobs(self, score: Floats) -> Floats:
+        """What the vote itself says of each option, normalised."""
+        share = expit(score + self.intercept) if self.rule.gives is log_odds else score
         share = np.where(self.offered, np.maximum(share, np.finfo(float).tiny), 0.0)
         share /= share.sum(axis=1, keepdims=True)
         return np.log(share, where=self.offered, out=np.zeros_like(share)).round(DECIMALS)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
-from sklearn.linear_model import LogisticRegression
 
 from ensemble.ballots import Ballots
 from ensemble.rules import DECIMALS, Floats, log_odds, probabilities
@@ -82,6 +81,8 @@ def stacking(members: Mapping[str, Ballots], gold: Ints, categories: Sequence[st
     own = [odds * (of_row == number)[:, None] for number in range(len(names))]
     features = np.hstack([odds, *own]) if len(names) > 1 else odds
     right = (np.arange(offered.shape[1]) == gold[:, None])[offered]
+    from sklearn.linear_model import LogisticRegression  # seconds to import, and only wanted here
+
     fitted = LogisticRegression(C=1.0, max_iter=10_000).fit(features, right)
     common, *more = fitted.coef_[0].reshape(-1, len(members)).round(DECIMALS).tolist()
     return Weights(

@@ -35,7 +35,11 @@ class LetterMass(Strict):
 
 
 class Meta(BaseModel):
-    """What every reader needs of the sidecar; whoever writes it may add more."""
+    """What every reader needs of the sidecar; whoever writes it may add more.
+
+    `probabilities`: whether log-probabilities are a model's own or a mean of such, so that
+    calibration can be asked of them; shares of votes and scores are on a scale of their own.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
@@ -45,6 +49,7 @@ class Meta(BaseModel):
     data: Data
     predictions_sha256: str
     letter_mass: LetterMass | None = Field(default=None)
+    probabilities: bool = False
 
     @property
     def source(self) -> str:

@@ -123,8 +123,11 @@ def finish(member: Member, method: Method, planned: Plan, started: float) -> Res
 
 
 def write_failures(out: Path, answers: Sequence[Answer], method: Method) -> None:
-    """Write NAME.failures.jsonl, the unread replies of a method that reads any."""
-    path = out.with_suffix(".failures.jsonl")
+    """Write NAME.jsonl.failures, the unread replies of a method that reads any.
+
+    It holds JSONL, but no name that `*.jsonl` finds: those are predictions.
+    """
+    path = out.with_name(f"{out.name}.failures")
     if not method.reads:
         path.unlink(missing_ok=True)  # of an earlier scoring by another method
         return

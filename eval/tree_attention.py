@@ -14,8 +14,8 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 
 from eval.prefixes import Pack
 
-# FlexAttention of torch 2.11 cannot compile a soft-cap for lengths that vary, so a pack is filled up
-# to a power of two: few kernels, and blocks of filling are skipped.
+# torch 2.11 cannot compile FlexAttention with a soft-cap for lengths that vary, so a pack is filled
+# up to a power of two: few kernels, and blocks of filling are skipped.
 compiled: Callable[..., torch.Tensor] = torch.compile(flex_attention, dynamic=False)
 SHORTEST = 128  # a block of the mask
 

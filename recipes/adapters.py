@@ -17,6 +17,34 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
+
+METHODS = ("linear", "ties", "dare-linear", "dare-ties")  # those of recipes/arithmetic.py
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Merge the adapters of several members into one.",
+        epilog="example:\n  python recipes/adapters.py --adapter outputs/a outputs/b --method ties "
+        "--density 0.5 --out outputs/mix",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--adapter", type=Path, nargs="+", required=True, help="members' folders")
+    parser.add_argument("--method", choices=METHODS, default="linear")
+    parser.add_argument(
+        "--weights", type=float, nargs="+", help="by member (default: 1 for ties, else the mean's)"
+    )
+    parser.add_argument("--density", type=float, help="share of each change kept, not for linear")
+    parser.add_argument("--rank", type=int, help="of the result (default: sum of the members')")
+    parser.add_argument("--seed", type=int, default=42, help="of what DARE drops")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the merged adapter")
+    return parser
+
+
+if __name__ == "__main__":
+    parser().parse_args()  # --help and mistakes need not wait half a minute for what follows
+
 import torch
 from peft import LoraConfig
 from safetensors.torch import save_file
@@ -24,7 +52,7 @@ from torch import Tensor
 
 from prep.errors import UserError, entry
 from prep.jsonl import read_json, sha256, write_json
-from recipes.arithmetic import METHODS, merged_pairs
+from recipes.arithmetic import merged_pairs
 from recipes.base import RECORD, files, record_of
 from recipes.lora import EMBEDDING, LINEAR, WEIGHTS, Adapter, read_adapter
 from recipes.merge import TAKEN
@@ -109,22 +137,7 @@ def save(pairs: dict[str, tuple[Tensor, Tensor]], like: Adapter, folder: Path) -
 
 def arguments() -> argparse.Namespace:
     """The command line, checked; raises `UserError` for numbers that make no sense."""
-    parser = argparse.ArgumentParser(
-        description="Merge the adapters of several members into one.",
-        epilog="example:\n  python recipes/adapters.py --adapter outputs/a outputs/b --method ties "
-        "--density 0.5 --out outputs/mix",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--adapter", type=Path, nargs="+", required=True, help="members' folders")
-    parser.add_argument("--method", choices=METHODS, default="linear")
-    parser.add_argument(
-        "--weights", type=float, nargs="+", help="by member (default: 1 for ties, else the mean's)"
-    )
-    parser.add_argument("--density", type=float, help="share of each change kept, not for linear")
-    parser.add_argument("--rank", type=int, help="of the result (default: sum of the members')")
-    parser.add_argument("--seed", type=int, default=42, help="of what DARE drops")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the merged adapter")
-    args = parser.parse_args()
+    args = parser().parse_args()
     count = len(args.adapter)
     if count < 2 or len({path.resolve() for path in args.adapter}) < count:
         raise UserError("--adapter: name two or more different folders")

@@ -24,6 +24,7 @@ from transformers import set_seed
 
 from prep.errors import UserError
 from prep.jsonl import sha256
+from recipes import quiet  # noqa: F401
 from recipes.base import loading_all_weights
 from recipes.claim import claim, content, digest, run_of
 from recipes.preflight import preflight, require_data

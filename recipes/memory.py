@@ -4,12 +4,15 @@ All functions are pure; figures of machines and methods carry their source. What
 holds besides comes from recipes/dryrun.py.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import PretrainedConfig
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
-from recipes.dryrun import Step
+    from recipes.dryrun import Step
 
 GIB = 2**30
 # CUDA's context, cuBLAS workspaces and the allocator's rounding: an assumption, not measured

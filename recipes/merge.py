@@ -19,6 +19,27 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Merge the adapter that a recipe trained into its base, and check the result.",
+        epilog="example:\n  python recipes/merge.py recipes/stage1.yml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", type=Path, help="the recipe that trained the adapter")
+    parser.add_argument(
+        "--adapter", type=Path, help="folder of the adapter (default: the recipe's output_dir)"
+    )
+    parser.add_argument("--out", type=Path, help="folder of the result (default: ADAPTER-merged)")
+    return parser
+
+
+if __name__ == "__main__":
+    parser().parse_args()  # --help and mistakes need not wait half a minute for what follows
+
 import torch
 import yaml
 from peft import PeftModel
@@ -176,17 +197,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Merge, check, and put the result in its place only when it is whole."""
-    parser = argparse.ArgumentParser(
-        description="Merge the adapter that a recipe trained into its base, and check the result.",
-        epilog="example:\n  python recipes/merge.py recipes/stage1.yml",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("recipe", type=Path, help="the recipe that trained the adapter")
-    parser.add_argument(
-        "--adapter", type=Path, help="folder of the adapter (default: the recipe's output_dir)"
-    )
-    parser.add_argument("--out", type=Path, help="folder of the result (default: ADAPTER-merged)")
-    args = parser.parse_args()
+    args = parser().parse_args()
 
     recipe = read_recipe(args.recipe)
     adapter = args.adapter or Path(recipe["output_dir"])

@@ -103,6 +103,7 @@ def save_predictions(path: Path, data: Path, logprobs: dict[str, list[float]]) -
         made.append(Prediction(id=id_, order=order, logprobs=normal, choice=choose(normal)))
     meta = {
         "method": "letter",
+        "probabilities": True,
         "data": {"path": str(data), "sha256": sha256(data), "rows": len(made)},
         "letter_mass": {"mean": 0.9, "min": 0.5, "below_half": 0.0},
     }

@@ -178,7 +178,7 @@ def read(place: Place, engine: str) -> dict[str, Found]:
         assert list(by_id) == place.ids
         meta = json.loads(out.with_suffix(".meta.json").read_text("utf-8"))
         assert meta["backend"]["name"] == engine
-        failures = read_records(out.with_suffix(".failures.jsonl"), Failure)
+        failures = read_records(out.with_name(f"{out.name}.failures"), Failure)
         found[name] = (list(by_id.values()), meta, failures)
     return found
 

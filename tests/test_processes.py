@@ -10,8 +10,10 @@ from conftest import ROOT
 from safetensors.torch import load_file
 
 from recipes import processes
-from recipes.check import house_problems, read_recipe, schema_problems
 from recipes.checkpoints import defect
+from recipes.house import house_problems
+from recipes.reading import read_mapping as read_recipe
+from recipes.schema import schema_problems
 
 DEEPSPEED = ROOT / "recipes/deepspeed"
 # packs of one row length, so that a global batch is the same two packs either way

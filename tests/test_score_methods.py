@@ -101,13 +101,14 @@ def test_replies_of_a_model_that_knows_no_answer_are_all_failures(model: Path, d
     for method in (["greedy"], ["cot"], ["self-consistency", "--samples", "2"]):
         found, meta = run(model, data, "--method", *method, "--max-tokens", "6")
         assert {(one.choice, one.logprobs) for one in found.values()} == {(None, None)}
-        failures = read_records(data.with_name("p.failures.jsonl"), Failure)
+        failures = read_records(data.with_name("p.jsonl.failures"), Failure)
         replies = 12 * meta.get("samples", 1)
         assert len(failures) == replies == sum(meta["failures"]["replies"].values())
         assert meta["failures"]["unanswered"] == 12
         assert (meta["method"], meta["max_tokens"]) == (method[0], 6)
+        assert [path.name for path in data.parent.glob("p*.jsonl")] == ["p.jsonl"]
     run(model, data)
-    assert not data.with_name("p.failures.jsonl").exists()
+    assert not data.with_name("p.jsonl.failures").exists()
 
 
 def test_self_consistency_repeats_itself_and_says_how(

@@ -72,6 +72,7 @@ def plan(
             one for row in rows for one in in_orders(row, others[row.record], permutations, path)
         ]
         meta |= {"permutations": permutations, "combine": combine}
+        meta |= {"probabilities": False} if combine == "vote" else {}
     else:
         drawn = pride.sample(rows, share or 0, seed)
         looked = [

@@ -31,6 +31,8 @@ class Run:
     @cached_property
     def probabilities(self) -> list[list[float] | None]:
         """Of each row, by published option; None where the method yields none."""
+        if not self.meta.probabilities:
+            return [None] * len(self.predictions)
         return [
             one.logprobs and [math.exp(value) for value in one.logprobs] for one in self.predictions
         ]
