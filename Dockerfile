@@ -56,6 +56,7 @@ RUN --mount=type=cache,target=/maerak/.cache/pip,uid=1001,gid=1001 \
     && grep -E '^(torch|packaging|ninja|setuptools)==' requirements.txt > first.txt \
     && .venv/bin/pip install -r first.txt \
     && .venv/bin/pip install --no-build-isolation -r requirements.txt \
+    && echo "import sys; sys.path.append('')" > .venv/lib/python3.12/site-packages/maerak.pth \
     && .venv-dvc/bin/pip install -r requirements-dvc.txt
 COPY --chown=1001:1001 . /opt/maerak
 RUN ln -s /opt/environments/.venv /opt/environments/.venv-dvc /opt/maerak/

@@ -8,6 +8,7 @@ PYTHON := $(or $(shell for python in python3 python3.11 $$($(UV) python find --s
 	&& echo $$python && break; done),python3)
 endif
 TRAIN := .venv/bin
+IMPORTED := .venv/lib/python3.11/site-packages/maerak.pth
 VLLM := .venv-vllm/bin
 DVC := .venv-dvc/bin
 # nothing is looked up on the net while the story runs, and no tool reports to anyone
@@ -51,8 +52,13 @@ tiny-base: setup ## Pretrain the demo's base from scratch: up to an hour on two 
 	python recipes/tiny/make_base.py
 
 # `dvc` too is there for who activates .venv
-setup: $(TRAIN)/.locked $(VLLM)/.locked $(DVC)/.locked ## Install the three environments
+setup: $(TRAIN)/.locked $(IMPORTED) $(VLLM)/.locked $(DVC)/.locked ## Install the three environments
 	@test -e $(TRAIN)/dvc || ln -sf ../../$(DVC)/dvc $(TRAIN)/dvc
+
+# `axolotl preprocess` and its like look for a recipe's plugins beside their own script alone, and go on without
+# those that they do not find: let them look in the folder they are called in, as `python -m` does
+$(IMPORTED): $(TRAIN)/.locked
+	@echo "import sys; sys.path.append('')" > $@
 
 $(TRAIN)/.locked: requirements-cpu.txt
 	@$(call environment,.venv,requirements-cpu.txt)

@@ -7,7 +7,8 @@ clear line, while a defect of ours still ends with its full traceback.
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -26,6 +27,16 @@ def full_disk(error: Exception) -> str | None:
         return None
     where = getattr(error, "filename", None) or "the result"
     return f"{where}: cannot be written ({said}); make room, then run the same command again"
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn a `UserError` into its sentence on stderr and exit code 2, where there is no `entry`."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(2) from None
 
 
 def entry(main: Callable[[], int | None]) -> None:

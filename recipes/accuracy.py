@@ -23,10 +23,9 @@ from axolotl.integrations.base import BasePlugin
 from torch import Tensor, nn
 from transformers import EvalPrediction
 
-from prep.errors import UserError
+from prep.errors import UserError, refusing
 from prep.jsonl import read_objects
 from prep.records import LABELS
-from recipes.guard import refusing
 from recipes.resume import StayStopped
 from recipes.rows import key, tokenised
 
@@ -198,12 +197,17 @@ def metrics(
     """Accuracy, overall and by category, and the mean share of probability on a row's letters.
 
     Of equally probable options, the one published first counts, as in scoring. Raises `UserError`
-    where rows are missing or stand in another order than asked.
+    where rows are missing or stand in another order than asked, or a probability is no number.
     """
     if len(seen.label_ids) != len(asked):
         raise UserError(
             f"the evaluation saw {len(seen.label_ids)} of {len(asked)} rows; set "
             "dataloader_drop_last: false"
+        )
+    if not np.isfinite(seen.predictions).all():
+        raise UserError(
+            "the evaluation gives letters whose probability is no number, so that none can be "
+            "chosen; look at base_model, and lower learning_rate"
         )
     right: dict[str, list[bool]] = defaultdict(list)
     masses = []

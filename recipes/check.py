@@ -36,12 +36,15 @@ def members() -> dict[Path, tuple[Recipe, str]]:
 def problems_of(
     path: Path, recipe: Recipe, others: list[Recipe], text: str | None, live: bool
 ) -> Iterator[str]:
-    """All problems of one recipe."""
+    """All problems of one recipe; of one that the schema cannot read, those of the schema."""
     # half a minute to import, and of no use to --help
     from recipes.house import family_of, house_problems
     from recipes.schema import schema_problems
 
-    yield from schema_problems(recipe)
+    unread = list(schema_problems(recipe))
+    yield from unread
+    if unread:
+        return
     yield from house_problems(path, recipe, others, text)
     family = family_of(recipe, others)
     if live and family and recipe["base_model"] in backbones():

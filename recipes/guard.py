@@ -6,8 +6,6 @@ Run as: accelerate launch -m axolotl.cli.train RECIPE, where RECIPE lists recipe
 import json
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +20,22 @@ from axolotl.utils.tee import prepare_debug_log
 from datasets.exceptions import DatasetGenerationError
 from transformers import set_seed
 
-from prep.errors import UserError
+from prep.errors import UserError, refusing
 from prep.jsonl import sha256
 from recipes import quiet  # noqa: F401
 from recipes.base import loading_all_weights
 from recipes.claim import claim, content, digest, run_of
+from recipes.commands import note, require_command, running, without_flags
+from recipes.finite import StayFinite
 from recipes.preflight import preflight, require_data
 from recipes.processes import join, place
 from recipes.resume import ResumableTrainer, leave_when_interrupted, say_if_unsaved
 from recipes.rows import Rendered, compare, render
+from recipes.schedule import AsAsked, counted
+from recipes.targets import require_layers, require_unfrozen
 
 PREPARED = Path("data/prepared")
 load_base = ModelLoader._load_model_from_pretrained
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Turn a `UserError` into its sentence on stderr and exit code 2."""
-    try:
-        yield
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        raise SystemExit(2) from None
 
 
 class GuardPlugin(BasePlugin):
@@ -51,22 +43,28 @@ class GuardPlugin(BasePlugin):
 
     def register(self, cfg: dict[str, Any]) -> None:
         """Refuse what this machine cannot run; keep the recipe as written, overrides included."""
+        command = running()
         with refusing():
-            preflight(cfg)
+            require_command(cfg, command)
+            preflight(cfg, trains=command != "preprocess")
+        if said := note(cfg, command):
+            print(f"note: {said}", file=sys.stderr, flush=True)
         join()
         axolotl.train.setup_signal_handler = leave_when_interrupted
         # its log would be written, or begun anew, in a folder that may be refused or move
         axolotl.cli.config.prepare_debug_log = lambda _: None
         ModelLoader._load_model_from_pretrained = refusing()(loading_all_weights(load_base))
-        self.recipe = json.loads(json.dumps(dict(cfg), default=str))
+        self.recipe = json.loads(json.dumps(without_flags(cfg), default=str))
+        if command == "evaluate":  # which asks no plugin for its rows
+            with refusing():
+                cfg["dataset_prepared_path"] = str(self.prepared(data_of(cfg)))
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
         """Load the rows by Axolotl, under a name made of their content, and compare them."""
         place(cfg)
         with refusing():
-            paths = require_data(cfg)
-            data = {str(path): sha256(path) for path in paths}
-            prepared = PREPARED / digest(content(self.recipe, data))[:12]
+            data = data_of(cfg)
+            prepared = self.prepared(data)
             complete = prepared / "complete"
             cfg.dataset_prepared_path = str(prepared)
             self.rendered: dict[str, Rendered] = {}
@@ -78,7 +76,11 @@ class GuardPlugin(BasePlugin):
                         if cfg[split]:
                             parts = [Path(part["path"]) for part in cfg[split]]
                             self.rendered[split] = render(
-                                parts, tokenizer, cfg.sequence_len, preferred=bool(cfg.rl)
+                                parts,
+                                tokenizer,
+                                cfg.sequence_len,
+                                preferred=bool(cfg.rl),
+                                eot_tokens=cfg.eot_tokens or (),
                             )
                 if not preprocess:
                     claim(cfg, run_of(self.recipe, data, cfg.world_size or 1))
@@ -98,6 +100,10 @@ class GuardPlugin(BasePlugin):
             self.compare(meta.train_dataset, meta.eval_dataset)
         return meta
 
+    def prepared(self, data: dict[str, str]) -> Path:
+        """The folder of tokenised rows, by all that decides what they are."""
+        return PREPARED / digest(content(self.recipe, data))[:12]
+
     def compare(self, train: Any, evaluated: Any) -> None:
         """Hold tokenised rows against the rendered ones, then let them be used again."""
         with refusing():
@@ -111,18 +117,39 @@ class GuardPlugin(BasePlugin):
         """Seed what comes before the trainer: Axolotl draws an adapter's first weights unseeded."""
         set_seed(cfg.seed)
 
+    def pre_lora_load(self, cfg: Any, model: Any) -> None:
+        """Look for the layers that the recipe names, while the model has its own names."""
+        with refusing():
+            require_layers(cfg, model)
+
+    def post_model_load(self, cfg: Any, model: Any) -> None:
+        """Look for the weights that are to learn where the others are frozen."""
+        with refusing():
+            require_unfrozen(cfg, model)
+
+    def get_training_args(self, cfg: Any) -> dict[str, Any]:
+        """Have transformers count the steps."""
+        return counted(cfg)
+
     def get_trainer_cls(self, cfg: Any) -> type[AxolotlTrainer] | None:
         """Pack rows in an order that a resumed run finds again."""
         return ResumableTrainer if cfg.sample_packing else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
-        """Compare preferences, which are tokenised by now; have a full disk end in a sentence."""
+        """Compare preferences, which are tokenised by now; watch numbers, rate and disk."""
         if cfg.rl:
             self.compare(answers(trainer.train_dataset), answers(trainer.eval_dataset))
         trainer._save_checkpoint = refusing()(say_if_unsaved(trainer._save_checkpoint))
         axolotl.train.save_trained_model = refusing()(
             say_if_unsaved(axolotl.train.save_trained_model)
         )
+        trainer.add_callback(AsAsked(cfg, trainer))
+        trainer.add_callback(StayFinite(trainer))
+
+
+def data_of(cfg: Any) -> dict[str, str]:
+    """SHA-256 of the recipe's data files by path; raises `UserError` for those missing."""
+    return {str(path): sha256(path) for path in require_data(cfg)}
 
 
 def answers(preferences: Any) -> dict[str, list[list[int]]]:

@@ -32,17 +32,26 @@ def house_problems(
     command = f"accelerate launch -m axolotl.cli.train {path.as_posix()}"
     if command not in header:
         yield f"the first comment must say how to run this recipe: {command}"
-    yield from data_problems(recipe)
     family = family_of(recipe, others)
     base = str(recipe.get("base_model"))
     if family is None and not base.startswith((".", "/", "~")):
         yield f"base_model {base} is in no file of {BACKBONES}; add it with its licence and date"
     family = family or load_family(STRICTEST)
-    yield from answer_problems(recipe, family)
-    yield from attention_problems(recipe, family)
-    yield from precision_problems(recipe)
+    yield from run_problems(recipe, family, family.model_type == "gemma2")
     yield from chain_problems(recipe, others)
     yield from track_problems(recipe, others)
+
+
+def run_problems(recipe: Recipe, family: Family | None, softcap: bool) -> Iterator[str]:
+    """What would spoil a run of this recipe on a model of this family, wherever its file lies.
+
+    `softcap` says whether the model's attention has one.
+    """
+    yield from data_problems(recipe)
+    if family:
+        yield from answer_problems(recipe, family)
+    yield from attention_problems(recipe, softcap)
+    yield from precision_problems(recipe)
 
 
 def data_problems(recipe: Recipe) -> Iterator[str]:
@@ -74,12 +83,12 @@ def answer_problems(recipe: Recipe, family: Family) -> Iterator[str]:
         yield f"set eot_tokens to [{end}], which ends an answer in chat_template {template}"
 
 
-def attention_problems(recipe: Recipe, family: Family) -> Iterator[str]:
+def attention_problems(recipe: Recipe, softcap: bool) -> Iterator[str]:
     """Attention that computes something else than the model was made for."""
     attention = recipe.get("attn_implementation")
-    if family.model_type == "gemma2" and attention not in KEEPS_SOFTCAP:
+    if softcap and attention not in KEEPS_SOFTCAP:
         yield (
-            f"attn_implementation {attention} may lose Gemma-2's soft-cap; "
+            f"attn_implementation {attention} may lose the model's soft-cap (Gemma-2's); "
             f"use one of {', '.join(sorted(KEEPS_SOFTCAP))}"
         )
     if recipe.get("sample_packing") and attention not in ISOLATES:
@@ -133,7 +142,7 @@ def track_of(recipe: Recipe, params: Path) -> Track | None:
     """The track of the run that makes a recipe's rows, found by the folder they lie in."""
     if not params.is_file():
         return None
-    folder = Path(recipe["datasets"][0]["path"]).parent
+    folder = Path(str((recipe.get("datasets") or [{}])[0].get("path"))).parent
     runs = yaml.safe_load(read_text(params))["runs"].values()
     return next((run.get("track") for run in runs if Path(run["out"]) == folder), None)
 

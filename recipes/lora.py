@@ -24,15 +24,22 @@ from transformers import PreTrainedModel
 
 from prep.errors import UserError
 from prep.jsonl import read_json
+from recipes.finite import not_finite
 
 HEAD = "lm_head"  # what all families here call it
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+SINGLE = "model.safetensors"
+PREFIX = "base_model.model."
 # a tensor's name is that of a module of the base, and what it is to that module
 NAME = re.compile(
-    r"base_model\.model\.(?P<module>.+?)\."
+    rf"{re.escape(PREFIX)}(?P<module>.+?)\."
     r"(?P<part>lora_A\.weight|lora_B\.weight|lora_embedding_A|lora_embedding_B"
     r"|lora_magnitude_vector|base_layer\.weight|base_layer\.bias|weight|bias)"
 )
+# PEFT writes a module that is saved whole by its own name, and where the vocabulary grew once more
+# with the wrapper around it
+COPY = re.compile(r".+\.(modules_to_save|original_module)\.(weight|bias)")
+GROWING = (HEAD, "embed_tokens")  # modules with a row for each token
 LINEAR = ("lora_A.weight", "lora_B.weight")
 EMBEDDING = ("lora_embedding_A", "lora_embedding_B")
 # what changes the base before or beside the pairs, so that base + pairs is not what was trained
@@ -69,24 +76,39 @@ class Adapter:
         alpha = pattern.get(get_pattern_key(pattern.keys(), module), self.config.lora_alpha)
         return alpha / (rank**0.5 if self.config.use_rslora else rank)
 
+    def saved(self) -> dict[str, list[int]]:
+        """Shapes of the weights trained as a whole, by name."""
+        with safe_open(self.folder / WEIGHTS, "pt") as file:
+            stored = {name.removeprefix(PREFIX): name for name in file.keys()}  # noqa: SIM118
+            return {
+                name: file.get_slice(stored[name]).get_shape()
+                for name in sorted(self.whole & stored.keys())
+            }
+
     def pair(self, module: str) -> tuple[Tensor, Tensor]:
         """A (r, in) and B (out, r) of a module in float32, on the CPU."""
         down, up = EMBEDDING if module in self.embeddings else LINEAR
         with safe_open(self.folder / WEIGHTS, "pt") as file:
             return (
-                file.get_tensor(f"base_model.model.{module}.{down}").float(),
-                file.get_tensor(f"base_model.model.{module}.{up}").float(),
+                file.get_tensor(f"{PREFIX}{module}.{down}").float(),
+                file.get_tensor(f"{PREFIX}{module}.{up}").float(),
             )
 
 
 def read_adapter(folder: Path) -> Adapter:
-    """The adapter in a folder, by the names of its tensors; none is loaded.
+    """The adapter in a folder, by the names of its tensors.
 
-    Raises `UserError` where it is not of the LoRA family, is not whole, or cannot be merged.
+    Raises `UserError` where it is not of the LoRA family, is not whole, cannot be merged, or holds
+    numbers that are not finite.
     """
     config = read_config(folder)
     with safe_open(folder / WEIGHTS, "pt") as file:
-        names = list(file.keys())
+        names = [name for name in file.keys() if not COPY.fullmatch(name)]  # noqa: SIM118
+        if broken := not_finite((name, file.get_tensor(name)) for name in names):
+            raise UserError(
+                f"{folder}: {len(broken)} of its tensors hold numbers that are not finite, for "
+                f"instance {broken[0]}; train it again, with a lower learning_rate"
+            )
     parts: dict[str, set[str]] = {}
     for name in names:
         if not (match := NAME.fullmatch(name)):
@@ -129,14 +151,34 @@ def read_config(folder: Path) -> LoraConfig:
 
 
 def tensors(folder: Path) -> dict[str, Any]:
-    """The open safetensors file of a folder that holds each weight, by the weight's name."""
-    opened = [safe_open(path, "pt") for path in sorted(folder.glob("*.safetensors"))]
+    """The open safetensors file of a folder that holds each weight, by the weight's name.
+
+    Those that transformers loads: one file or the shards of the index, whatever else lies there.
+    """
+    index = folder / f"{SINGLE}.index.json"
+    names = [SINGLE]
+    if not (folder / SINGLE).is_file() and index.is_file():
+        names = sorted(set(read_json(index)["weight_map"].values()))
+    opened = [safe_open(folder / name, "pt") for name in names]
     return {name: file for file in opened for name in file.keys()}  # noqa: SIM118
 
 
 def check_fit(base: Path, adapter: Adapter) -> None:
-    """Raise `UserError` where the base has not the layers that the adapter is for, by size."""
+    """Raise `UserError` where the base has not the layers that the adapter is for, by size.
+
+    Of those saved whole, head and embeddings may have more rows, for tokens that training added.
+    """
     have = tensors(base)
+    for name, shape in adapter.saved().items():
+        if name not in have and name == f"{HEAD}.weight":
+            continue  # a tied head is not in the files
+        stored = have[name].get_slice(name).get_shape() if name in have else []
+        grown = name.split(".")[-2] in GROWING and stored[1:] == shape[1:] and stored < shape
+        if stored != shape and not grown:
+            raise UserError(
+                f"{adapter.folder}: saves {name} of {' x '.join(map(str, shape))}, and {base} has "
+                "none such; name the adapter of this base"
+            )
     for name in sorted(adapter.modules - {HEAD}):  # a tied head is not in the files
         down, up = adapter.pair(name)
         shape = [down.shape[1], up.shape[0]][:: 1 if name in adapter.embeddings else -1]
@@ -146,6 +188,20 @@ def check_fit(base: Path, adapter: Adapter) -> None:
                 f"{adapter.folder}: adapts {name} of {' x '.join(map(str, shape))}, and {base} has "
                 "none such; name the adapter of this base"
             )
+
+
+def grow(model: PreTrainedModel, adapter: Adapter) -> None:
+    """Give a model the rows that training added for new tokens; the adapter holds what they are."""
+    rows = [shape[0] for name, shape in adapter.saved().items() if name.split(".")[-2] in GROWING]
+    if rows and max(rows) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(max(rows), mean_resizing=False)
+
+
+def held(model: PreTrainedModel) -> set[str]:
+    """Names of the weights that a model holds and would save, of tied ones the first."""
+    every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    buffers = model.state_dict().keys() - every
+    return {name for name, _ in model.named_parameters()} | buffers
 
 
 def untie(model: PreTrainedModel, changed: set[str]) -> dict[str, str]:

@@ -49,7 +49,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from prep.errors import UserError, entry
 from prep.jsonl import read_objects, read_text, sha256, write_json
 from recipes.base import check_base, require_none_missing
-from recipes.lora import WEIGHTS, check_fit, read_adapter, tensors, untie
+from recipes.finite import is_finite
+from recipes.lora import WEIGHTS, check_fit, grow, held, read_adapter, tensors, untie
 from recipes.swap import replacing_folder
 
 ROWS = 8
@@ -102,19 +103,23 @@ def prompts_of(recipe: dict[str, Any], tokenizer: Any) -> list[list[int]]:
     ]
 
 
-def check_weights(base: Path, merged: Path, changed: set[str], untied: dict[str, str]) -> None:
+def check_weights(
+    base: Path, merged: Path, changed: set[str], untied: dict[str, str], loaded: set[str]
+) -> None:
     """Raise unless exactly the weights that the adapter changes did, and no weight went or came.
 
-    `untied` says of weights that are new in the merged model which one of the base they were.
+    `untied` says of weights that are new in the merged model which one of the base they were, and
+    `loaded` which the base model holds: files may have others too, such as a tied head once more.
+    Weights are compared in the dtype that the base was loaded in.
     """
     old, new = tensors(base), tensors(merged)
-    names = {name: name for name in old} | untied
+    names = {name: name for name in old if name in loaded or name in new} | untied
     if set(names) != set(new) or changed - set(names):
         odd = sorted(set(names) ^ set(new) | changed - set(names))
         raise RuntimeError(f"{merged}: not the base's weights, for instance {', '.join(odd[:3])}")
     for name, was in names.items():
         before, after = old[was].get_tensor(was), new[name].get_tensor(name)
-        same = before.dtype == after.dtype and torch.equal(before, after)
+        same = torch.equal(before.to(after.dtype), after)
         if name not in changed and not same:
             raise RuntimeError(f"{merged}: weight {name} has no adapter and yet changed")
         if name in changed and same:
@@ -144,12 +149,16 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
     prompts = prompts_of(recipe, tokenizer)
 
     whole = load(base, revision, dtype="auto")
+    loaded = held(whole)
+    grow(whole, adapted)
     untied = untie(whole, adapted.changed)
     model = PeftModel.from_pretrained(whole, adapter)
     apart = logits(model, prompts)
+    if not is_finite(apart):
+        raise UserError(f"{base}: gives logits that are no numbers; name another base_model")
     model = model.merge_and_unload(safe_merge=True)
     change = distance(logits(model, prompts), apart)
-    if change > TOLERANCE[model.dtype]:
+    if not change <= TOLERANCE[model.dtype]:  # nor may it be no number
         raise RuntimeError(f"merged logits are {change:.2g} off base + adapter's; nothing is kept")
     merged = logits(model, prompts)
     model.save_pretrained(part)
@@ -169,9 +178,9 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=torch.bfloat16 if recipe.get("bf16") else torch.float32,
         )
-        trained = PeftModel.from_pretrained(
-            load(base, revision, dtype="auto", quantization_config=four), adapter
-        )
+        rounded = load(base, revision, dtype="auto", quantization_config=four)
+        grow(rounded, adapted)
+        trained = PeftModel.from_pretrained(rounded, adapter)
         trained_logits = logits(trained, prompts)
         same = (trained_logits.argmax(-1) == merged.argmax(-1)).float().mean()
         measured["off_4bit_base_and_adapter"] = distance(merged, trained_logits)
@@ -180,7 +189,7 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
     for pattern in TAKEN:
         for path in sorted(adapter.glob(pattern)):
             shutil.copyfile(path, part / path.name)
-    check_weights(source, part, adapted.changed, untied)
+    check_weights(source, part, adapted.changed, untied, loaded)
     return measured
 
 

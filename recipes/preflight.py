@@ -1,37 +1,75 @@
-"""What a run needs before its first step: keys that are known, a device, a base, data, a plugin.
+"""What a run needs before its first step: a recipe that is sound, a device, a base, data, a plugin.
 
 Each check raises `UserError` with one sentence that names the remedy.
 """
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from axolotl.cli.config import gpu_capabilities
+from transformers.utils import cached_file
 
 from prep.errors import UserError
+from prep.jsonl import read_json
 from recipes.base import base_of, unreadable
-from recipes.loss import unseen_head
+from recipes.commands import without_flags
+from recipes.house import Recipe, family_of, run_problems, track_problems
 from recipes.matrix import OUTPUTS
-from recipes.precision import lost_steps
-from recipes.schema import key_problems
+from recipes.schema import schema_problems
 
 ACCURACY = "recipes.accuracy.AccuracyPlugin"
+SOFTCAP = "attn_logit_softcapping"
 
 
-def preflight(cfg: dict[str, Any]) -> None:
-    """Raise `UserError` for the first thing that would stop or spoil a run; data come later."""
-    require_keys(cfg)
-    require_device(cfg)
-    if problem := lost_steps(cfg) or unseen_head(cfg):
-        raise UserError(f"{cfg.get('axolotl_config_path')}: {problem}")
+def preflight(cfg: dict[str, Any], *, trains: bool = True) -> None:
+    """Raise `UserError` for the first thing that would stop or spoil a run; data come later.
+
+    One that does not train, but makes the rows ready for one that does, needs no device.
+    """
+    recipe = without_flags(cfg)
+    if trains:
+        require_device(cfg)
+    require(cfg, schema_here(recipe))
     require_base(cfg)
+    require(cfg, rule_problems(recipe))
     require_metric(cfg)
 
 
-def require_keys(cfg: dict[str, Any]) -> None:
-    """Raise `UserError` for keys that Axolotl would pass over in silence."""
-    if problems := list(key_problems(dict(cfg))):
-        raise UserError(f"{cfg.get('axolotl_config_path')}: {'. '.join(problems)}")
+def require(cfg: dict[str, Any], problems: Iterator[str]) -> None:
+    """Raise `UserError` with all problems of a recipe, where there are any."""
+    if found := list(problems):
+        raise UserError(f"{cfg.get('axolotl_config_path')}: {'. '.join(found)}")
+
+
+def schema_here(recipe: Recipe) -> Iterator[str]:
+    """What Axolotl would not understand, or refuse on this machine; its advice comes later."""
+    logging.disable(logging.WARNING)
+    try:
+        yield from schema_problems(recipe, *gpu_capabilities())
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def rule_problems(recipe: Recipe) -> Iterator[str]:
+    """What recipes/check.py would say of a recipe whose base is there, but for its place."""
+    config = config_of(recipe)
+    yield from run_problems(recipe, family_of(recipe, []), bool(config.get(SOFTCAP)))
+    yield from track_problems(recipe, [])
+    room = config.get("max_position_embeddings")
+    if room and recipe["sequence_len"] > room and not recipe.get("overrides_of_model_config"):
+        yield f"sequence_len {recipe['sequence_len']} is over the model's {room}"
+
+
+def config_of(recipe: Recipe) -> dict[str, Any]:
+    """The text model's settings in the base's config.json."""
+    path = cached_file(
+        str(recipe["base_model"]), "config.json", revision=recipe.get("revision_of_model")
+    )
+    whole = read_json(Path(path))
+    return whole.get("text_config") or whole
 
 
 def require_device(cfg: dict[str, Any]) -> None:

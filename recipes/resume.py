@@ -10,10 +10,11 @@ import torch
 from axolotl.core.trainers.base import AxolotlTrainer
 from axolotl.utils.samplers import MultipackBatchSampler
 from safetensors import SafetensorError
-from torch.utils.data import Sampler
+from torch.utils.data import BatchSampler, Sampler
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from prep.errors import UserError
+from recipes.packs import EvenPacks
 
 
 class EpochSampler(Sampler[int]):
@@ -44,18 +45,12 @@ class EpochSampler(Sampler[int]):
 class ResumableTrainer(AxolotlTrainer):
     """Axolotl's trainer with packs that do not depend on where the run was resumed."""
 
-    def _create_multipack_sampler(
-        self, base_sampler: Sampler[int], dataset: Any
-    ) -> MultipackBatchSampler:
+    def _create_multipack_sampler(self, base_sampler: Sampler[int], dataset: Any) -> BatchSampler:
         order = EpochSampler(len(dataset), self.args.seed)
         order.packs = packs = super()._create_multipack_sampler(order, dataset)
-        if self.args.world_size == 1:
-            # Axolotl leaves out an epoch's last batch where it has too few packs, even if it is the
-            # only one; several GPUs need it, so that none waits for another for ever
-            packs.drop_last = False
-            packs.set_epoch(0)
-            packs._len_across_ranks = None
-        return packs
+        # Axolotl leaves out an epoch's last batch where it has too few packs, even if it is the
+        # only one; several GPUs need it, so that none waits for another for ever
+        return packs if self.args.world_size > 1 else EvenPacks(order, packs, self.args)
 
 
 class StayStopped(TrainerCallback):

@@ -1,7 +1,7 @@
 """Rows as the template renders them, to compare with what Axolotl would train on."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,15 @@ from prep.records import Preference
 
 @dataclass
 class Rendered:
-    """The conversations of one split: what names each, and where its answer begins.
+    """The conversations of one split: what names each, where its answer begins, what ends it.
 
     `starts` maps the digest of a conversation's ids to the number of its prompt's ids, or to None
-    for one without an answer letter.
+    for one without an answer letter. `ends` are the ids of the tokens that may end an answer.
     """
 
     names: str = ""
+    tokenizer: Any = None
+    ends: frozenset[int] = frozenset()
     count: int = 0
     starts: dict[bytes, int | None] = field(default_factory=dict)
     letters: dict[str, int] = field(default_factory=dict)
@@ -32,12 +34,19 @@ def key(ids: Iterable[int]) -> bytes:
     return hashlib.sha256(np.asarray(ids, dtype=np.int32).tobytes()).digest()
 
 
-def render(paths: list[Path], tokenizer: Any, limit: int, *, preferred: bool = False) -> Rendered:
+def render(
+    paths: list[Path],
+    tokenizer: Any,
+    limit: int,
+    *,
+    preferred: bool = False,
+    eot_tokens: Sequence[str] = (),
+) -> Rendered:
     """Render and tokenise all rows; raises `UserError` naming the first one unfit.
 
     A row is one conversation, or where answers are `preferred` a chosen and a rejected one.
     """
-    rendered = Rendered(names=", ".join(map(str, paths)))
+    rendered = Rendered(", ".join(map(str, paths)), tokenizer, ends_of(tokenizer, eot_tokens))
     for path in paths:
         for number, row in read_objects(path):
             where = f"{path}, row {row.get('id', f'of line {number}')}"
@@ -135,18 +144,36 @@ def check_letter(
         )
 
 
+def ends_of(tokenizer: Any, eot_tokens: Sequence[str]) -> frozenset[int]:
+    """Ids of the tokens that may end an answer: the special ones and those that a recipe names."""
+    special = {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special |= {*tokenizer.all_special_ids, *tokenizer.convert_tokens_to_ids([*eot_tokens])}
+    special -= {tokenizer.bos_token_id, tokenizer.unk_token_id}
+    return frozenset(special | {tokenizer.eos_token_id}) - {None}
+
+
 def compare(rendered: Rendered, dataset: Any) -> None:
-    """Raise `UserError` unless Axolotl trains on all rows, from the answer's letter on.
+    """Raise `UserError` unless Axolotl trains on all rows, each from its letter on to its end.
 
     `dataset` holds `input_ids` and `labels` a row, -100 where nothing is learnt.
     """
     for ids, labels in zip(dataset["input_ids"], dataset["labels"], strict=True):
         start = rendered.starts.get(key(ids), -1)
-        trained = next((place for place, label in enumerate(labels) if label != -100), None)
-        if start == -1 or start not in (None, trained):
+        learnt = np.flatnonzero(np.asarray(labels) != -100)
+        if start == -1 or not len(learnt) or start not in (None, learnt[0]):
             raise UserError(
                 f"{rendered.names}: Axolotl tokenises a row unlike its chat template, or learns "
                 "something before the answer's letter; use `type: chat_template` and set eot_tokens"
+            )
+        last = int(learnt[-1])
+        rest = rendered.tokenizer.decode(ids[last + 1 :])
+        gaps = start is not None and len(learnt) <= last - start
+        if gaps or rest.strip() or ids[last] not in rendered.ends:
+            raise UserError(
+                f"{rendered.names}: Axolotl does not learn an answer to its end (the last token "
+                f"learnt is {rendered.tokenizer.decode([ids[last]])!r}, and {rest!r} follows), so "
+                "that the model would not learn to stop; set eot_tokens to what ends an answer in "
+                "the chat template, and no train_on_eos or train_on_eot of none"
             )
     if len(dataset["input_ids"]) != rendered.count:
         raise UserError(

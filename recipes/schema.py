@@ -2,7 +2,8 @@
 
 import difflib
 import importlib
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import Any, get_args
 
 from axolotl.integrations.base import load_plugin
@@ -10,8 +11,11 @@ from axolotl.utils.config import validate_config
 from axolotl.utils.dict import DictDefault
 from axolotl.utils.schemas.config import AxolotlInputConfig
 from axolotl.utils.schemas.deprecated import DeprecatedParameters
+from axolotl.utils.schemas.enums import CustomSupportedOptimizers
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from transformers import SchedulerType
+from transformers.training_args import OptimizerNames
 
 # a GPU that can do what recipes ask, so that they can be checked where there is none
 CAPABILITIES = {
@@ -21,6 +25,20 @@ CAPABILITIES = {
     "n_gpu": 1,
     "compute_capability": "sm_90",
 }
+TORCH = {"torch_version": "2.11.0"}
+# what the schema takes as any text, and Axolotl only looks up once the model is loaded
+NAMED = {
+    "optimizer": {str(one.value) for one in (*OptimizerNames, *CustomSupportedOptimizers)},
+    "lr_scheduler": {str(one.value) for one in SchedulerType} | {"one_cycle", "rex"},
+}
+# what the schema takes as any number
+POSITIVE = (
+    "gradient_accumulation_steps",
+    "learning_rate",
+    "micro_batch_size",
+    "num_epochs",
+    "sequence_len",
+)
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -82,14 +100,70 @@ def key_problems(recipe: dict[str, Any]) -> Iterator[str]:
     yield from bad_keys(recipe, fields_of(models), "")
 
 
-def schema_problems(recipe: dict[str, Any]) -> Iterator[str]:
-    """What the installed Axolotl, and the recipe's plugins, would not understand."""
+def shape_problems(recipe: dict[str, Any]) -> Iterator[str]:
+    """Texts and lists that are none, which neither Axolotl nor the other checks can read."""
+    for key in ("base_model", "chat_template", "output_dir"):
+        if not isinstance(recipe.get(key, ""), str | None):
+            yield f"{key} must be a text"
+    for key, part, what in (
+        ("plugins", str, "names"),
+        ("datasets", dict, "mappings, each with a path"),
+        ("test_datasets", dict, "mappings, each with a path"),
+    ):
+        value = recipe.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, list) or not all(isinstance(one, part) for one in value):
+            yield f"{key} must be a list of {what}"
+
+
+def value_problems(recipe: dict[str, Any]) -> Iterator[str]:
+    """Values that the schema takes, and that end in a traceback or in nothing learnt."""
+    for key, known in NAMED.items():
+        if (value := recipe.get(key)) is not None and str(value) not in known:
+            yield unknown(key, value, known)
+    for key in POSITIVE:
+        value = recipe.get(key)
+        if isinstance(value, int | float) and value <= 0:
+            yield f"{key} is {value}; give a number over 0"
+
+
+def unknown(key: str, value: Any, known: Collection[str]) -> str:
+    """A sentence for a value that is none of those known, with the nearest of them."""
+    near = difflib.get_close_matches(str(value), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(known))}"
+    return f"Axolotl knows no {key} {value}; {hint}"
+
+
+def rejected(error: ValidationError) -> Iterator[str]:
+    """The schema's own errors: of several for one key, such as one for each type, the first."""
+    first = {item["loc"][:1]: item for item in reversed(error.errors())}
+    for item in reversed(first.values()):
+        key = ".".join(str(part) for part in item["loc"] if "[" not in str(part)) or "recipe"
+        if known := re.findall(r"'([^']+)'", str(item.get("ctx", {}).get("expected", ""))):
+            yield unknown(key, item["input"], known)
+        else:
+            yield f"{key}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def schema_problems(
+    recipe: dict[str, Any],
+    capabilities: dict[str, Any] = CAPABILITIES,
+    torch_version: dict[str, str] = TORCH,
+) -> Iterator[str]:
+    """What the installed Axolotl, and the recipe's plugins, would not understand.
+
+    The capabilities are those of the machine that trains, as Axolotl words them.
+    """
+    if unreadable := list(shape_problems(recipe)):
+        yield from unreadable
+        return
     yield from key_problems(recipe)
+    yield from value_problems(recipe)
     try:
         plain = {key: value for key, value in recipe.items() if key != "plugins"}
-        validate_config(DictDefault(plain), CAPABILITIES, {"torch_version": "2.11.0"})
+        validate_config(DictDefault(plain), capabilities, torch_version)
     except ValidationError as error:
-        for item in error.errors():
-            yield f"{'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}"
-    except (ValueError, DeprecationWarning, ImportError) as error:
+        yield from rejected(error)
+    except (ValueError, TypeError, DeprecationWarning, ImportError) as error:
         yield str(error)

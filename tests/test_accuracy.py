@@ -138,6 +138,13 @@ def test_accuracy_is_counted_by_category_over_each_rows_own_options():
     assert made == {"accuracy": 2 / 3, "accuracy/동기": 1.0, "accuracy/원인": 0.5}
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_letters_without_a_probability_are_no_choice(value):
+    asked = [Asked("원인", 0, (0, 1, 2)), Asked("원인", 0, (0, 1, 2))]
+    with pytest.raises(UserError, match="none can be chosen"):
+        metrics(seen((7, [2.0, 1, 0]), (7, [value, 1, 0])), asked, LETTERS)
+
+
 def test_of_equal_letters_the_option_published_first_is_chosen():
     assert choice([1.0, 1.0, 0.0], (2, 0, 1)) == 1
     assert choice([1.0, 1.0, 1.0], (0, 1, 2)) == 0

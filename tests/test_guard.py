@@ -30,7 +30,20 @@ def recipe(tmp_path, monkeypatch):
     Path("base/config.json").write_text("{}")
     Path("base/tokenizer.json").write_text("{}")
     return DictDefault(
-        base_model="./base", datasets=[{"path": "rows.jsonl"}], output_dir="./out", seed=42
+        axolotl_config_path="member.yml",
+        base_model="./base",
+        plugins=["recipes.guard.GuardPlugin"],
+        datasets=[{"path": "rows.jsonl"}],
+        excess_length_strategy="raise",
+        sequence_len=512,
+        attn_implementation="eager",
+        bf16=False,
+        micro_batch_size=2,
+        gradient_accumulation_steps=1,
+        num_epochs=1,
+        learning_rate=1e-3,
+        output_dir="./out",
+        seed=42,
     )
 
 

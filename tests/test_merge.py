@@ -96,12 +96,12 @@ def test_a_spoilt_merge_is_found(base, adapter, merged, tmp_path, spoil, said):
     spoil(weights)
     save_file(weights, tmp_path / "model.safetensors")
     with pytest.raises(RuntimeError, match=said):
-        check_weights(base, tmp_path, read_adapter(adapter).changed, {})
+        check_weights(base, tmp_path, read_adapter(adapter).changed, {}, set(weights))
 
 
 def test_an_unused_pair_is_found(base, adapter):
     with pytest.raises(RuntimeError, match="changed nothing"):
-        check_weights(base, base, read_adapter(adapter).changed, {})
+        check_weights(base, base, read_adapter(adapter).changed, {}, set())
 
 
 def test_half_a_pair_is_refused(adapter, tmp_path):

@@ -1,5 +1,6 @@
 """What a run lacks is said before its first step, with the remedy."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from axolotl.utils.dict import DictDefault
 from safetensors.torch import save_file
 
 from prep.errors import UserError
-from recipes import preflight
+from prep.jsonl import write_json
+from recipes import matrix, preflight
+
+BACKBONES = Path(matrix.__file__).parent / "members/backbones"
 
 
 @pytest.fixture
@@ -17,12 +21,24 @@ def recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("base").mkdir()
     save_file({"weight": torch.zeros(1)}, "base/model.safetensors")
-    Path("base/config.json").write_text("{}")
+    write_json(Path("base/config.json"), {"model_type": "gemma2", "max_position_embeddings": 512})
+    (Path("recipes/members") / "backbones").mkdir(parents=True)
+    for path in BACKBONES.glob("*.yml"):
+        shutil.copy(path, Path("recipes/members/backbones"))
     return DictDefault(
         axolotl_config_path="member.yml",
         base_model="./base",
         datasets=[{"path": "rows.jsonl", "type": "chat_template"}],
         plugins=["recipes.guard.GuardPlugin"],
+        chat_template="alpaca",
+        eot_tokens=["<eos>"],
+        sequence_len=512,
+        excess_length_strategy="raise",
+        attn_implementation="eager",
+        bf16=False,
+        micro_batch_size=2,
+        gradient_accumulation_steps=1,
+        num_epochs=1,
         learning_rate=1e-3,
     )
 
@@ -33,6 +49,64 @@ def changed(recipe, **change):
 
 def test_a_sound_recipe_passes(recipe):
     preflight.preflight(recipe)
+
+
+def softcapped(key):
+    settings = {"model_type": "gemma2", "attn_logit_softcapping": 50.0}
+    write_json(Path("base/config.json"), {key: settings} if key else settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"chat_template": "gemma"}, "set eot_tokens to [<end_of_turn>]"),
+        ({"chat_template": "gemma", "eot_tokens": None}, "set eot_tokens to [<end_of_turn>]"),
+        ({"optimizer": "adamw_bnb8bit"}, "did you mean adamw_bnb_8bit?"),
+        ({"lr_scheduler": "cosin"}, "did you mean cosine?"),
+        ({"micro_batch_size": "two"}, "micro_batch_size: Input should be a valid integer"),
+        ({"micro_batch_size": 0}, "micro_batch_size is 0"),
+        ({"fp16": True}, "no fp16: scoring computes in bfloat16 or float32"),
+        ({"bf16": None}, "set bf16 to true or false"),
+        ({"excess_length_strategy": None}, "otherwise long rows vanish"),
+        ({"val_set_size": 0.1}, "take out val_set_size"),
+        ({"trust_remote_code": True}, "take out trust_remote_code"),
+        ({"sequence_len": 513}, "sequence_len 513 is over the model's 512"),
+        ({"sample_packing": True, "attn_implementation": "sdpa"}, "show rows of a pack"),
+        ({"datasets": "rows.jsonl"}, "datasets must be a list of mappings"),
+    ],
+)
+def test_what_the_linter_finds_stops_a_run(recipe, change, said):
+    with pytest.raises(UserError) as refused:
+        preflight.preflight(changed(recipe, **change))
+    assert str(refused.value).startswith("member.yml: ")
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("key", [None, "text_config"])
+@pytest.mark.parametrize("attention", ["sdpa", None])
+def test_attention_that_drops_the_model_s_soft_cap_stops_a_run(recipe, key, attention):
+    preflight.preflight(changed(recipe, attn_implementation=attention))
+    softcapped(key)
+    preflight.preflight(recipe)
+    with pytest.raises(UserError, match="may lose the model's soft-cap"):
+        preflight.preflight(changed(recipe, attn_implementation=attention))
+
+
+def test_a_family_that_is_not_known_may_have_any_template(recipe):
+    write_json(Path("base/config.json"), {"model_type": "llama"})
+    preflight.preflight(changed(recipe, chat_template="llama3", eot_tokens=["<|eot_id|>"]))
+
+
+def test_rows_are_made_ready_without_a_gpu(monkeypatch, recipe):
+    monkeypatch.setattr(preflight.torch.cuda, "is_available", lambda: False)
+    ready = changed(recipe, bf16=True, adapter="lora", lora_r=4, lora_alpha=8, is_preprocess=True)
+    preflight.preflight(changed(ready, lora_target_linear=True), trains=False)
+    with pytest.raises(UserError, match="no GPU here"):
+        preflight.preflight(ready)
+
+
+def test_a_command_s_own_flags_are_no_keys_of_the_recipe(recipe):
+    preflight.preflight(changed(recipe, debug=False, shard=False, debug_num_examples=0))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from prep.errors import UserError
+from recipes.check import problems_of
 from recipes.house import house_problems
 from recipes.reading import read_mapping as read_recipe
 from recipes.schema import schema_problems
@@ -129,6 +130,15 @@ def test_stages_keep_the_best_of_each_epoch_by_accuracy():
         ({"flash_attention": True}, "key flash_attention is deprecated"),
         ({"micro_batch_size": "four"}, "micro_batch_size: Input should be a valid integer"),
         ({"plugins": ["recipes.gard.GuardPlugin"]}, "cannot be imported"),
+        ({"plugins": "recipes.guard.GuardPlugin"}, "plugins must be a list of names"),
+        ({"datasets": "data/x.jsonl"}, "datasets must be a list of mappings, each with a path"),
+        ({"datasets": ["data/x.jsonl"]}, "datasets must be a list of mappings"),
+        ({"test_datasets": {"path": "x"}}, "test_datasets must be a list of mappings"),
+        ({"optimizer": "adamw_bnb8bit"}, "no optimizer adamw_bnb8bit; did you mean adamw_bnb_8bit"),
+        ({"lr_scheduler": "cosinus"}, "no lr_scheduler cosinus; did you mean cosine?"),
+        ({"chat_template": "gema"}, "no chat_template gema; did you mean gemma?"),
+        ({"micro_batch_size": 0}, "micro_batch_size is 0; give a number over 0"),
+        ({"learning_rate": -1e-3}, "learning_rate is -0.001; give a number over 0"),
     ],
 )
 def test_schema_problems_are_found(change, problem):
@@ -154,6 +164,39 @@ def test_house_problems_are_found(monkeypatch, change, problem):
     assert list(house_problems(path, load("tiny/stage2.yml"), before)) == []
     found = list(house_problems(path, load("tiny/stage2.yml") | change, before))
     assert any(problem in one for one in found), found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dataset": [{"path": "x"}], "datasets": None},
+        {"datasets": None},
+        {"datasets": []},
+        {"datasets": "x"},
+        {"plugins": "recipes.guard.GuardPlugin"},
+        {"base_model": None},
+        {"base_model": ["x"]},
+        {"chat_template": ["alpaca"]},
+        {"learning_rate": "fast"},
+        {"optim_args": 3, "bf16": True},
+        {"output_dir": 3},
+    ],
+)
+def test_a_recipe_of_another_shape_gets_sentences(tmp_path, change):
+    made = {key: value for key, value in (load("tiny/stage2.yml") | change).items() if value}
+    path = tmp_path / "mine.yml"
+    path.write_text(yaml.safe_dump(made))
+    others = [one for one in (load("tiny/stage1.yml"),)]
+    found = list(problems_of(path, read_recipe(path), others, None, live=False))
+    assert found
+    assert all(isinstance(one, str) for one in found)
+
+
+def test_a_misspelt_datasets_gets_its_right_name():
+    recipe = load("tiny/stage2.yml")
+    recipe["dataset"] = recipe.pop("datasets")
+    found = list(problems_of(Path("x.yml"), recipe, [], "", live=False))
+    assert found[0] == "Axolotl knows no key dataset; did you mean datasets?"
 
 
 def test_a_header_with_another_path_is_found(monkeypatch):
