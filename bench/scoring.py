@@ -23,31 +23,30 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from bench.contenders import LOOP, PLAIN, RATE, VLLM, WAVES, WHOLE, Worker
-from bench.workload import device, prompts, save_model
+from bench.contenders import FUSED, LOOP, MORE, PLAIN, RATE, SEGMENTS, VLLM, WAVES, Worker
+from bench.workload import device, prompts, save_model, sizes
 from eval import prefixes
 from prep.errors import entry
 from prep.jsonl import write_json
 
 
-def side_by_side(
-    folder: Path, sizes: dict[str, int], items: int, rounds: int, only: list[str]
-) -> list[dict[str, Any]]:
+def side_by_side(folder: Path, items: int, rounds: int, only: list[str]) -> list[dict[str, Any]]:
     """Items a second of every contender, against the loop and against the limit."""
     rows = prompts(items)
     distinct = len(prefixes.pack(rows).ids)
-    operations = 2 * (distinct * sizes["layers"] + items * sizes["head"])
+    weights = sizes(folder)
+    operations = 2 * (distinct * weights["layers"] + items * weights["head"])
     print(
         f"{items} items of {sum(map(len, rows)) / items:.0f} tokens, "
-        f"{distinct / items:.0f} of them distinct; {sizes['layers'] / 1e6:.1f} M weights a token"
+        f"{distinct / items:.0f} of them distinct; {weights['layers'] / 1e6:.1f} M weights a token"
     )
     best: dict[str, dict[str, Any]] = {}
     speed, by_cpu = 0.0, 0.0
-    for together in [[name] for name in only] if device() == "cuda" else [only]:
+    for together in [only] if roomy(folder, only) else [[name] for name in only]:
         workers = {name: Worker(name, folder) for name in together}
         for number in range(rounds + 1):  # the first warms up
             for name, worker in workers.items():
-                found = worker(rows if number else rows[:16])
+                found = worker(rows if number else rows[:96])
                 if name == RATE:
                     speed, by_cpu = map(max, (speed, by_cpu), found["logprobs"])
                 elif number and found["seconds"] <= best.get(name, found)["seconds"]:
@@ -87,9 +86,20 @@ def side_by_side(
     return table
 
 
+def roomy(folder: Path, names: list[str]) -> bool:
+    """Whether all contenders can hold the model at once; vLLM takes a GPU's memory for itself."""
+    if device() != "cuda":
+        return True
+    import torch
+
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    needed = len(names) * (1.3 * size + 2**31)
+    return not {PLAIN, WAVES} & set(names) and needed < torch.cuda.mem_get_info()[0]
+
+
 def costs(folder: Path, items: int, rounds: int) -> dict[str, dict[int, float]]:
     """Seconds by number of items, and by options and by their orders for a quarter of the items."""
-    worker = Worker(WHOLE, folder)
+    worker = Worker(FUSED if device() == "cuda" else SEGMENTS, folder)
     worker(prompts(8))
     cases = {("items", n): prompts(n) for n in (items // 4, items // 2, items)}
     cases |= {("options", n): prompts(items // 4, options=n) for n in (2, 3, 4, 5)}
@@ -142,19 +152,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="40 items")
     parser.add_argument("--config", metavar="SHAPE", help="a backbone's shape, as plan.py takes it")
+    parser.add_argument("--base", type=Path, metavar="FOLDER", help="where that model is, or goes")
     parser.add_argument("--no-vllm", action="store_true", help="transformers alone")
     parser.add_argument("--costs", action="store_true", help="by items, options and orders")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the costs there")
     args = parser.parse_args()
     items = 40 if args.quick else args.items
-    names = [RATE, LOOP, WHOLE]
+    names = [RATE, LOOP, SEGMENTS, *[FUSED, MORE] * (device() == "cuda")]
     if not args.no_vllm and VLLM.is_file():
         names += [PLAIN, WAVES]
     with tempfile.TemporaryDirectory() as place:
-        sizes = save_model(Path(place), args.config)
-        table = side_by_side(Path(place), sizes, items, args.rounds, names)
-        found = costs(Path(place), items, args.rounds) if args.costs or args.plot else {}
+        base = args.base or Path(place) / "base"
+        save_model(base, args.config)
+        table = side_by_side(base, items, args.rounds, names)
+        found = costs(base, items, args.rounds) if args.costs or args.plot else {}
     if args.json:
         write_json(args.json, {"items": items, "speed": table, "costs": found})
     if args.plot:

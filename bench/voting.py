@@ -1,4 +1,4 @@
-"""Measure a vote of many large prediction files: time, memory, and what other readers would take.
+"""Measure a vote of many large prediction files: time, memory, and what reading a file takes.
 
 Run as: python bench/voting.py --files 200 --rows 1000000
 
@@ -22,10 +22,15 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np
+from pyarrow import json as arrow_json
 
+from ensemble import ballots
+from ensemble.ballots import Items
+from ensemble.rules import RULES, Tally
+from eval import predictions
 from prep.jsonl import replacing, sha256, write_json
 
-RULES = ("hard", "soft", "log-odds")
+TIMED = ("hard", "soft", "log-odds")
 
 
 def generate(folder: Path, files: int, rows: int, distinct: int) -> list[Path]:
@@ -58,22 +63,19 @@ def _write(path: Path, rows: int, seed: int) -> None:
             )
 
 
+def voted_on(rows: int) -> Items:
+    """The items of the test set."""
+    ids = [f"item-{number:08d}" for number in range(rows)]
+    return Items(ids, np.full(rows, 3, np.int8), Path("test.json"))
+
+
 def vote(rule: str, folder: Path, rows: int) -> None:
     """Vote over all files of a folder, and print what it took and decided as JSON."""
-    from ensemble import ballots
-    from ensemble.ballots import Items, read_members
-    from ensemble.rules import RULES as ALL
-    from ensemble.rules import Tally
-
     started = time.perf_counter()
     paths = sorted(folder.glob("*.jsonl"))
-    items = Items(
-        [f"item-{number:08d}" for number in range(rows)],
-        np.full(rows, 3, np.int8),
-        Path("test.json"),
-    )
-    read_members(paths, mixed=False)
-    tally = Tally(ALL[rule], items.options)
+    items = voted_on(rows)
+    ballots.read_members(paths, mixed=False)
+    tally = Tally(RULES[rule], items.options)
     for member in ballots.read_all(paths, items):
         tally.add(member)
     outcome = tally.decide()
@@ -91,73 +93,31 @@ def vote(rule: str, folder: Path, rows: int) -> None:
     )
 
 
-def readers() -> dict[str, Callable[[Path, int], object]]:
-    """Ways to read one file into columns; one that is not installed is left out."""
+def readers() -> dict[str, Callable[[Path, Items], object]]:
+    """Ways to read one file into columns: as a vote does, and its two parts alone."""
 
-    def strict(path: Path, rows: int) -> object:
-        from eval import predictions
-
-        return predictions.read(path)
-
-    def scanned(path: Path, rows: int) -> object:
-        from ensemble import ballots
-        from ensemble.ballots import Items
-
-        ids = [f"item-{number:08d}" for number in range(rows)]
-        items = Items(ids, np.full(rows, 3, np.int8), path)
-        items.heads  # noqa: B018  made once for all files of a vote
-        ballots.LARGE = 0
-        return lambda: ballots.read(path, items)
-
-    def arrow(path: Path, rows: int) -> object:
-        import pyarrow as pa
-        from pyarrow import json as reader
-
-        fields = {"id": pa.string(), "order": pa.list_(pa.int8())}
-        fields |= {"logprobs": pa.list_(pa.float64()), "choice": pa.int8()}
-        options = reader.ParseOptions(explicit_schema=pa.schema(fields.items()))
-        return lambda: reader.read_json(path, parse_options=options)
-
-    def polars(path: Path, rows: int) -> object:
-        import polars as pl
-
-        types = {"id": pl.String, "order": pl.List(pl.Int64)}
-        types |= {"logprobs": pl.List(pl.Float64), "choice": pl.Int64}
-        return lambda: pl.read_ndjson(path, schema=types)
-
-    def duckdb(path: Path, rows: int) -> object:
-        import duckdb as db
-
-        columns = "{id: 'VARCHAR', \"order\": 'TINYINT[]', logprobs: 'DOUBLE[]', choice: 'TINYINT'}"
-        query = f"from read_json('{path}', format = 'newline_delimited', columns = {columns})"
-        return lambda: db.sql(f"select * {query}").fetchnumpy()
+    def parsed(path: Path, items: Items) -> object:
+        options = arrow_json.ParseOptions(explicit_schema=ballots.SCHEMA)
+        return arrow_json.read_json(path, parse_options=options)
 
     return {
-        "scanner (with hash and join)": scanned,
-        "strict reader": lambda path, rows: lambda: strict(path, rows),
-        "pyarrow.json": arrow,
-        "polars": polars,
-        "duckdb": duckdb,
+        "with hash, checks and join": ballots.read,
+        "pyarrow.json alone": parsed,
+        "strict reader": lambda path, items: predictions.read(path),
     }
 
 
 def compare(path: Path, rows: int) -> None:
     """Print the CPU seconds of each reader for one file, the best of three after a warm-up."""
-    base = None
-    for name, make in readers().items():
-        try:
-            read = make(path, rows)
-        except ImportError:
-            print(f"{name}: skipped, not installed")
-            continue
+    items = voted_on(rows)
+    items.column  # noqa: B018  made once for all files of a vote
+    for name, read in readers().items():
         took = []
         for _ in range(2 if name == "strict reader" else 4):
             begun = time.process_time()
-            read()
+            read(path, items)
             took.append(time.process_time() - begun)
-        seconds = min(took[1:])
-        base = base or seconds
-        print(f"{name:30} {seconds:6.2f} CPU s a file, {seconds / base:5.1f} x the scanner")
+        print(f"{name:30} {min(took[1:]):6.2f} CPU s a file", flush=True)
 
 
 def main() -> None:
@@ -167,7 +127,7 @@ def main() -> None:
     add("--rows", type=int, default=1_000_000)
     add("--distinct", type=int, default=4)
     add("--folder", type=Path, help="keep the files there, and use those that are there")
-    add("--rules", nargs="+", choices=RULES, default=list(RULES))
+    add("--rules", nargs="+", choices=TIMED, default=list(TIMED))
     add("--vote", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.vote:

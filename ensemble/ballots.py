@@ -1,7 +1,6 @@
 """What one member says of every item of a vote, as columns in the items' order."""
 
 import hashlib
-import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +10,28 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import json as arrow_json
 
 from eval import predictions
 from prep.errors import UserError
 from prep.records import Prediction
 
 AHEAD = 2  # files read while one is counted; each in a thread of its own
-LARGE = 16 * 2**20  # bytes from which the scanner earns the two seconds that it takes to compile
+SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "order": pa.list_(pa.int8()),
+        "logprobs": pa.list_(pa.float64()),
+        "choice": pa.int8(),
+    }
+)
+
+
+def offered(options: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Which columns [items, most options] are options of an item, by how many it offers [items]."""
+    return np.arange(options.max()) < options[:, None]
 
 
 @dataclass(frozen=True)
@@ -29,40 +42,60 @@ class Items:
     options: NDArray[np.int8]
     source: Path
 
-    @property
-    def width(self) -> int:
-        """The most options that an item has."""
-        return int(self.options.max())
-
     @cached_property
-    def heads(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """The bytes of all ids as JSON writes them, one behind the other, and where each ends."""
-        names = [json.dumps(id_, ensure_ascii=False).encode() for id_ in self.ids]
-        return np.frombuffer(b"".join(names), np.uint8), np.cumsum([*map(len, names)])
+    def column(self) -> pa.ChunkedArray:
+        """The ids as pyarrow reads them."""
+        return pa.chunked_array([self.ids], pa.string())
 
 
 @dataclass(frozen=True)
 class Ballots:
     """One member's answers.
 
-    `choice` [items] is a published option, -1 where the member abstains. `logprobs`
-    [items, options] are in nats: 0 beyond an item's options, NaN where the member gives none, and
-    None as a whole where it never does.
+    `options` [items] is how many options each item offers, `choice` [items] a published option, -1
+    where the member abstains. `logprobs` [items, most options] are in nats: NaN where the member
+    gives none, and None as a whole where it never does. Beyond an item's options they mean nothing:
+    `offered` says where they count, and whoever adds them up takes them through `where_answered`.
     """
 
+    options: NDArray[np.int8]
     choice: NDArray[np.int8]
     logprobs: NDArray[np.float64] | None
 
     @classmethod
-    def of(cls, given: Sequence[Prediction], width: int) -> Self:
-        """The columns of predictions, in their order, `width` options wide."""
+    def of(cls, given: Sequence[Prediction]) -> Self:
+        """The columns of predictions, in their order."""
+        options = np.array([len(prediction.order) for prediction in given], dtype=np.int8)
         choice = np.array([-1 if p.choice is None else p.choice for p in given], dtype=np.int8)
         if all(prediction.logprobs is None for prediction in given):
-            return cls(choice, None)
-        logprobs = np.zeros((len(given), width))
+            return cls(options, choice, None)
+        logprobs = np.zeros((len(given), int(options.max())))
         for row, prediction in zip(logprobs, given, strict=True):
             row[: len(prediction.order)] = np.nan if (v := prediction.logprobs) is None else v
-        return cls(choice, logprobs)
+        return cls(options, choice, logprobs)
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Ballots]") -> Self:
+        """The answers of the parts, one behind the other."""
+        options = np.concatenate([part.options for part in parts])
+        choice = np.concatenate([part.choice for part in parts])
+        if all(part.logprobs is None for part in parts):
+            return cls(options, choice, None)
+        logprobs = np.full((len(options), int(options.max())), np.nan)
+        for end, part in zip(np.cumsum([len(part.options) for part in parts]), parts, strict=True):
+            if part.logprobs is not None:
+                logprobs[end - len(part.options) : end, : part.width] = part.logprobs
+        return cls(options, choice, logprobs)
+
+    @property
+    def width(self) -> int:
+        """The most options that an item offers."""
+        return int(self.options.max())
+
+    @property
+    def offered(self) -> NDArray[np.bool_]:
+        """Which columns [items, most options] are options of an item."""
+        return offered(self.options)
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -76,30 +109,15 @@ class Ballots:
             return not self.answered.any()
         return not (self.answered & np.isnan(self.logprobs[:, 0])).any()
 
+    def where_answered(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`values` [items, options] of the options on offer; 0 elsewhere and where it abstains."""
+        return np.where(self.offered & self.answered[:, None], values, 0.0)
+
     def part(self, places: NDArray[np.int64]) -> "Ballots":
-        """The answers to some of the items."""
-        return Ballots(
-            self.choice[places], None if self.logprobs is None else self.logprobs[places]
-        )
-
-
-def consistent(ballots: Ballots, items: Items, method: str) -> bool:
-    """Whether probabilities sum to 1, and letters chose the greatest, as the strict reader asks."""
-    if ballots.logprobs is None:
-        return True
-    given = ~np.isnan(ballots.logprobs[:, 0])
-    logprobs, beyond = ballots.logprobs[given], items.width - items.options[given]
-    with np.errstate(over="ignore"):
-        sums = np.exp(logprobs).sum(axis=1) - beyond  # the logarithms beyond the options are 0
-    if not (np.abs(sums - 1) <= predictions.SUM).all():
-        return False
-    if method != predictions.LETTERS:
-        return True
-    inside = np.arange(items.width) < items.options[given][:, None]
-    greatest = np.where(inside, logprobs, -np.inf).max(axis=1)
-    choice = ballots.choice[given]
-    chosen = logprobs[np.arange(len(choice)), choice]
-    return bool(((choice < 0) | (chosen == greatest)).all())
+        """The answers to some of the items, as wide as those are."""
+        options = self.options[places]
+        given = None if self.logprobs is None else self.logprobs[places, : int(options.max())]
+        return Ballots(options, self.choice[places], given)
 
 
 def read_meta(path: Path) -> predictions.Meta:
@@ -132,19 +150,17 @@ def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
 def read(path: Path, items: Items) -> Ballots:
     """One member's ballots on exactly these items.
 
-    A large file in the form that we write is scanned; any other, and any that is wrong, goes
-    through `eval.predictions.read`. Raises `UserError` as that does, and where ids or numbers of
-    options are not those of the items.
+    A file without fault, its lines in the items' order, is read by pyarrow; any other goes through
+    `eval.predictions.read`, which names the record. Raises `UserError` as that does, and where ids
+    or numbers of options are not those of the items.
     """
-    if path.is_file() and path.stat().st_size >= LARGE:
-        from ensemble.scan import scan  # compiles on first use
-
+    if path.is_file():
         data = path.read_bytes()
         meta = read_meta(path)
         if hashlib.sha256(data).hexdigest() == meta.predictions_sha256:
-            found = scan(data, *items.heads, items.options, items.width)
-            if found is not None and consistent(Ballots(*found), items, meta.method):
-                return Ballots(*found)
+            found = columns(data, items)
+            if found is not None and consistent(found, meta.method):
+                return found
         del data
     given, _ = predictions.read(path)
     ids = list(items.ids)
@@ -156,7 +172,68 @@ def read(path: Path, items: Items) -> Ballots:
                 f"{path}, id {prediction.id}: {len(prediction.order)} options, but {items.source} "
                 f"has {options}; score the rows that prep made from this test file"
             )
-    return Ballots.of(ordered, items.width)
+    return Ballots.of(ordered)
+
+
+def columns(data: bytes, items: Items) -> Ballots | None:
+    """The ballots of a file that holds one prediction of the exact form a line, in this order.
+
+    None where anything is missing, too much or of another type.
+    """
+    rows, options = len(items.ids), items.options
+    # pyarrow refuses a key that stands twice, yet takes a missing one for null, and lines as it
+    # likes. No string can hold a newline, or a key of ours between its two quotes.
+    counts = {b"\n": rows, b"}\n{": rows - 1} | {b'"%b":' % k.encode(): rows for k in SCHEMA.names}
+    ends = data[:1], data[-2:]
+    if ends != (b"{", b"}\n") or any(data.count(part) != n for part, n in counts.items()):
+        return None
+    strict = arrow_json.ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="error")
+    try:
+        table = arrow_json.read_json(pa.BufferReader(data), parse_options=strict)
+    except pa.ArrowException:
+        return None
+    if not table["id"].equals(items.column) or options.min() < 2:
+        return None
+    order, logprobs, choice = (table[name].combine_chunks() for name in SCHEMA.names[1:])
+    given, answered = (np.asarray(one.is_valid()) for one in (logprobs, choice))
+    letters, values, chosen = order.flatten(), logprobs.flatten(), np.asarray(choice.fill_null(-1))
+    if (
+        letters.null_count
+        or not np.array_equal(order.value_lengths(), options)
+        or not np.array_equal(logprobs.value_lengths().fill_null(0), np.where(given, options, 0))
+        or not np.isfinite(np.asarray(values)).all()  # a null among them is NaN
+        or not (answered == (chosen >= 0)).all()
+        or not (chosen < options).all()
+    ):
+        return None
+    inside = offered(options)
+    places = np.tile(np.arange(inside.shape[1], dtype=np.int8), (rows, 1))
+    shown = places.copy()
+    shown[inside] = letters
+    if not (np.sort(shown, axis=1) == places).all():  # an option twice, or none of the item's
+        return None
+    if not given.any():
+        return Ballots(options, chosen, None)
+    matrix = np.where(inside & ~given[:, None], np.nan, 0.0)
+    matrix[inside & given[:, None]] = values
+    return Ballots(options, chosen, matrix)
+
+
+def consistent(ballots: Ballots, method: str) -> bool:
+    """Whether probabilities sum to 1, and letters chose the greatest, as the strict reader asks."""
+    if ballots.logprobs is None:
+        return True
+    given = ~np.isnan(ballots.logprobs[:, 0])
+    logprobs = np.where(ballots.offered, ballots.logprobs, -np.inf)[given]
+    with np.errstate(over="ignore"):
+        sums = np.exp(logprobs).sum(axis=1)
+    if not (np.abs(sums - 1) <= predictions.SUM).all():
+        return False
+    if method != predictions.LETTERS:
+        return True
+    choice = ballots.choice[given]
+    chosen = logprobs[np.arange(len(choice)), choice]
+    return bool(((choice < 0) | (chosen == logprobs.max(axis=1))).all())
 
 
 def read_all(paths: Sequence[Path], items: Items) -> Iterator[Ballots]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
@@ -18,11 +18,11 @@ from rich.table import Table
 
 from ensemble.diagnosis import Diagnosis
 from ensemble.panel import read
-from ensemble.told import Section, sections, sentences
-from look import page as look
-from look.picture import png
 from prep.errors import entry
 from prep.jsonl import replacing, require_place, sha256, write_json
+
+if TYPE_CHECKING:
+    from ensemble.told import Section
 
 TEMPLATE = Path(__file__).with_name("diagnosis.html.jinja")
 PRINTED, SHOWN = 20, 500  # lines of a table in the terminal and on the page; --json has all
@@ -54,6 +54,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def page(found: Diagnosis, inputs: Sequence[dict[str, str]]) -> str:
     """The HTML page; the same predictions give the same bytes."""
+    from ensemble.told import sections, sentences
+    from look import page as look
+    from look.picture import png
+
     parts: list[dict[str, Any]] = []
     for section in sections(found):
         picture = section.draw and look.address("png", png(partial(section.draw, found)))
@@ -69,6 +73,8 @@ def page(found: Diagnosis, inputs: Sequence[dict[str, str]]) -> str:
 
 def show(found: Diagnosis) -> None:
     """Print sentences and tables as Markdown."""
+    from ensemble.told import sections, sentences  # seconds to import, and of no use to --help
+
     # a pipe has no width to fit: nothing is wrapped there
     width = None if sys.stdout.isatty() else 240
     console = Console(width=width, markup=False, highlight=False, soft_wrap=True)
@@ -81,7 +87,7 @@ def show(found: Diagnosis) -> None:
             console.print(f"{PRINTED} of {len(section.lines):,} lines")
 
 
-def _table(section: Section) -> Table:
+def _table(section: "Section") -> Table:
     table = Table(box=box.MARKDOWN)
     for place, name in enumerate(section.head):
         table.add_column(name, justify="left" if place < section.names else "right", no_wrap=True)

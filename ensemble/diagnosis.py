@@ -7,48 +7,47 @@ from typing import Any, Self
 import numpy as np
 
 from ensemble import agreement, bounds
-from ensemble.findings import DECIMALS, Category, Item, Member, rounded
-from ensemble.influence import elect, elect_without_each
+from ensemble.findings import Category, Item, Member
 from ensemble.panel import Panel
 from eval.accuracy import Tally
-from eval.significance import Difference, difference, resampled
+from eval.significance import DECIMALS, Difference, differences, too_few
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that is found of a panel; `elected` (items,) is what the vote chooses."""
+    """All that is found of a panel."""
 
     panel: Panel
-    elected: np.ndarray
     members: list[Member]
 
     @classmethod
     def of(cls, panel: Panel) -> Self:
-        """Vote with all members and without each, and compare; all see the same resamples."""
-        elected = elect(panel.ballots, panel.options)
-        right = elected == panel.gold
-        without = elect_without_each(panel, elected) == panel.gold
+        """Vote with all members and without each, and compare each with the whole vote."""
+        right = panel.elected == panel.gold
+        without = panel.elected_without_each == panel.gold
+        table = np.column_stack([right, without.T, panel.right.T])
         groups = [row.group for row in panel.rows]
-        drawn = resampled(np.column_stack([right, without.T, panel.right.T]), groups)
-        all_, without_each, each = np.split(drawn, [1, 1 + len(panel.names)], axis=1)
+        places = range(1, 1 + len(panel.names))  # of the votes without each member
+        changes = differences(table, groups, [(place, 0) for place in places])
+        gains = differences(table, groups, [(0, place + len(places)) for place in places])
         members = [
             Member(
                 name,
                 Tally(int(panel.right[m].sum()), len(right)),
                 [panel.rows[i].id for i in np.flatnonzero(panel.choices[m] < 0)],
-                difference(_over(without[m], right), without_each[:, m] - all_[:, 0]),
-                difference(_over(right, panel.right[m]), all_[:, 0] - each[:, m]),
+                changes[m],
+                gains[m],
                 int((right & ~panel.right[m]).sum()),
                 int((panel.right[m] & ~right).sum()),
             )
             for m, name in enumerate(panel.names)
         ]
-        return cls(panel, elected, members)
+        return cls(panel, members)
 
     @property
     def right(self) -> np.ndarray:
         """Whether the vote is right, (items,)."""
-        return self.elected == self.panel.gold
+        return self.panel.elected == self.panel.gold
 
     @property
     def score(self) -> Tally:
@@ -66,9 +65,9 @@ class Diagnosis:
         return self.best.gain
 
     @property
-    def p_value(self) -> float:
-        """McNemar's, that the vote and the best member are equally often right."""
-        return self.best.p_value
+    def too_few(self) -> str | None:
+        """Why the members cannot be judged beyond these items, if so."""
+        return too_few([row.group for row in self.panel.rows])
 
     @cached_property
     def pairs(self) -> dict[str, np.ndarray]:
@@ -125,7 +124,7 @@ class Diagnosis:
     @property
     def tied(self) -> int:
         """Items on which the most votes tie, so that the rule for ties decides."""
-        return int(((bounds.lead(self.votes) == 0) & (self.elected >= 0)).sum())
+        return int(((bounds.lead(self.votes) == 0) & (self.panel.elected >= 0)).sum())
 
     @property
     def gained(self) -> list[Item]:
@@ -155,12 +154,11 @@ class Diagnosis:
         return {
             "items": len(self.panel.rows),
             "groups": len({row.group for row in self.panel.rows}),
+            "too_few": self.too_few,
             "vote": self.score.as_dict() | {"tied": self.tied},
             "members": {member.name: member.as_dict() for member in self.members},
             "best": self.best.name,
-            "gain": rounded(self.gain)
-            | {"bootstrap_p": round(self.gain.p, DECIMALS)}
-            | {"mcnemar_p": round(self.p_value, DECIMALS)},
+            "gain": self.gain.as_dict(),
             "ladder": self.ladder,
             "majority_if_independent": round(self.majority_if_independent, DECIMALS),
             "wrong_members": self.wrong.tolist(),
@@ -198,7 +196,7 @@ class Diagnosis:
                 category=self.panel.rows[i].category or "-",
                 answer=int(self.panel.gold[i]),
                 votes=self.votes[i, : self.panel.options[i]].tolist(),
-                vote=_known(self.elected[i]),
+                vote=_known(self.panel.elected[i]),
                 best=_known(best[i]),
             )
             for i in places
@@ -208,10 +206,6 @@ class Diagnosis:
 def _best(right: np.ndarray) -> int:
     """The member with the most right answers; of equals, the one named first."""
     return int(right.sum(axis=1).argmax())
-
-
-def _over(first: np.ndarray, second: np.ndarray) -> float:
-    return int(first.sum() - second.sum()) / len(first)
 
 
 def _known(choice: np.integer) -> int | None:

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.accuracy import Tally
-from eval.significance import Difference, mcnemar
-
-DECIMALS = 6  # of a figure in JSON
+from eval.significance import Difference
 
 
 @dataclass(frozen=True)
@@ -23,27 +21,21 @@ class Member:
 
     @property
     def verdict(self) -> str:
-        """What the vote loses or wins without it, and whether the interval leaves that open.
+        """What the vote loses or wins without it, and whether the two votes differ.
 
         "helps" and "may help": the vote is worse without it; "only noise" and "harms": it is not.
-        The second and third are estimates whose interval holds 0.
+        In the second and third the difference may be chance.
         """
         if self.without.value < 0:
-            return "helps" if self.without.high < 0 else "may help"
-        return "harms" if self.without.low > 0 else "only noise"
+            return "helps" if self.without.differs else "may help"
+        return "harms" if self.without.differs else "only noise"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        without = rounded(self.without) | {"verdict": self.verdict}
-        gain = rounded(self.gain) | {"won": self.won, "lost": self.lost}
-        gain["mcnemar_p"] = round(self.p_value, DECIMALS)
+        without = self.without.as_dict() | {"verdict": self.verdict}
+        gain = self.gain.as_dict() | {"won": self.won, "lost": self.lost}
         known = {"abstained": self.abstained, "without": without, "gain": gain}
         return self.score.as_dict() | known
-
-    @property
-    def p_value(self) -> float:
-        """McNemar's, that the vote and the member are equally often right."""
-        return mcnemar(self.won, self.lost)
 
 
 @dataclass(frozen=True)
@@ -68,9 +60,3 @@ class Item:
     votes: list[int]
     vote: int | None
     best: int | None
-
-
-def rounded(found: Difference) -> dict[str, Any]:
-    """A difference for JSON, without its p-value."""
-    low, high = round(found.low, DECIMALS), round(found.high, DECIMALS)
-    return {"difference": round(found.value, DECIMALS), "bootstrap95": [low, high]}

@@ -6,16 +6,15 @@ Run as: python ensemble/fit.py oof/*/*.jsonl --data data/folds/*/dev.jsonl --rul
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np
-import sklearn
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from sklearn.model_selection import GroupKFold
 
 from ensemble import heldout
 from ensemble.ballots import Ballots
@@ -61,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 )
     fit = FITS[args.rule]
     categories = [row.category or "" for row in held.rows]
-    found = fit(held.members, held.options, held.gold, categories)
+    found = fit(held.members, held.gold, categories)
     if not any(found.weights.values()) and not found.by_category:
         raise UserError("no member is better than chance, so no weight is above 0; fit others")
     right = estimate(held, fit, categories)
@@ -70,30 +69,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         by=args.rule,
         data=held.data,
         members=held.files,
-        ids=sorted(row.id for row in held.rows),
+        ids=sorted(row.record for row in held.rows),
         groups=sorted({row.group for row in held.rows}),
-        sklearn=sklearn.__version__,
+        sklearn=version("scikit-learn"),
         estimate=accuracy,
     )
     write_json(args.out, found.model_copy(update={"fitted": about}).model_dump(mode="json"))
     show(found, right, args.out)
 
 
-def decided(
-    rule: str, members: Mapping[str, Ballots], options: NDArray[np.int64]
-) -> NDArray[np.int8]:
+def decided(rule: str, members: Mapping[str, Ballots]) -> NDArray[np.int8]:
     """The choices of a vote without weights."""
-    return weighed(Weights(rule=rule, weights=dict.fromkeys(members, 1.0)), members, options, [])
+    return weighed(Weights(rule=rule, weights=dict.fromkeys(members, 1.0)), members, [])
 
 
 def weighed(
-    found: Weights,
-    members: Mapping[str, Ballots],
-    options: NDArray[np.int64],
-    categories: Sequence[str],
+    found: Weights, members: Mapping[str, Ballots], categories: Sequence[str]
 ) -> NDArray[np.int8]:
     """The choices of a vote with weights, as ensemble/vote.py decides it."""
-    tally = Tally(RULES[found.rule], options.astype(np.int8), found.intercept)
+    options = next(iter(members.values())).options
+    tally = Tally(RULES[found.rule], options, found.intercept)
     for name, ballots in members.items():
         weight = of_items(found, name, categories)
         if np.any(weight):
@@ -107,22 +102,22 @@ def estimate(held: HeldOut, fit: Fit, categories: Sequence[str]) -> dict[str, ND
     `fitted` is by the weights, `hard` and `soft` are votes without, and `best member` is the one
     that was best on the questions that the fit saw.
     """
+    from sklearn.model_selection import GroupKFold  # seconds to import, and only wanted here
+
     groups = [row.group for row in held.rows]
     folds = min(FOLDS, len(set(groups)))
     if folds < 2:
         raise UserError("all questions are of one dialogue or passage; fit on more")
     names = list(held.members)
-    choices = {"hard": decided("weighted", held.members, held.options)}
+    choices = {"hard": decided("weighted", held.members)}
     if all(ballots.complete for ballots in held.members.values()):
-        choices["soft"] = decided("soft", held.members, held.options)
+        choices["soft"] = decided("soft", held.members)
     choices |= {"best member": choices["hard"].copy(), "fitted": choices["hard"].copy()}
     for seen, unseen in GroupKFold(folds).split(groups, groups=groups):
         of_seen = {name: held.members[name].part(seen) for name in names}
         of_unseen = {name: held.members[name].part(unseen) for name in names}
-        found = fit(of_seen, held.options[seen], held.gold[seen], [categories[i] for i in seen])
-        choices["fitted"][unseen] = weighed(
-            found, of_unseen, held.options[unseen], [categories[i] for i in unseen]
-        )
+        found = fit(of_seen, held.gold[seen], [categories[i] for i in seen])
+        choices["fitted"][unseen] = weighed(found, of_unseen, [categories[i] for i in unseen])
         best = max(names, key=lambda name: (of_seen[name].choice == held.gold[seen]).sum())
         choices["best member"][unseen] = of_unseen[best].choice
     return {name: choice == held.gold for name, choice in choices.items()}

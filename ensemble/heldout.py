@@ -6,6 +6,7 @@ A member is all files of one name, one for each of the data files: `oof/0/gemma.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from ensemble.folds import model_of
 from ensemble.weights import File
 from eval.options import gold
 from eval.predictions import Data, Meta
+from eval.rows import read_rows
 from prep.errors import UserError
-from prep.jsonl import read_records, sha256
+from prep.jsonl import sha256
 from prep.records import Row
 
 
@@ -30,7 +32,6 @@ class HeldOut:
     """
 
     rows: list[Row]
-    options: NDArray[np.int64]
     gold: NDArray[np.int64]
     members: dict[str, Ballots]
     data: list[Data]
@@ -45,10 +46,10 @@ class _Part:
     about: Data
     rows: list[Row]
 
-    @property
+    @cached_property
     def items(self) -> Items:
         options = [len(row.labels or []) for row in self.rows]
-        return Items([row.id for row in self.rows], np.array(options, np.int8), self.path)
+        return Items([row.record for row in self.rows], np.array(options, np.int8), self.path)
 
 
 def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> HeldOut:
@@ -77,7 +78,6 @@ def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> HeldOut:
         own[meta.data.sha256] = (path, meta)
     members: dict[str, Ballots] = {}
     rows = [row for part in parts for row in part.rows]
-    width = max(part.items.width for part in parts)
     for name, own in files.items():
         lacking = [part.path for part in parts if part.about.sha256 not in own]
         if lacking:
@@ -87,10 +87,9 @@ def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> HeldOut:
             )
         _require_different(name, [own[part.about.sha256] for part in parts], rows)
         read_ = [ballots.read(own[part.about.sha256][0], part.items) for part in parts]
-        members[name] = _joined(read_, width)
+        members[name] = Ballots.joined(read_)
     return HeldOut(
         rows,
-        np.concatenate([part.items.options for part in parts]).astype(np.int64),
         np.array([gold(row) for row in rows]),
         members,
         [part.about for part in parts],
@@ -102,9 +101,7 @@ def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> HeldOut:
 
 
 def _part(path: Path, dev: bool) -> _Part:
-    rows = read_records(path, Row)
-    if not rows:
-        raise UserError(f"{path}: holds no row; build it with prep/build.py")
+    rows = read_rows(path)
     for row in rows:
         if row.split == "test":
             raise UserError(
@@ -123,16 +120,17 @@ def _part(path: Path, dev: bool) -> _Part:
 
 def _require_apart(parts: Sequence[_Part]) -> None:
     """Raise `UserError` where a question stands twice or a dialogue in two files."""
-    ids: dict[str, Path] = {}
+    seen: dict[tuple[str, str, str], Path] = {}
     groups: dict[str, Path] = {}
     for part in parts:
         for row in part.rows:
-            if row.id in ids:
+            question = (row.source, row.split, row.record)
+            if question in seen:
                 raise UserError(
-                    f"{part.path}, row {row.id}: stands in {ids[row.id]} too; name each file once, "
-                    "the dev.jsonl of every fold"
+                    f"{part.path}, row {row.id}: stands in {seen[question]} too; name each file "
+                    "once, the dev.jsonl of every fold"
                 )
-            ids[row.id] = part.path
+            seen[question] = part.path
             if groups.setdefault(row.group, part.path) != part.path:
                 raise UserError(
                     f"{part.path}, row {row.id}: its dialogue or passage is in "
@@ -162,20 +160,3 @@ def _require_different(name: str, scored: Sequence[tuple[Path, Meta]], rows: Seq
             f"{scored[0][0]}: one file of training questions, which its model may have trained on; "
             "name the predictions and the dev.jsonl of every fold"
         )
-
-
-def _joined(read_: Sequence[Ballots], width: int) -> Ballots:
-    """The ballots of the parts, one behind the other."""
-    choice = np.concatenate([one.choice for one in read_])
-    if all(one.logprobs is None for one in read_):
-        return Ballots(choice, None)
-    logprobs = np.zeros((len(choice), width))
-    begin = 0
-    for one in read_:
-        end = begin + len(one.choice)
-        if one.logprobs is None:
-            logprobs[begin:end] = np.nan
-        else:
-            logprobs[begin:end, : one.logprobs.shape[1]] = one.logprobs
-        begin = end
-    return Ballots(choice, logprobs)

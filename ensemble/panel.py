@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.progress import track
 
 from ensemble.ballots import Ballots, Items, read_all, read_members
+from ensemble.bounds import count_votes, lead
+from ensemble.rules import RULES, Tally
 from eval.options import gold
 from eval.predictions import meta_path, names
+from eval.rows import require_once
 from prep.errors import UserError
 from prep.jsonl import read_records, sha256
 from prep.records import Row
@@ -42,6 +45,34 @@ class Panel:
         """Whether a member has a row right, (members, rows); an abstention is wrong."""
         return self.choices == self.gold
 
+    @cached_property
+    def elected(self) -> NDArray[np.int8]:
+        """What the members elect by the hard vote, (rows,); -1 where none of them answers."""
+        return elect(self.ballots)
+
+    @cached_property
+    def elected_without_each(self) -> NDArray[np.int8]:
+        """What the others elect without each member, (members, rows).
+
+        One ballot less cannot change what leads by two votes or more, so only the close rows are
+        voted on again.
+        """
+        found = np.tile(self.elected, (len(self.names), 1))
+        close = np.flatnonzero(lead(count_votes(self.choices, self.options.max())) < 2)
+        if close.size:
+            parts = [ballots.part(close) for ballots in self.ballots]
+            for member in range(len(parts)):
+                found[member, close] = elect(parts[:member] + parts[member + 1 :])
+        return found
+
+
+def elect(ballots: Sequence[Ballots]) -> NDArray[np.int8]:
+    """What members elect by the hard vote, (items,); -1 where none of them answers."""
+    tally = Tally(RULES["hard"], ballots[0].options)
+    for member in ballots:
+        tally.add(member)
+    return tally.decide().choice
+
 
 def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> Panel:
     """The members' ballots on the rows of `data`.
@@ -64,8 +95,9 @@ def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> Panel:
             f"{paths[0]}: not made from {data} as it is now ({metas[0].source}); score that file, "
             "or say --mixed where both hold the same questions"
         )
+    require_once(rows, data)
     options = np.array([len(row.order or ()) for row in rows], dtype=np.int8)
-    items = Items([row.id for row in rows], options, data)
+    items = Items([row.record for row in rows], options, data)
     console = Console(stderr=True)
     ballots = track(
         read_all(paths, items),

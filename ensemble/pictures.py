@@ -171,7 +171,8 @@ def _changes(
     for name, (colour, places) in parts.items():
         if places:
             values = 100 * np.array([changes[place].value for place in places])
-            ends = 100 * np.array([(changes[place].low, changes[place].high) for place in places])
+            known = (changes[place] for place in places)
+            ends = 100 * np.array([one.interval or (one.value, one.value) for one in known])
             _whiskers(axes, values, ends, colour, places, name)
     axes.axvline(0, color=INK, linewidth=0.8)
     _name(axes, members)

@@ -5,42 +5,39 @@ memory depends on the items alone, and decides at the end.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from ensemble.ballots import Ballots
-from prep.records import Prediction
+from ensemble.ballots import Ballots, offered
 
 Floats = NDArray[np.float64]
 DECIMALS = 6  # as stored log-probabilities: sums that differ by less are equal
 SURE = math.log((1 - 5e-7) / 5e-7)  # log-odds of the last probability that DECIMALS tells from 1
 
 
-def one_vote(ballots: Ballots, width: int) -> Floats:
-    """1 for the option chosen and 0 for the others, [items, width]."""
-    return (ballots.choice[:, None] == np.arange(width, dtype=np.int8)).astype(np.float64)
+def one_vote(ballots: Ballots) -> Floats:
+    """1 for the option chosen and 0 for the others, [items, options]."""
+    return (ballots.choice[:, None] == np.arange(ballots.width, dtype=np.int8)).astype(np.float64)
 
 
-def probabilities(ballots: Ballots, width: int) -> Floats:
-    """The probability of each option, [items, width]; 0 for all where the member abstains."""
-    return np.where(ballots.answered[:, None], np.exp(_logprobs(ballots)), 0.0)
+def probabilities(ballots: Ballots) -> Floats:
+    """The probability of each option, [items, options]; 0 for all where the member abstains."""
+    if ballots.logprobs is None:
+        return np.zeros(ballots.offered.shape)  # of a member that never answers
+    return ballots.where_answered(np.exp(ballots.logprobs))
 
 
-def log_odds(ballots: Ballots, width: int) -> Floats:
+def log_odds(ballots: Ballots) -> Floats:
     """log(p / (1 - p)) of each option, at most `SURE` from 0; 0 where the member abstains."""
-    logprobs = np.minimum(_logprobs(ballots), -5e-7)
+    if ballots.logprobs is None:
+        return np.zeros(ballots.offered.shape)
+    logprobs = np.minimum(ballots.logprobs, -5e-7)
     odds = np.clip(logprobs - np.log(-np.expm1(logprobs)), -SURE, SURE)
-    return np.where(ballots.answered[:, None], odds, 0.0)
-
-
-def _logprobs(ballots: Ballots) -> Floats:
-    if ballots.logprobs is None:  # a member that never answers
-        return np.zeros((len(ballots.choice), 1))
-    return ballots.logprobs
+    return ballots.where_answered(odds)
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Rule:
     """
 
     told: str
-    gives: Callable[[Ballots, int], Floats]
+    gives: Callable[[Ballots], Floats]
     mean: bool = False
     ties: tuple[str, ...] = ("log-probabilities", "the file named first")
     exact: bool = False
@@ -61,6 +58,11 @@ class Rule:
     def needs_logprobs(self) -> bool:
         """Whether a member that gives a choice alone cannot take part."""
         return self.gives is not one_vote
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the vote's own log-probabilities are those of probabilities, as its members'."""
+        return self.gives is probabilities
 
 
 K_FOLD = "k-fold"
@@ -97,12 +99,12 @@ class Outcome:
     """What was decided, [items] each, and how many ties each step settled.
 
     `choice` is -1 where no member answered. `logprobs` [items, options] are 0 beyond an item's
-    options.
+    options, and None of rules that count votes: shares of votes are no probabilities.
     """
 
     members: int
     choice: NDArray[np.int8]
-    logprobs: Floats
+    logprobs: Floats | None
     answered: NDArray[np.int32]
     unanimous: NDArray[np.bool_]
     settled: dict[str, int]
@@ -114,13 +116,14 @@ class Tally:
     def __init__(self, rule: Rule, options: NDArray[np.int8], intercept: float = 0.0) -> None:
         """`options` [items]: how many each item has. `intercept`: of a logistic regression."""
         self.rule, self.options, self.intercept = rule, options, intercept
-        items, self.width = len(options), int(options.max())
+        self.offered = offered(options)
         self.members = 0
-        self.answered = np.zeros(items, np.int32)
-        self.weight = np.zeros(items)  # of the members that answered
-        self.score = np.zeros((items, self.width))
-        self.logprobs = np.zeros((items, self.width))  # summed, for ties
-        self.first = np.zeros((items, self.width), np.int32)  # -1 - place of its first voter, or 0
+        shape = self.offered.shape
+        self.answered = np.zeros(len(options), np.int32)
+        self.weight = np.zeros(len(options))  # of the members that answered
+        self.score = np.zeros(shape)
+        self.logprobs = np.zeros(shape)  # summed, for ties
+        self.first = np.zeros(shape, np.int32)  # -1 - place of its first voter, or 0
 
     def add(self, ballots: Ballots, weight: float | Floats = 1.0) -> None:
         """Count one member's ballots; `weight` may be another one for each item.
@@ -131,11 +134,10 @@ class Tally:
         self.answered += answered
         self.weight += answered * weight
         of_item = weight[:, None] if isinstance(weight, np.ndarray) else weight
-        self.score += self.rule.gives(ballots, self.width) * of_item
+        self.score += self.rule.gives(ballots) * of_item
         if ballots.logprobs is not None:
-            silent = ~answered | np.isnan(ballots.logprobs[:, 0])
-            some = np.where(silent[:, None], 0.0, ballots.logprobs) if silent.any() else None
-            self.logprobs += ballots.logprobs if some is None else some
+            known = ballots.where_answered(ballots.logprobs)
+            self.logprobs += np.where(np.isnan(known), 0.0, known)
         voted, chosen = np.flatnonzero(answered), ballots.choice[answered]
         new = self.first[voted, chosen] == 0
         self.first[voted[new], chosen[new]] = -1 - self.members
@@ -143,7 +145,6 @@ class Tally:
 
     def decide(self) -> Outcome:
         """The choice of each item, by the rule and then by what settles its ties."""
-        offered = np.arange(self.width) < self.options[:, None]
         weight = np.maximum(self.weight, np.finfo(float).tiny)[:, None]
         score = self.score / weight if self.rule.mean else self.score
         steps = {
@@ -151,7 +152,7 @@ class Tally:
             "log-probabilities": self.logprobs.round(DECIMALS),
             "the file named first": np.where(self.first, self.first, -np.inf),
         }
-        left, settled = offered, {}
+        left, settled = self.offered, {}
         tied = len(self.options)
         for name in ("", *self.rule.ties):
             key = np.where(left, steps[name], -np.inf)
@@ -162,30 +163,12 @@ class Tally:
         del settled[""]  # those were no ties
         choice = np.where(self.answered > 0, left.argmax(axis=1), -1).astype(np.int8)
         unanimous = ((self.first < 0).sum(axis=1) == 1) & (self.answered == self.members)
-        logprobs = self._logprobs(score, offered, weight)
+        logprobs = self._logprobs(score) if self.rule.needs_logprobs else None
         return Outcome(self.members, choice, logprobs, self.answered, unanimous, settled)
 
-    def _logprobs(self, score: Floats, offered: NDArray[np.bool_], weight: Floats) -> Floats:
-        """What the vote itself says of each option, normalised.
-
-        Of votes their smoothed shares: one is added to every count (Laplace's rule), so that an
-        option without a vote stays finite. Weights count as their ratio to the mean weight.
-        """
-        if self.rule.gives is one_vote:
-            share = score * (self.answered[:, None] / weight) + 1
-        elif self.rule.gives is log_odds:
-            share = expit(score + self.intercept)
-        else:
-            share = score
-        share = np.where(offered, np.maximum(share, np.finfo(float).tiny), 0.0)
+    def _logprobs(self, score: Floats) -> Floats:
+        """What the vote itself says of each option, normalised."""
+        share = expit(score + self.intercept) if self.rule.gives is log_odds else score
+        share = np.where(self.offered, np.maximum(share, np.finfo(float).tiny), 0.0)
         share /= share.sum(axis=1, keepdims=True)
-        return np.log(share, where=offered, out=np.zeros_like(share)).round(DECIMALS)
-
-
-def winner(ballots: Sequence[Prediction]) -> int | None:
-    """The hard vote on one item: its published option, or None where every model abstains."""
-    tally = Tally(RULES["hard"], np.array([len(ballots[0].order)], dtype=np.int8))
-    for ballot in ballots:
-        tally.add(Ballots.of([ballot], tally.width))
-    choice = int(tally.decide().choice[0])
-    return None if choice < 0 else choice
+        return np.log(share, where=self.offered, out=np.zeros_like(share)).round(DECIMALS)

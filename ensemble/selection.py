@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
-from sklearn.linear_model import LogisticRegression
 
 from ensemble.ballots import Ballots
 from ensemble.rules import DECIMALS, Floats, log_odds, probabilities
@@ -16,12 +15,10 @@ from ensemble.weights import Weights
 
 ROUNDS = 50  # of greedy selection: no member's share is finer than 1 in 50
 Ints = NDArray[np.int64]
-Fit = Callable[[Mapping[str, Ballots], Ints, Ints, Sequence[str]], Weights]
+Fit = Callable[[Mapping[str, Ballots], Ints, Sequence[str]], Weights]
 
 
-def by_accuracy(
-    members: Mapping[str, Ballots], options: Ints, gold: Ints, categories: Sequence[str]
-) -> Weights:
+def by_accuracy(members: Mapping[str, Ballots], gold: Ints, categories: Sequence[str]) -> Weights:
     """Weights for votes: the log-odds of a member's accuracy less those of chance, none below 0.
 
     The best weights where members err independently (Nitzan and Paroush 1982, for two options;
@@ -31,31 +28,32 @@ def by_accuracy(
     for name, ballots in members.items():
         answered = ballots.answered
         right = int((ballots.choice == gold)[answered].sum())
-        chance = float((1 / options[answered]).mean()) if answered.any() else 0.5
+        chances = np.reciprocal(ballots.options, dtype=float)[answered]
+        chance = float(chances.mean()) if answered.any() else 0.5
         worth = logit((right + 1) / (answered.sum() + 2)) - logit(chance)
         weights[name] = round(max(0.0, float(worth)), DECIMALS)
     return Weights(rule="weighted", weights=weights)
 
 
-def greedy(
-    members: Mapping[str, Ballots], options: Ints, gold: Ints, categories: Sequence[str]
-) -> Weights:
+def greedy(members: Mapping[str, Ballots], gold: Ints, categories: Sequence[str]) -> Weights:
     """Weights for the soft vote: members added one by one, with replacement (Caruana et al. 2004).
 
     Each round adds the member whose addition makes most answers right; of equal ones that with the
     greatest mean log-probability of the right options, then the first. What stood best after any
-    round stays.
+    round stays. A tie counts as wrong: what settles it in a vote, no weight has earned.
     """
-    width = int(options.max())
-    given = [probabilities(ballots, width) for ballots in members.values()]
+    given = [probabilities(ballots) for ballots in members.values()]
     items = np.arange(len(gold))
 
     def quality(summed: Floats) -> tuple[int, float]:
-        share = summed[items, gold] / np.maximum(summed.sum(axis=1), np.finfo(float).tiny)
-        right = int((summed.argmax(axis=1) == gold).sum())
+        total = np.maximum(summed.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+        share = summed[items, gold] / total[:, 0]
+        others = (summed / total).round(DECIMALS)
+        others[items, gold] = 0
+        right = int((share.round(DECIMALS) > others.max(axis=1)).sum())
         return right, round(float(np.log(np.maximum(share, 1e-12)).mean()), DECIMALS)
 
-    summed, taken = np.zeros((len(gold), width)), np.zeros(len(given), int)
+    summed, taken = np.zeros_like(given[0]), np.zeros(len(given), int)
     best, kept = (-1, -np.inf), taken
     for _ in range(ROUNDS):
         found = [quality(summed + one) for one in given]
@@ -69,23 +67,22 @@ def greedy(
     return Weights(rule="soft", weights=weights)
 
 
-def stacking(
-    members: Mapping[str, Ballots], options: Ints, gold: Ints, categories: Sequence[str]
-) -> Weights:
+def stacking(members: Mapping[str, Ballots], gold: Ints, categories: Sequence[str]) -> Weights:
     """A logistic regression (Wolpert 1992): is this option right, by the members' log-odds of it?
 
     Options are rows of their own, so that items of any number of options fit and no position is
     learnt. A member has one coefficient for all categories and one more for each, both drawn to
     0 (L2, C = 1), so that a category with few questions keeps near the common one.
     """
-    width = int(options.max())
-    offered = np.arange(width) < options[:, None]
-    odds = np.stack([log_odds(b, width)[offered] for b in members.values()], axis=1)
+    offered = next(iter(members.values())).offered
+    odds = np.stack([log_odds(ballots)[offered] for ballots in members.values()], axis=1)
     names = sorted(set(categories))
-    of_row = np.repeat(np.searchsorted(names, list(categories)), options)
+    of_row = np.repeat(np.searchsorted(names, list(categories)), offered.sum(axis=1))
     own = [odds * (of_row == number)[:, None] for number in range(len(names))]
     features = np.hstack([odds, *own]) if len(names) > 1 else odds
-    right = (np.arange(width) == gold[:, None])[offered]
+    right = (np.arange(offered.shape[1]) == gold[:, None])[offered]
+    from sklearn.linear_model import LogisticRegression  # seconds to import, and only wanted here
+
     fitted = LogisticRegression(C=1.0, max_iter=10_000).fit(features, right)
     common, *more = fitted.coef_[0].reshape(-1, len(members)).round(DECIMALS).tolist()
     return Weights(

@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 
 from ensemble.ballots import Items
 from prep.errors import UserError
-from prep.jsonl import loads, read_json, read_text, replacing, require_once
+from prep.jsonl import loads, read_json, read_text, replacing
 from prep.sources import exam
 from prep.sources.files import records
 from prep.sources.reader import collect
@@ -99,7 +100,6 @@ class Official(Sheet):
         """Raises `UserError` for no list of such items with string ids, or an id twice."""
         self.path = path
         self._items = _by_id(read_json(path), path)
-        require_once(read_text(path), str(path))
         inputs = [item["input"] for item in self._items.values()]
         self.ids = list(self._items)
         self.options = [_option_count(given) for given in inputs]
@@ -116,7 +116,6 @@ class Official(Sheet):
     def validate(self, text: str, path: Path) -> None:
         """The same ids in the same order, every other field equal, each output an option."""
         answered = _by_id(_parsed(text, path), path, ANEW)
-        require_once(text, str(path))
         if list(answered) != self.ids:
             raise _other_ids(path, list(answered), self.ids)
         for id_, item in answered.items():
@@ -138,8 +137,6 @@ class Exam(Sheet):
         """Raises `UserError` where a question has no id, or prep would leave it out."""
         self.path = path
         found = list(records(path))
-        if not found:
-            raise UserError(f"{path}: holds no question; name the exam's test file")
         for _, where, record in found:
             if not (record.get("id") or "").strip():
                 raise UserError(f"{where}: has no id, which the submission needs; give it one")
@@ -149,6 +146,12 @@ class Exam(Sheet):
             raise UserError(
                 f"{path}: question {one.id} cannot be answered ({one.reason}), nor can "
                 f"{len(read.removed) - 1} others; mend the test file"
+            )
+        ids = Counter(record["id"].strip() for _, _, record in found)
+        if doubled := [id_ for id_, count in ids.items() if count > 1]:
+            raise UserError(
+                f"{path}: id {doubled[0]} stands there twice, so that no answer could say which "
+                "question it is for; mend the test file"
             )
         self.ids = [question.id for question in read.questions]
         self.options = [len(question.options) for question in read.questions]

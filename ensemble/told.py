@@ -10,7 +10,7 @@ from ensemble import pictures
 from ensemble.diagnosis import Diagnosis
 from ensemble.findings import Item
 from eval.accuracy import Tally, wilson
-from eval.significance import Difference, distinguishable
+from eval.significance import LEVEL, Difference, verdict
 
 MEASURES = {
     "agreement": "agreement",
@@ -45,14 +45,18 @@ def sentences(found: Diagnosis) -> Iterator[str]:
         f"The hard vote of {len(found.members)} members has {_score(found.score)}: {n:,} items of "
         f"{len({row.group for row in found.panel.rows}):,} dialogues or passages."
     )
+    if found.too_few:
+        yield f"{found.too_few}. What follows is said of these items alone."
     best = found.best
     gained, lost = len(found.gained), len(found.lost)
+    known = found.gain.interval is not None
+    interval = f" (95 % interval over dialogues {_interval(found.gain)})" if known else ""
     yield (
         f"The best member, {best.name}, has {_score(best.score)}. The vote's gain over it is "
-        f"{_points(found.gain.value)} (95 % interval {_interval(found.gain)}, whole dialogues "
-        f"resampled); it wins {gained:,} items and loses {lost:,}: "
-        f"{distinguishable(gained, lost, n, ('the vote', 'the best member'))}. That member was "
-        "found best on these same items, which flatters it."
+        f"{_points(found.gain.value)}{interval}; it "
+        f"wins {gained:,} items and loses {lost:,}: "
+        f"{verdict(found.gain, 'the vote', 'the best member', n)}. That member was found best on "
+        "these same items, which flatters it."
     )
     majority = found.ladder["majority"] / n
     faults = found.double_faults
@@ -99,14 +103,15 @@ def sections(found: Diagnosis) -> list[Section]:
         Section(
             "gain",
             "Gain over each member",
-            "The vote's accuracy less the member's, with its 95 % interval over dialogues; items "
-            "that only the vote or only the member has right, and the exact test of the two.",
+            "The vote's accuracy less the member's, with its 95 % interval over dialogues, which "
+            f"holds for all members at once and leaves 0 out where p is at most {LEVEL}; items "
+            "that only the vote or only the member has right.",
             pictures.gains,
-            ["over", "gain", "95 % interval", "won", "lost", "McNemar p"],
+            ["over", "gain", "95 % interval", "won", "lost", "p"],
             [
                 [
                     *(m.name, _points(m.gain.value), _interval(m.gain)),
-                    *(f"{m.won:,}", f"{m.lost:,}", f"{m.p_value:.2g}"),
+                    *(f"{m.won:,}", f"{m.lost:,}", _p(m.gain)),
                 ]
                 for m in sorted(found.members, key=lambda member: -member.score.accuracy)
             ],
@@ -127,9 +132,9 @@ def sections(found: Diagnosis) -> list[Section]:
             "left-out",
             "Without one member",
             "How the vote's accuracy changes without each member, with its 95 % interval over "
-            "dialogues; of 20 members that change nothing, one interval leaves 0 by chance. The "
-            "member helps, or may help, where the vote is lower without it; else it adds only "
-            "noise, or harms.",
+            "dialogues, which holds for all members at once. The member helps, or may help, where "
+            "the vote is lower without it; else it adds only noise, or harms. It helps or harms "
+            "where the interval leaves 0 out.",
             pictures.left_out,
             ["without", "change", "95 % interval", "the member"],
             [
@@ -246,7 +251,15 @@ def _points(share: float) -> str:
 
 
 def _interval(change: Difference) -> str:
-    return f"{100 * change.low:+.2f} to {100 * change.high:+.2f}"
+    """Its ends in points; none where there are too few dialogues or no item differs."""
+    if change.interval is None:
+        return "–"
+    low, high = change.interval
+    return f"{100 * low:+.2f} to {100 * high:+.2f}"
+
+
+def _p(change: Difference) -> str:
+    return "–" if change.p is None else f"{change.p:.2g}"
 
 
 def _option(choice: int | None) -> str:

@@ -106,7 +106,7 @@ def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weig
     by_fold = args.rule == K_FOLD and found.rule == "soft"  # folds share their recipe's weight
     if args.rule not in (None, found.rule) and not by_fold:
         raise UserError(f"{path}: is for rule {found.rule}; leave out --rule {args.rule}")
-    weights.require_unseen(found, path, sheet.ids, sheet.groups, args.test)
+    weights.require_unseen(found, path, sheet.groups, args.test)
     names = weights.for_members(found, path, paths, by_fold)
     counts = [weights.of_items(found, name, sheet.categories) for name in names]
     if by_fold:
@@ -141,11 +141,15 @@ def require_answers(ids: Sequence[str], outcome: Outcome) -> None:
 
 def as_predictions(sheet: Sheet, outcome: Outcome) -> list[Prediction]:
     """The vote as predictions, for eval/report.py."""
-    rows = zip(
-        sheet.ids, sheet.options, outcome.logprobs.tolist(), outcome.choice.tolist(), strict=True
-    )
+    given = [None] * len(sheet.ids) if outcome.logprobs is None else outcome.logprobs.tolist()
+    rows = zip(sheet.ids, sheet.options, given, outcome.choice.tolist(), strict=True)
     return [
-        Prediction(id=id_, order=list(range(count)), logprobs=logprobs[:count], choice=choice)
+        Prediction(
+            id=id_,
+            order=list(range(count)),
+            logprobs=logprobs and logprobs[:count],
+            choice=choice,
+        )
         for id_, count, logprobs, choice in rows
     ]
 
@@ -167,6 +171,8 @@ def vote_meta(
         "mixed": args.mixed,
         "prompts": sorted({prompt for meta in metas for prompt in meta.prompts}),
         "permutations": metas[0].permutations,
+        "probabilities": RULES[rule].gives_probabilities
+        and all(meta.probabilities for meta in metas),
         "data": metas[0].data.model_dump(),
         "ties": outcome.settled,
         "abstentions": int((outcome.members - outcome.answered).sum()),

@@ -13,7 +13,7 @@ from ensemble import folds
 from ensemble.rules import K_FOLD, SEED_001
 from eval.predictions import Data
 from prep.errors import UserError
-from prep.jsonl import read_json, read_text, require_once, validated
+from prep.jsonl import read_json, validated
 from prep.records import Strict
 
 FORM = 'give {"rule": "soft", "weights": {"NAME": 1.0}}, or what ensemble/fit.py wrote'
@@ -61,7 +61,6 @@ def read(path: Path) -> Weights:
         found = validated(given, Weights, str(path))
     except UserError as error:
         raise UserError(f"{error}; {FORM}") from None
-    require_once(read_text(path), str(path))
     known = set(found.weights)
     for name, weight in found.weights.items():
         if not math.isfinite(weight):
@@ -125,22 +124,17 @@ def of_items(found: Weights, name: str, categories: Sequence[str]) -> float | ND
     return np.array([weight + more.get(category, 0.0) for category in categories])
 
 
-def require_unseen(
-    found: Weights, path: Path, ids: Sequence[str], groups: Sequence[str], test: Path
-) -> None:
-    """Raise `UserError` where the weights were fitted on the answers of what is voted on."""
-    if found.fitted is None:
-        return
-    for kind, fitted, voted in (
-        ("question", found.fitted.ids, ids),
-        ("dialogue or passage", found.fitted.groups, groups),
-    ):
-        both = sorted(set(fitted) & set(voted))
-        if both:
-            raise UserError(
-                f"{path}: was fitted on the answers of {len(both)} of {test}, the first is {kind} "
-                f"{both[0]}; fit on out-of-fold predictions of other questions"
-            )
+def require_unseen(found: Weights, path: Path, groups: Sequence[str], test: Path) -> None:
+    """Raise `UserError` where the weights were fitted on the answers of what is voted on.
+
+    A question is known by its dialogue or passage: ids may count from 1 in train and test alike.
+    """
+    fitted = found.fitted.groups if found.fitted else []
+    if both := sorted(set(fitted) & set(groups)):
+        raise UserError(
+            f"{path}: was fitted on the answers of {len(both)} dialogues or passages of {test}, "
+            f"the first is {both[0]}; fit on out-of-fold predictions of other questions"
+        )
 
 
 def by_place(rule: str, paths: Sequence[Path]) -> list[float]:

@@ -48,9 +48,9 @@ class Tally:
 
 
 def tally(rows: Sequence[Row], choices: Mapping[str, int | None]) -> Tally:
-    """Count right choices (id → published index; None is wrong) over the answered rows."""
+    """Count right choices (record id → published index; None is wrong) over the answered rows."""
     answered = [row for row in rows if row.answer is not None]
-    return Tally(sum(choices[row.id] == gold(row) for row in answered), len(answered))
+    return Tally(sum(choices[row.record] == gold(row) for row in answered), len(answered))
 
 
 def by_category(rows: Sequence[Row], choices: Mapping[str, int | None]) -> dict[str, Tally]:

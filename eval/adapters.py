@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from eval import model_files
+from eval.model_files import ADAPTER_CONFIG as CONFIG
+from eval.model_files import ADAPTER_WEIGHTS as WEIGHTS
 from prep.errors import UserError
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM can be told to make room for
 # What vLLM's LoRA layers do not compute, by the key of adapter_config.json that asks for it
 UNSERVED = {

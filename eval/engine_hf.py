@@ -14,6 +14,7 @@ from torch import nn
 from eval import backend, load_hf, prefixes, shared_attention
 from eval.backend import Decoding, Reply
 from eval.generate_hf import Writer, grammar, matcher, write
+from eval.tree_attention import TreeMasks
 from prep.errors import UserError
 
 # torch's own error on a GPU, its allocator's on a CPU, and that of the C++ library
@@ -65,6 +66,8 @@ class Engine(backend.Engine):
         model.set_output_embeddings(Float32Head(model.get_output_embeddings()))
         self.model = model.to(self.device).eval()
         self.shares = attention == shared_attention.NAME
+        # on a GPU a loop over segments costs more in launches than in arithmetic
+        self.fused = self.device.type == "cuda"
         if self.shares and self.device.type == "cpu":
             for layer in self.model.get_decoder().layers:
                 layer.mlp = shared_attention.Chunks(layer.mlp)
@@ -169,12 +172,15 @@ class Engine(backend.Engine):
     def _next_token(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
         """(rows, vocabulary) log-probabilities of the token after each prompt of one pack."""
         packed = prefixes.pack(prompts)
+        more: dict[str, Any] = {"pack": packed} if self.shares else {}
+        if self.shares and self.fused:
+            more["masks"] = TreeMasks(packed, self.device)
         with shared_attention.reading(self.model, packed) if self.shares else nullcontext():
             logits = self.model(
                 input_ids=torch.tensor([packed.ids], device=self.device),
                 position_ids=torch.tensor([packed.positions], device=self.device),
                 logits_to_keep=torch.tensor(packed.last, device=self.device),
                 use_cache=False,
-                **({"pack": packed} if self.shares else {}),
+                **more,
             ).logits
         return logits[0].float().log_softmax(-1).cpu()

@@ -20,12 +20,14 @@ DTYPES = {
 }
 WRITES = ("CausalLM", "ConditionalGeneration", "LMHeadModel")  # ends of what can write an answer
 FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.txt"]
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def resolve(model: str) -> Path:
     """The folder of a model given as a folder or a hub name; a hub name is downloaded if need be.
 
-    Raises `UserError` where there is no such model or it has no safetensors weights.
+    Raises `UserError` where there is no such model, where it has no safetensors weights, and for an
+    adapter.
     """
     folder = Path(model)
     if not folder.is_dir():
@@ -35,6 +37,7 @@ def resolve(model: str) -> Path:
                 "or a hub model as owner/name"
             )
         folder = _download(model)
+    _require_no_adapter(folder)
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no config.json in it; name the folder that holds the model")
     _require_weights(folder)
@@ -107,6 +110,22 @@ def why(error: Exception) -> str:
     return " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
 
 
+def _require_no_adapter(folder: Path) -> None:
+    """An adapter's folder is no model, and of a model in it transformers would load the base."""
+    if not (folder / ADAPTER_CONFIG).is_file():
+        return
+    if any(file.name != ADAPTER_WEIGHTS for file in folder.glob("*.safetensors")):
+        raise UserError(
+            f"{folder}: holds a model and an adapter; move the one of them that is not meant into "
+            "a folder of its own"
+        )
+    base = read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "its base"
+    raise UserError(
+        f"{folder}: is an adapter; name its base and the adapter apart: --model {base} "
+        f"--adapter {folder}"
+    )
+
+
 def _require_weights(folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
@@ -117,10 +136,7 @@ def _require_weights(folder: Path) -> None:
         if missing:
             raise UserError(f"{folder}: {missing[0]} is missing; copy or download the model again")
     elif not any(folder.glob("*.safetensors")):
-        raise UserError(
-            f"{folder}: no .safetensors weights in it; save the model as safetensors "
-            "(an adapter alone goes to --adapter)"
-        )
+        raise UserError(f"{folder}: no .safetensors weights in it; save the model as safetensors")
     for file in folder.glob("*.safetensors"):
         shapes(file)
 

@@ -35,7 +35,11 @@ class LetterMass(Strict):
 
 
 class Meta(BaseModel):
-    """What every reader needs of the sidecar; whoever writes it may add more."""
+    """What every reader needs of the sidecar; whoever writes it may add more.
+
+    `probabilities`: whether log-probabilities are a model's own or a mean of such, so that
+    calibration can be asked of them; shares of votes and scores are on a scale of their own.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
@@ -45,6 +49,7 @@ class Meta(BaseModel):
     data: Data
     predictions_sha256: str
     letter_mass: LetterMass | None = Field(default=None)
+    probabilities: bool = False
 
     @property
     def source(self) -> str:
@@ -156,11 +161,11 @@ def require_comparable(members: Sequence[tuple[Path, Meta]]) -> None:
 def join(
     path: Path, predictions: dict[str, Prediction], rows: Iterable[Row], data: Path
 ) -> dict[str, int | None]:
-    """Choices by id for exactly the ids of `rows`.
+    """Choices by record id for exactly the records of `rows`.
 
     Raises `UserError` where the two sets of ids, or an item's number of options, differ.
     """
-    options = {row.id: len(row.labels or []) for row in rows}
+    options = {row.record: len(row.labels or []) for row in rows}
     require_same_ids(path, predictions, list(options), data)
     for id_, count in options.items():
         if len(predictions[id_].order) != count:

@@ -83,11 +83,14 @@ class Pack:
     """Sequences laid end to end, each without the beginning it shares with the one before it.
 
     `positions[k]` is the place of `ids[k]` in its own sequence, `last[s]` is where the last token
-    of sequence s stands. Every token sees its segment up to itself and what that continues.
+    of sequence s stands. Every token sees its segment up to itself and what that continues. Since
+    sequences that begin alike stand together, all tokens that continue token k stand in one run
+    after it, up to `ends[k]`: token q sees token k where k <= q < ends[k].
     """
 
     ids: list[int]
     positions: list[int]
+    ends: list[int]
     segments: list[Segment]
     last: list[int]
 
@@ -96,19 +99,25 @@ def pack(sequences: Sequence[Ids]) -> Pack:
     """Pack sequences so that each distinct beginning stands there once; none may be empty."""
     ids: list[int] = []
     positions: list[int] = []
+    ends: list[int] = []
     segments: list[Segment] = []
     last = [0] * len(sequences)
     path: list[int] = []  # where the tokens of the sequence before stand
     for place, shared in zip(*alike(sequences), strict=True):
         sequence = sequences[place]
         start, stop = len(ids), len(ids) + len(sequence) - shared
+        for left in path[shared:]:
+            ends[left] = start
         path = [*path[:shared], *range(start, stop)]
         if stop > start:
             segments.append(Segment(start, stop, _stretches(path[:shared])))
         ids += sequence[shared:]
         positions += range(shared, len(sequence))
+        ends += [0] * (stop - start)
         last[place] = path[-1]
-    return Pack(ids, positions, segments, last)
+    for left in path:
+        ends[left] = len(ids)
+    return Pack(ids, positions, ends, segments, last)
 
 
 def _common(one: Ids, other: Ids) -> int:

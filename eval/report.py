@@ -17,7 +17,6 @@ from rich.console import Console
 from eval.reporting.facets import facets
 from eval.reporting.figures import figures
 from eval.reporting.items import items
-from eval.reporting.page import html, markdown
 from eval.reporting.runs import load, questions_of
 from eval.table import show
 from prep.errors import entry
@@ -42,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     known = args.questions is not None or beside.is_file()
     questions = questions_of(scored.rows, beside) if known else {}
     if args.html or args.markdown or args.json or args.plots:
+        from eval.reporting.page import html, markdown  # seconds to import, and only wanted here
+
         parts = facets(scored.rows, questions)
         found = figures(scored, parts)
         title = f"{args.data}: {', '.join(run.name for run in scored.runs[:4])}"

@@ -17,10 +17,10 @@ from eval.members import Backbone, Member
 from eval.methods import arguments
 from eval.methods.base import Answer, Method
 from eval.methods.plan import Plan, plan
+from eval.rows import read_rows
 from eval.table import Result, show
 from prep.errors import UserError, entry
-from prep.jsonl import read_records, write_records
-from prep.records import Row, record_id
+from prep.jsonl import write_records
 
 EPILOG = """\
 example:
@@ -122,28 +122,12 @@ def finish(member: Member, method: Method, planned: Plan, started: float) -> Res
     return Result.of(member.out.stem, rows, {one.id: one.choice for one in scored}, mass)
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows to score; raises `UserError` where there is none or a question stands twice."""
-    rows = read_records(path, Row)
-    if not rows:
-        raise UserError(f"{path}: holds no row; build it with prep/build.py")
-    seen: dict[str, str] = {}
-    for row in rows:
-        record = record_id(row.id)
-        if row.id == seen.get(record):
-            raise UserError(f"{path}: id {row.id} stands there twice; build the file again")
-        if record in seen:
-            raise UserError(
-                f"{path}: shows {record} in several orders; score the file of one order, with "
-                "--permutations"
-            )
-        seen[record] = row.id
-    return rows
-
-
 def write_failures(out: Path, answers: Sequence[Answer], method: Method) -> None:
-    """Write NAME.failures.jsonl, the unread replies of a method that reads any."""
-    path = out.with_suffix(".failures.jsonl")
+    """Write NAME.jsonl.failures, the unread replies of a method that reads any.
+
+    It holds JSONL, but no name that `*.jsonl` finds: those are predictions.
+    """
+    path = out.with_name(f"{out.name}.failures")
     if not method.reads:
         path.unlink(missing_ok=True)  # of an earlier scoring by another method
         return

@@ -16,6 +16,7 @@ from torch import nn
 from transformers import AttentionInterface
 
 from eval.prefixes import Pack, Segment
+from eval.tree_attention import TreeMasks, tree_attention
 
 NAME = "maerak_shared"
 # Families whose attention is told all that bears on it by keyword; the tests hold each of them
@@ -36,9 +37,15 @@ def shared_attention(
     scaling: float,
     softcap: float | None = None,
     sliding_window: int | None = None,
+    masks: TreeMasks | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """(1, heads, tokens, width), of which key and value have fewer → (1, tokens, heads, width)."""
+    """(1, heads, tokens, width), of which key and value have fewer → (1, tokens, heads, width).
+
+    With `masks` as one kernel (eval/tree_attention.py), else one segment after another.
+    """
+    if masks is not None:
+        return tree_attention(query, key, value, masks(sliding_window), scaling, softcap), None
     heads, width = key.shape[1], query.shape[-1]
     result = torch.zeros_like(query)
     is_last = module.layer_idx == module.config.num_hidden_layers - 1

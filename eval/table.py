@@ -10,6 +10,7 @@ from rich.table import Table
 
 from eval.accuracy import Tally, by_category, chance, tally, wilson
 from eval.predictions import LetterMass
+from eval.significance import too_few
 from prep.records import Row
 
 
@@ -31,13 +32,13 @@ class Result:
         choices: Mapping[str, int | None],
         mass: LetterMass | None,
     ) -> Self:
-        """Count the right choices (id → published index) over the rows that have an answer."""
-        failures = sum(row.answer is not None and choices[row.id] is None for row in rows)
+        """Count the right choices (record id → published index) over the rows with an answer."""
+        failures = sum(row.answer is not None and choices[row.record] is None for row in rows)
         return cls(name, tally(rows, choices), by_category(rows, choices), mass, failures)
 
 
 def show(results: Sequence[Result], rows: Sequence[Row]) -> None:
-    """Print the table and, under it, what blind guessing would score."""
+    """Print the table; under it what blind guessing would score, and where groups are too few."""
     table = Table()
     table.add_column("predictions")
     names = list(results[0].categories)
@@ -60,3 +61,5 @@ def show(results: Sequence[Result], rows: Sequence[Row]) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=80 + 20 * (len(names) + 1))
     console.print(table)
     console.print(f"chance level {chance(rows):.1%} (blind guessing over {results[0].all.n} rows)")
+    if few := too_few([row.group for row in rows if row.answer is not None]):
+        console.print(f"{few}; the interval in the table takes items as independent")

@@ -16,17 +16,23 @@ from prep.errors import UserError
 from prep.guards import lengths
 from prep.guards.folds import fold_files, near_contexts
 from prep.guards.track import check_augmentation, check_sources, enforce
-from prep.mix import Portion, Scored, chat_portions, question_portion, without_answer
+from prep.mix import (
+    Portion,
+    QuestionSet,
+    Scored,
+    chat_portions,
+    question_portions,
+    without_answer,
+)
+from prep.paths import spelled
+from prep.reasons import counted
 from prep.records import Prediction, Question, Split
 from prep.render import Renderer, load_prompt
-from prep.sources.cci import REQUEST
+from prep.sources.files import fingerprint
 from prep.sources.reader import Read
 from prep.sources.source import Source, read
+from prep.text import nfc
 
-REMEDY = (
-    f"{REQUEST} and name its files in params.yaml or give --corpus; fetch the external sets or "
-    "choose other --stages; the demo's files are made by `python prep/synthetic.py`"
-)
 SCORED: tuple[Split, ...] = ("dev", "test")
 
 
@@ -105,23 +111,28 @@ class Build:
         method = self.run.duplicates
         chats, compared = chat_portions(sets, scored, self.renderer, weights, fits, method)
         portions = {portion.source: portion for portion in chats}
-        for source, got in given.values():
-            if got.questions:
-                prompt = load_prompt(source.prompt or self.run.prompt)
-                shown = replace(self.renderer, prompt=prompt)
-                made = question_portion(got.questions, scored, shown, source.weight, fits)
-                removed = got.removed + made.removed
-                portions[got.source] = replace(made, read=got.records, removed=removed)
-                if source.at_corpus:
-                    self._of_corpus(made.questions, shown)
-            elif not got.chats:
-                portions[got.source] = Portion(got.source, got.records, 0, [], got.removed)
+        asked = [
+            QuestionSet(title, got.questions, self._shown(source), source.weight)
+            for title, (source, got) in given.items()
+            if got.questions
+        ]
+        for one, made in zip(asked, question_portions(asked, scored, fits), strict=True):
+            source, got = given[one.source]
+            removed = got.removed + made.removed
+            portions[one.source] = replace(made, read=got.records, removed=removed)
+            if source.at_corpus:
+                self._of_corpus(made.questions, one.renderer)
+        for title, (_, got) in given.items():
+            if not got.questions and not got.chats:
+                portions[title] = Portion(title, got.records, 0, [], got.removed)
         ordered = [portions[source.title] for source in mix]
         rows = [row for portion in ordered for row in portion.rows]
         # `datasets` takes a column's type from the first rows: those with labels come first
         rows.sort(key=lambda row: row.labels is None)
         if not rows:
-            looked = ", ".join(f"{p.source} ({p.read} read, {p.kept} kept)" for p in ordered)
+            looked = "; ".join(
+                f"{p.source} ({p.read} read, {p.kept} kept): {counted(p.removed)}" for p in ordered
+            )
             raise UserError(
                 f"stage {name} has no rows: {looked or 'its mix is empty'}; name sources with rows "
                 f"under stages.{name} in params.yaml"
@@ -147,35 +158,48 @@ class Build:
     def _source(self, source: Source) -> Read:
         """All records of a part of a mix, cleaned."""
         facts = source.facts
+        origin = source.origin or (self.run.corpus.origin if source.at_corpus else source.hub)
+        dated = source.published if origin and not source.hub else facts.published
         self.report["sources"][source.title] = {
             "title": facts.title,
-            "origin": facts.origin,
+            "form": f"{source.entry.title} ({source.entry.origin})",
+            "origin": origin,
             "licence": facts.licence,
             "non_commercial": facts.non_commercial,
-            "published": facts.published and facts.published.isoformat(),
+            "published": dated and dated.isoformat(),
             "tracks": list(facts.tracks),
         }
         if source.at_corpus:
             got = self._corpus("train")
             if got is None:
-                raise UserError(f"no such file: {self.run.corpus.train}; {REMEDY}")
+                raise corpus.missing([(self.run.corpus.train, source)])
+            self.notes += got.notes
             return got
         got = read(source)
+        self.notes += got.notes
         title = f"{source.title}/train" if facts.kind == "questions" else source.title
         if source.hub:
             self.report["inputs"][title] = {"hub": source.hub, "revision": source.pinned}
-        return self._cleaned(got, title, Path(source.path) if source.path else None)
+        file = spelled(Path(source.path)) if source.path else None
+        return self._cleaned(got, title, file, source.member)
 
-    def _cleaned(self, got: Read, title: str, file: Path | None) -> Read:
+    def _cleaned(self, got: Read, title: str, file: Path | None, member: str | None = None) -> Read:
         """What was read, after the run's cleaning rules, and noted under `title`."""
         rules = rules_of(self.run.clean)
         done = [clean(question, rules) for question in got.questions]
         changed = got.changed + [change for _, changes in done for change in changes]
         if file:  # without its folder, so that reports agree everywhere
-            self.report["inputs"][title] = {"file": file.name, "sha256": jsonl.sha256(file)}
+            self.report["inputs"][title] = {
+                "file": nfc(file.name),
+                "sha256": fingerprint(file, member),
+            }
         told = {(change.source, change.split) for change in self.files["changed.jsonl"]}
         self.files["changed.jsonl"] += [c for c in changed if (c.source, c.split) not in told]
         return replace(got, questions=[question for question, _ in done], changed=changed)
+
+    def _shown(self, source: Source) -> Renderer:
+        """How a source's questions are shown."""
+        return replace(self.renderer, prompt=load_prompt(source.prompt or self.run.prompt))
 
     def _ruler(self, stage: str) -> lengths.Ruler | None:
         """What measures a stage's rows by its recipe, where the run names one."""
@@ -206,9 +230,9 @@ def build(name: str, run: Run, stages: Sequence[str], ray: Ray | None = None) ->
     weights = {one.title: one.weight for one in sorted(mixed, key=lambda one: one.weight)}
     findings = check_sources(run.track, {one.title: one.facts for one in mixed}.values())
     notes = enforce([*findings, *check_augmentation(run.track, run.orders, weights)])
-    files = [run.corpus.train if one.at_corpus else one.path for one in mixed if not one.hub]
-    if missing := [file for file in files if file and not Path(file).is_file()]:
-        raise UserError(f"no such file: {', '.join(dict.fromkeys(missing))}; {REMEDY}")
+    files = [(one.path or run.corpus.train, one) for one in mixed if not one.hub]
+    if absent := [(file, one) for file, one in files if not spelled(Path(file)).exists()]:
+        raise corpus.missing(absent)
     prompt = load_prompt(run.prompt)
     renderer = Renderer(
         prompt, run.answer, run.system, run.orders, run.seed, scoring_orders=run.scoring_orders

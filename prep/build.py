@@ -8,6 +8,7 @@ other file was made from, takes its own last. README.md is its data card.
 
 import argparse
 import json
+import shlex
 import sys
 from contextlib import ExitStack
 from hashlib import sha256
@@ -26,8 +27,11 @@ from prep.errors import UserError, entry
 from prep.summary import table
 
 
-def write(done: Build, out: Path) -> None:
-    """Write all files of a build, each under its name only once all of them are complete."""
+def write(done: Build, out: Path, needed: str = "") -> None:
+    """Write all files of a build, each under its name only once all of them are complete.
+
+    `needed` are the options of its command besides run and stages.
+    """
     try:
         with ExitStack() as stack:
             # the stack ends in reverse, so that build.json takes its place last
@@ -42,7 +46,7 @@ def write(done: Build, out: Path) -> None:
                     digest.update(line.encode())
                 outputs[name] = {"lines": len(records), "sha256": digest.hexdigest()}
             report = {**done.report, "outputs": outputs}
-            opened["README.md"].write(card(report))
+            opened["README.md"].write(card(report, needed))
             opened["build.json"].write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); check --out") from None
@@ -58,7 +62,23 @@ def notes(done: Build, out: Path) -> list[str]:
     possible = [out / f"{name}.jsonl" for name in (*RESERVED, *done.run.stages)]
     left = {path for path in (*possible, *out.glob("folds/*/*.jsonl")) if path.exists()} - written
     said += [f"{path}: left from an earlier build, not told of in build.json" for path in left]
-    return sorted(said)
+    return sorted(set(said))
+
+
+def options(args: argparse.Namespace, out: str) -> str:
+    """What the command needs besides run and stages, as a shell takes it; `out` is the run's own.
+
+    A path inside the working folder is given from there.
+    """
+    here = Path.cwd()
+    given = {"--params": args.params, "--corpus": args.corpus, "--out": args.out}
+    default = {"--params": Path("params.yaml"), "--out": Path(out)}
+    words = []
+    for name, path in given.items():
+        if path and not (name in default and path.resolve() == default[name].resolve()):
+            full = path.resolve()
+            words += [name, str(full.relative_to(here) if full.is_relative_to(here) else full)]
+    return shlex.join(words)
 
 
 def main() -> None:
@@ -76,6 +96,7 @@ def main() -> None:
     args = parser.parse_args()
 
     run = corpus.run_of(args)
+    needed = options(args, run.out)
     if args.out:
         run = run.model_copy(update={"out": str(args.out)})
     for stage in args.stages or []:
@@ -88,7 +109,7 @@ def main() -> None:
     stages = [stage for stage in run.stages if stage in (args.stages or run.stages)]
     done = build(args.run, run, stages, ray)
     said = notes(done, Path(run.out))
-    write(done, Path(run.out))
+    write(done, Path(run.out), needed)
     # a pipe has no width to fit: print every column in full there
     Console(width=None if sys.stdout.isatty() else 160).print(table(done.report))
     for note in said:

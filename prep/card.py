@@ -1,6 +1,7 @@
 """The data card of a build: a page that says what its files were made from, how, and what went.
 
-It is made from build.json alone, so that it agrees with it and holds no date and no folder.
+It is made from build.json, so that it agrees with it, and from the command that built it, the only
+place where it may name a folder. It holds no date.
 """
 
 import re
@@ -11,20 +12,10 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from prep.jsonl import read_text
+from prep.reasons import WHY
 from prep.summary import lines, rows
 
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
-WHY = {
-    "exact-duplicate": "equal to a record that stays",
-    "near-duplicate": "nearly equal to a record that stays",
-    "near-scored": "equal or near to a dev or test question, or quotes one",
-    "holds-scored-id": "names a dev or test question",
-    "empty": "a text it needs is empty",
-    "bad-options": "options that cannot be asked with: empty, alike, too few or too many",
-    "no-answer": "has no answer to train on or to compare with",
-    "too-long": "longer than the run allows",
-    "not-sampled": "left out by the weight of its source",
-}
 OTHERS = {
     "removed.jsonl": "every record left out, and why",
     "changed.jsonl": "every text altered, before and after",
@@ -32,12 +23,14 @@ OTHERS = {
 }
 
 
-def card(report: dict[str, Any]) -> str:
+def card(report: dict[str, Any], options: str = "") -> str:
     """A build's data card in Markdown, with the head that the Hugging Face Hub reads.
 
-    `report` is build.json. Its `sources`, where there, say what is known of each by name: origin,
-    licence, non_commercial, published (a date as text), tracks.
+    `report` is build.json. Its `sources`, where there, say what is known of each by name: form,
+    origin, licence, non_commercial, published (a date as text), tracks. `options` are those that
+    the command needs besides run and stages.
     """
+    command = f"python prep/build.py --run {report['run']} --stages {' '.join(report['stages'])}"
     environment = Environment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
@@ -51,7 +44,7 @@ def card(report: dict[str, Any]) -> str:
     return environment.from_string(read_text(TEMPLATE)).render(
         head=_head(report),
         run=report["run"],
-        command=f"python prep/build.py --run {report['run']} --stages {' '.join(report['stages'])}",
+        command=f"{command} {options}".rstrip(),
         settings=report["settings"],
         inputs=[_input(name, about, report) for name, about in report["inputs"].items()],
         headings=headings,
@@ -98,6 +91,7 @@ def _input(name: str, about: dict[str, Any], report: dict[str, Any]) -> dict[str
         "name": name,
         "read": about.get("file") or about["hub"],
         "version": about.get("sha256") or about["revision"],
+        "form": known.get("form") or "not stated",
         "origin": known.get("origin") or "not stated",
         "licence": f"{licence}, non-commercial" if known.get("non_commercial") else licence,
         "published": known.get("published") or "not stated",

@@ -23,9 +23,11 @@ RESERVED |= {"removed", "changed", "preferences", "folds"}
 
 class Corpus(Strict):
     """The files of the task itself, in the form of one source of the registry; dev and test may be
-    absent. `dev_share` of the train file's questions are then held out as dev, dialogues whole."""
+    absent. `dev_share` of the train file's questions are then held out as dev, dialogues whole.
+    `origin` says whose data it is, which a form does not."""
 
     source: str = CORPUS
+    origin: str | None = None
     train: str
     dev: str | None = None
     test: str | None = None

@@ -1,6 +1,7 @@
 """The corpus of a run: the questions of its files by split, as published."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,15 @@ from prep.cleaning import rules_of
 from prep.config import Run, load_run
 from prep.errors import UserError
 from prep.guards.folds import train_and_dev
+from prep.paths import spelled
+from prep.reasons import counted
 from prep.records import Split
 from prep.sources.cci import REQUEST
 from prep.sources.reader import Read
+from prep.sources.registry import REGISTRY
 from prep.sources.source import Source, read
+
+DEMO = Path("data/demo/raw")  # where prep/synthetic.py writes
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,9 +38,30 @@ def moved(run: Run, folder: Path | None) -> Run:
     if folder is None:
         return run
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; {REQUEST} and name its folder")
+        raise UserError(
+            f"{folder}: no such folder; {remedy(run.corpus.source)} and name its folder"
+        )
     there = {split: str(folder / Path(file).name) for split, file in run.corpus.files().items()}
     return run.model_copy(update={"corpus": run.corpus.model_copy(update=there)})
+
+
+def remedy(source: str) -> str:
+    """What to do about a missing file of a source of the registry."""
+    entry = REGISTRY[source]
+    return REQUEST if source.startswith("cci-") else f"get {entry.title} ({entry.origin})"
+
+
+def missing(files: Sequence[tuple[str, Source]]) -> UserError:
+    """What to do about files that are not there, each with the source it is for."""
+    names = ", ".join(dict.fromkeys(file for file, _ in files))
+    if all(DEMO in Path(file).parents for file, _ in files):
+        return UserError(f"no such file: {names}; make the demo's by `python prep/synthetic.py`")
+    own = {remedy(one.source) for _, one in files if one.at_corpus}
+    others = {one.title for _, one in files if not one.at_corpus}
+    remedies = [f"{one} and name its files in params.yaml or give --corpus" for one in own]
+    if others:
+        remedies.append(f"fetch {', '.join(sorted(others))} or choose other --stages")
+    return UserError(f"no such file: {names}; {'; '.join(remedies)}")
 
 
 def rules(run: Run, preset: str | None) -> tuple[str, ...]:
@@ -52,26 +79,34 @@ def file_of(run: Run, split: Split) -> Path | None:
     """
     held_out = split == "dev" and run.corpus.dev_share
     name = run.corpus.files().get("train" if held_out else split)
-    return Path(name) if name and Path(name).is_file() else None
+    path = spelled(Path(name)) if name else None
+    return path if path and path.is_file() else None
 
 
 def questions_of(run: Run, split: Split) -> Read | None:
     """What the corpus has for a split, or None where it has no such file.
 
-    Answers of a filled-in test file are left out where the run says so (test_answers: drop).
+    Answers of a filled-in test file are left out where the run says so (test_answers: drop). Raises
+    `UserError` where none of its records is a question that can be asked.
     """
     file = file_of(run, split)
     if file is None:
         return None
     source = Source(source=run.corpus.source)
-    if run.corpus.dev_share and split != "test":
-        return _held_out(read(source, file, "train"), split, run)
-    got = read(source, file, split)
+    held_out = run.corpus.dev_share and split != "test"
+    got = read(source, file, "train" if held_out else split)
+    if not got.questions:
+        raise UserError(
+            f"{file}: none of its {got.records} records can be asked: {counted(got.removed)}; "
+            "mend the file or name another"
+        )
+    if held_out:
+        return _held_out(got, split, run)
     answered = any(question.answer is not None for question in got.questions)
     if split == "test" and run.test_answers == "drop" and answered:
         blind = [question.model_copy(update={"answer": None}) for question in got.questions]
         note = f"{file.name}: answers left out (test_answers: drop)"
-        return replace(got, questions=blind, notes=(note,))
+        return replace(got, questions=blind, notes=(*got.notes, note))
     return got
 
 

@@ -21,10 +21,6 @@ from rich.progress import track
 from prep import corpus, jsonl
 from prep.cleaning import clean
 from prep.errors import UserError, entry
-from prep.plots.charts import charts
-from prep.plots.facts import Facts
-from prep.plots.page import page
-from prep.plots.words import word_counts
 from prep.records import Question
 
 
@@ -35,6 +31,12 @@ def draw(
     cleaned: Sequence[Question] | None = None,
 ) -> dict[str, bytes]:
     """All files of a corpus's plots by name, in memory; the same questions give the same bytes."""
+    # seconds to import, and of no use to --help
+    from prep.plots.charts import charts
+    from prep.plots.facts import Facts
+    from prep.plots.page import page
+    from prep.plots.words import word_counts
+
     versions = {"raw": raw} if cleaned is None else {"raw": raw, "cleaned": cleaned}
     facts = Facts.of(versions)
     found = charts(facts, word_counts(versions))

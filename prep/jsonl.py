@@ -1,9 +1,12 @@
-"""JSONL and JSON as every chapter reads and writes them: UTF-8, NFC, all or nothing."""
+"""JSONL and JSON as every chapter reads and writes them: UTF-8, all or nothing.
+
+Text is written as it is. Readers compose it as it enters a record (prep/sources/reader.py): to
+compose what is escaped already would join the n of "\\n" with a mark behind it.
+"""
 
 import hashlib
 import json
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -104,9 +107,20 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def loads(text: str) -> Any:
-    """A JSON value; raises `ValueError`, in words, for one that Python cannot read or write."""
+    """A JSON value; raises `ValueError`, in words, for one that cannot be read, or not in one way.
+
+    Of a key that stands twice in an object one reader keeps the first and another the last.
+    """
+    twice: list[str] = []
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            twice.append(Counter(key for key, _ in pairs).most_common(1)[0][0])
+        return value
+
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=once)
         if "\\ud" in text or "\\uD" in text:  # halves of characters: whole only in pairs
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError:
@@ -117,6 +131,8 @@ def loads(text: str) -> Any:
         raise ValueError("nested too deeply") from None
     except ValueError:
         raise ValueError("holds a number too long to read") from None
+    if twice:
+        raise ValueError(f"key {short(twice[0])} stands twice in an object")
     return value
 
 
@@ -137,9 +153,9 @@ def validated(value: Any, model: type[Record], where: str) -> Record:
 
 
 def dump(record: BaseModel | dict[str, Any]) -> str:
-    """One record as one line of JSON: keys in their declared order, NFC, Korean unescaped."""
+    """One record as one line of JSON: keys in their declared order, Korean unescaped."""
     value = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
-    return unicodedata.normalize("NFC", json.dumps(value, ensure_ascii=False))
+    return json.dumps(value, ensure_ascii=False)
 
 
 def write_records(path: Path, records: Iterable[BaseModel | dict[str, Any]]) -> int:
@@ -155,8 +171,7 @@ def write_records(path: Path, records: Iterable[BaseModel | dict[str, Any]]) -> 
 def write_json(path: Path, value: Any) -> None:
     """Write one indented JSON document, all or nothing."""
     with replacing(path) as file:
-        text = json.dumps(value, ensure_ascii=False, indent=2)
-        file.write(unicodedata.normalize("NFC", text) + "\n")
+        file.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def sha256(path: Path) -> str:
@@ -175,17 +190,3 @@ def require_place(out: Path | None, *others: Path | None) -> None:
     require_room(out)
     if out.resolve() in {other.resolve() for other in others if other is not None}:
         raise UserError(f"{out}: is named twice, so it would be written over; name another file")
-
-
-def require_once(text: str, where: str) -> None:
-    """Raise `UserError` where a key stands twice in an object of a JSON text that `loads` reads.
-
-    Python keeps the last of them without a word, another reader the first.
-    """
-
-    def once(pairs: list[tuple[str, Any]]) -> None:
-        key, count = Counter(key for key, _ in pairs).most_common(1)[0] if pairs else ("", 1)
-        if count > 1:
-            raise UserError(f"{where}: key {short(key)} stands twice in an object; leave one")
-
-    json.loads(text, object_pairs_hook=once)

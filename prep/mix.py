@@ -1,15 +1,16 @@
 """What a source gives to a stage's mix: its records less the removed ones, rendered as rows."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from prep.augment.mixing import repeated, times
+from prep.augment.mixing import names, times
 from prep.dedup import Item, Method, Simhash, copies, duplicates
 from prep.guards.contamination import Contact, Scored
-from prep.records import Chat, Question, Reason, Removed, Row, record_id
+from prep.records import Chat, Question, Reason, Removed, Row
 from prep.render import Renderer
+from prep.text import compared
 
 Record = TypeVar("Record", Question, Chat)
 Fits = Callable[[Row], bool]
@@ -40,44 +41,77 @@ class Portion:
         return {"read": self.read, "removed": reasons, "kept": self.kept, "rows": len(self.rows)}
 
 
+@dataclass(frozen=True)
+class QuestionSet:
+    """The questions of one source of a mix, how often they are taken and how they are shown."""
+
+    source: str
+    questions: list[Question]
+    renderer: Renderer
+    weight: float = 1.0
+
+
 def without_answer(questions: Sequence[Question]) -> tuple[list[Question], list[Removed]]:
     """Questions that have an answer, and those removed because they have none."""
     answered = [question for question in questions if question.answer is not None]
     return answered, [_gone(q, "no-answer") for q in questions if q.answer is None]
 
 
-def question_portion(
-    questions: Sequence[Question],
-    scored: Scored,
-    renderer: Renderer,
-    weight: float = 1.0,
-    fits: Fits | None = None,
-) -> Portion:
-    """Training rows of questions, taken by the weight of their source.
+def question_portions(
+    sets: Sequence[QuestionSet], scored: Scored, fits: Fits | None = None
+) -> list[Portion]:
+    """Training rows of sets of questions, in the order of the mix, taken by their weights.
 
     Several questions share a dialogue by design, so that among themselves only copies go: the same
-    dialogue, reference, category and options; the one with the smallest id stays. `fits` says
-    whether a row is short enough; a question of which one row is not goes with all its rows.
+    dialogue, reference, question and options. Of those the one of the first set stays, there the
+    one with the smallest id; where their answers differ, none stays, since which is right is not
+    known. `fits` says whether a row is short enough; a question of which one row is not goes with
+    all its rows.
     """
-    answered, removed = without_answer(questions)
-    contacts = scored.contacts(answered)
-    removed += _gave_away(answered, contacts)
-    apart = [question for i, question in enumerate(answered) if i not in contacts]
-    by_id = sorted(apart, key=lambda question: question.id)
-    copied = copies(_content(question) for question in by_id)
-    twice = {by_id[i].id: by_id[first].id for i, first in copied.items()}
-    removed += [_gone(q, "exact-duplicate", twice[q.id]) for q in apart if q.id in twice]
-    kept = [question for question in apart if question.id not in twice]
+    portions: list[Portion] = []
+    apart: list[list[Question]] = []
+    gone: list[list[Removed]] = []
+    for one in sets:
+        answered, removed = without_answer(one.questions)
+        contacts = scored.contacts(answered)
+        gone.append(removed + _gave_away(answered, contacts))
+        apart.append([question for i, question in enumerate(answered) if i not in contacts])
+    alike = _alike(apart)
+    for one, questions, removed in zip(sets, apart, gone, strict=True):
+        found = {question.id: alike.get((question.source, question.id)) for question in questions}
+        removed += [_gone(q, *why) for q in questions if (why := found[q.id])]
+        kept = [question for question in questions if not found[question.id]]
+        shown = one.renderer
+        rows, left_out = _shaped(kept, shown.training, one.weight, shown.seed, fits)
+        out = {gone.id for gone in left_out}
+        kept = [question for question in kept if question.id not in out]
+        removed += left_out
+        portions.append(Portion(one.source, len(one.questions), len(kept), rows, removed, kept))
+    return portions
 
-    def render(taken: Sequence[Question], counts: Sequence[int]) -> list[Row]:
-        pairs = zip(taken, counts, strict=True)
-        return renderer.training([one for q, count in pairs for one in repeated(q, count)])
 
-    rows, left_out = _shaped(kept, render, weight, renderer.seed, fits)
-    gone = {one.id for one in left_out}
-    kept = [question for question in kept if question.id not in gone]
-    removed += left_out
-    return Portion(questions[0].source, len(questions), len(kept), rows, removed, kept)
+def _alike(sets: Sequence[Sequence[Question]]) -> dict[tuple[str, str], tuple[Reason, str]]:
+    """By source and id, why a question goes that is asked elsewhere too, and the id of the other.
+
+    A copy shows the options in the same order; to contradict another, a question may show them in
+    any order.
+    """
+    ordered = [one for each in sets for one in sorted(each, key=lambda question: question.id)]
+    found: dict[tuple[str, str], tuple[Reason, str]] = {}
+    first: dict[object, Question] = {}
+    for question in ordered:
+        same = first.setdefault((_asked(question), _options(question)), question)
+        if same is not question:
+            found[question.source, question.id] = "exact-duplicate", same.id
+    together: dict[object, list[Question]] = defaultdict(list)
+    for question in ordered:
+        together[_asked(question), tuple(sorted(_options(question)))].append(question)
+    for each in together.values():
+        answered = [(one, _options(one)[one.answer or 0]) for one in each]
+        for one, answer in answered:
+            if others := [other.id for other, given in answered if given != answer]:
+                found[one.source, one.id] = "contradiction", others[0]
+    return found
 
 
 def chat_portions(
@@ -113,8 +147,12 @@ def chat_portions(
     drop({i: chats[near.kept].id for i, near in found.removed.items()}, "near-duplicate")
 
     def render(taken: Sequence[Chat], counts: Sequence[int]) -> list[Row]:
-        pairs = zip(taken, counts, strict=True)
-        return [row for chat, count in pairs for row in repeated(renderer.chat(chat), count)]
+        pairs = zip(map(renderer.chat, taken), counts, strict=True)
+        return [
+            row.model_copy(update={"id": name})
+            for row, count in pairs
+            for name in names(row.id, count)
+        ]
 
     kept = {(chat.source, chat.id) for chat in chats}
     portions = []
@@ -141,13 +179,13 @@ def _shaped(
     so it is done again until no row is too long.
     """
     removed: list[Removed] = []
-    short: dict[str, bool] = {}  # by row id, which tells a record's orders apart
+    short: dict[tuple[str, str], bool] = {}  # by record and row, which tells its orders apart
     while True:
         counts = times(records, weight, seed)
         rows = render(records, counts)
         if fits:
-            short |= {row.id: fits(row) for row in rows if row.id not in short}
-        long = {record_id(row.id) for row in rows if not short.get(row.id, True)}
+            short |= {key: fits(row) for row in rows if (key := (row.record, row.id)) not in short}
+        long = {row.record for row in rows if not short.get((row.record, row.id), True)}
         if not long:
             break
         removed += [_gone(one, "too-long") for one in records if one.id in long]
@@ -156,12 +194,19 @@ def _shaped(
     return rows, removed + [_gone(one, "not-sampled") for one, count in pairs if not count]
 
 
-def _content(question: Question) -> tuple[object, ...]:
-    """What makes two questions the same: turn and utterance ids do not."""
-    said = tuple((turn.speaker, turn.text) for turn in question.turns)
+def _asked(question: Question) -> tuple[object, ...]:
+    """What is asked, as `compared`; the ids of turns are no part, nor is who published it.
+
+    The category says what is asked of a dialogue; of a question it is the publisher's subject.
+    """
+    said = tuple((turn.speaker, compared(turn.text)) for turn in question.turns)
     places = tuple(k for k, turn in enumerate(question.turns) if turn.id in question.focus)
-    asked = (question.category, question.question, question.note)
-    return said, question.passage, places, asked, tuple(question.options)
+    texts = (question.passage, question.question or question.category, question.note)
+    return said, places, *(text and compared(text) for text in texts)
+
+
+def _options(question: Question) -> tuple[str, ...]:
+    return tuple(map(compared, question.options))
 
 
 def _conversation(chat: Chat) -> str:

@@ -1,10 +1,10 @@
 """The records that chapters hand to one another, one JSON object a line each.
 
+A record is identified by its source, split and id: published sets number each split from 1.
 `prep/` turns Questions and Chats into Rows; `eval/` turns Rows into Predictions; `ensemble/` votes
 over Predictions. No chapter knows more of another than these types.
 """
 
-import re
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -82,11 +82,13 @@ class Row(Strict):
     `order[k]` is the published index of the option shown as `labels[k]`; `answer` is a label.
     `options` are the texts in the order shown, in scoring rows alone: their likelihood is a score.
     A training row ends with the assistant's message, a scoring row with the user's. Rows made from
-    a Chat have no labels, no order and no answer. After its record's id, a row's id has the number
-    of a repeat ("~2") and the order shown ("~BAC"), where it is one of several.
+    a Chat have no labels, no order and no answer. `record` is the id of the record that the row was
+    made from. The row's own id is the same, with the number of a repeat ("~2") and the order shown
+    ("~BAC") behind it where it is one of several; it is a name to read and never taken apart.
     """
 
     id: str
+    record: str
     source: str
     split: Split
     group: str
@@ -111,11 +113,6 @@ class Row(Strict):
         if self.answer is not None and self.answer not in (self.labels or []):
             raise ValueError(f"answer {self.answer} is not among the labels {self.labels}")
         return self
-
-
-def record_id(row_id: str) -> str:
-    """The id of the record that a row was made from: without its repeat and its order."""
-    return re.sub(r"(~\d+)?(~[A-E]+)?$", "", row_id)
 
 
 class Preference(Strict):
@@ -152,11 +149,12 @@ class Preference(Strict):
 
 
 class Prediction(Strict):
-    """What a model says of one scoring row, by published option.
+    """What a model says of one question, by published option.
 
-    `logprobs[i]` is the log-probability of published option i, normalised over the options, or None
-    where the method yields none; `choice` is a published index, or None where the model gave no
-    answer that can be read: that is a failure, and never counts as any option.
+    `id` is the record's, which no other has in the file that was scored. `logprobs[i]` is the
+    log-probability of published option i, normalised over the options, or None where the method
+    yields none; `choice` is a published index, or None where the model gave no answer that can be
+    read: that is a failure, and never counts as any option.
     """
 
     id: str
@@ -168,10 +166,14 @@ class Prediction(Strict):
 Reason = Literal[
     "exact-duplicate",
     "near-duplicate",
+    "contradiction",  # the same question has another answer elsewhere
     "near-scored",  # equal or near to a dev or test question, or quotes one
     "holds-scored-id",
     "empty",
     "bad-options",
+    "bad-roles",  # of a chat
+    "malformed",  # a chat of another form than its set
+    "doubled-id",
     "no-answer",
     "too-long",
     "not-sampled",  # left out by the weight of its source
@@ -190,6 +192,9 @@ class Removed(Strict):
 
 Change = Literal[
     "not-a-string",
+    "nfc",  # composed as it was read
+    "invisible",  # characters that show nothing
+    "absent",  # a word for a missing value
     "note-split",  # a 보기 that stood in the passage
     # the cleaning rules by name
     "spaces",
@@ -221,9 +226,10 @@ Change = Literal[
 class Changed(Strict):
     """A text altered: where, by what, and how it read before and after.
 
-    `field` is the place in the source record for "not-a-string", else in the Question: "turns.ID"
-    or "options.INDEX" from 0. `after` is None where the utterance is gone: dropped by "empty" and
-    its like, or by "merge" joined to the one before it, whose own line shows the whole.
+    `field` is the place in the source record where a reader says so ("not-a-string" of utterances,
+    "note-split"), else in the Question or Chat: "turns.ID", "options.INDEX" or "messages.INDEX"
+    from 0, "passage" and the like. `after` is None where the utterance is gone: dropped by "empty"
+    and its like, or by "merge" joined to the one before it, whose own line shows the whole.
     """
 
     id: str

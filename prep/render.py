@@ -142,11 +142,13 @@ class Renderer:
         """A scoring row with the right answer as the assistant's message, for the eval loss."""
         return self._row(question, range(len(question.options)), question.id, answered=True)
 
-    def training(self, questions: Sequence[Question]) -> list[Row]:
-        """Questions with their answers, a row for each order they are shown in."""
+    def training(
+        self, questions: Sequence[Question], counts: Sequence[int] | None = None
+    ) -> list[Row]:
+        """Questions with their answers, `counts` times each, a row for each order shown."""
         return [
             self._row(question, order, row_id, answered=True)
-            for question, order, row_id in arranged(questions, self.orders, self.seed)
+            for question, order, row_id in arranged(questions, self.orders, self.seed, counts)
         ]
 
     def preference(
@@ -177,6 +179,7 @@ class Renderer:
         """A chat as a training row without labels."""
         return Row(
             id=chat.id,
+            record=chat.id,
             source=chat.source,
             split="train",
             group=chat.id,
@@ -207,6 +210,7 @@ class Renderer:
             messages.append(self._reply(question, order, question.answer))
         return Row(
             id=row_id,
+            record=question.id,
             source=question.source,
             split=question.split,
             group=question.group,

@@ -21,7 +21,7 @@ from prep.config import Run
 from prep.errors import UserError, entry
 from prep.jsonl import read_objects, read_records, validated
 from prep.panels import question_panel, row_panel
-from prep.records import Question, Removed, Row, record_id
+from prep.records import Question, Removed, Row
 from prep.render import Renderer, load_prompt
 from prep.text import nfc
 
@@ -29,27 +29,37 @@ SUGGESTED = 3
 
 
 def record(run: Run, wanted: str, rules: Sequence[str]) -> list[RenderableType]:
-    """A record by its id, or that of one of its rows; raises `UserError` with the nearest ids."""
+    """The records of an id, in each split that has it, or that of one of the built rows.
+
+    Raises `UserError` with the nearest ids.
+    """
     parts = [corpus.questions_of(run, split) for split in ("train", "dev", "test")]
-    questions = {one.id: one for part in parts if part for one in part.questions}
-    raw = questions.get(wanted) or questions.get(record_id(wanted))
+    questions = [one for part in parts if part for one in part.questions]
+    renderer = Renderer(load_prompt(run.prompt), run.answer, run.system)
     shown: list[RenderableType] = []
-    if raw:
+    for raw in (one for one in questions if one.id == wanted):
         cleaned, _ = clean(raw, rules)
-        shown.append(question_panel(raw, cleaned, _removed(run, raw)))
-        if raw.id == wanted:
-            renderer = Renderer(load_prompt(run.prompt), run.answer, run.system)
-            make = renderer.scoring if cleaned.answer is None else renderer.loss
-            return [*shown, row_panel(make(cleaned))]
+        make = renderer.scoring if cleaned.answer is None else renderer.loss
+        shown += [question_panel(raw, cleaned, _removed(run, raw)), row_panel(make(cleaned))]
+    if shown:
+        return shown
     rows = list(_rows(run))
-    named = [row for row in rows if wanted in (row["id"], record_id(row["id"]))]
+    named = [
+        validated(row, Row, f"{run.out}, row {wanted}")
+        for row in rows
+        if wanted in (row["id"], row.get("record"))
+    ]
     if not named:
-        known = [*questions, *(row["id"] for row in rows if row.get("labels"))]
+        known = [*(one.id for one in questions), *(row["id"] for row in rows if row.get("labels"))]
         raise UserError(
             f"no record {wanted} in the corpus of the run, and no row in {run.out}; "
             f"{_nearest(wanted, known)}"
         )
-    return [*shown, *(row_panel(validated(row, Row, f"{run.out}, row {wanted}")) for row in named)]
+    made_of = {(row.source, row.split, row.record) for row in named}
+    for raw in (one for one in questions if (one.source, one.split, one.id) in made_of):
+        cleaned, _ = clean(raw, rules)
+        shown.append(question_panel(raw, cleaned, _removed(run, raw)))
+    return [*shown, *map(row_panel, named)]
 
 
 def rows_of(file: Path, wanted: str | None, count: int) -> list[RenderableType]:
@@ -57,7 +67,7 @@ def rows_of(file: Path, wanted: str | None, count: int) -> list[RenderableType]:
     rows = read_records(file, Row)
     if wanted is None:
         return [row_panel(row) for row in rows[: max(count, 0)]]
-    named = [row for row in rows if wanted in (row.id, record_id(row.id))]
+    named = [row for row in rows if wanted in (row.id, row.record)]
     if not named:
         near = _nearest(wanted, [row.id for row in rows])
         raise UserError(f"{file}: no row with id {wanted}; {near}")

@@ -41,7 +41,7 @@ def removed(counts: dict[str, Any]) -> dict[str, int]:
 def rows(report: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """The table's headings and its lines as text; every line's read is its removed and its kept.
 
-    `cleaned` counts the records that the cleaning rules altered, "–" where a report does not say.
+    `cleaned` counts the records that reading or cleaning altered, "–" where a report does not say.
     """
     found = [(file, source, counts, removed(counts)) for file, source, counts in lines(report)]
     columns = list(dict.fromkeys(column for *_, gone in found for column in gone)) or list(ALWAYS)

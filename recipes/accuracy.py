@@ -65,7 +65,7 @@ class AccuracyPlugin(BasePlugin):
         Axolotl loads the best checkpoint only where save_steps and eval_steps are set, and then
         even unasked. A first evaluation of resumed weights would count as one without progress.
         """
-        resumed = any(Path(cfg.output_dir).glob("checkpoint-*"))
+        resumed = cfg.resume_from_checkpoint or any(Path(cfg.output_dir).glob("checkpoint-*"))
         return {
             "load_best_model_at_end": bool(
                 cfg.load_best_model_at_end or cfg.early_stopping_patience

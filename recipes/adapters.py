@@ -17,6 +17,34 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
+
+METHODS = ("linear", "ties", "dare-linear", "dare-ties")  # those of recipes/arithmetic.py
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Merge the adapters of several members into one.",
+        epilog="example:\n  python recipes/adapters.py --adapter outputs/a outputs/b --method ties "
+        "--density 0.5 --out outputs/mix",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--adapter", type=Path, nargs="+", required=True, help="members' folders")
+    parser.add_argument("--method", choices=METHODS, default="linear")
+    parser.add_argument(
+        "--weights", type=float, nargs="+", help="by member (default: 1 for ties, else the mean's)"
+    )
+    parser.add_argument("--density", type=float, help="share of each change kept, not for linear")
+    parser.add_argument("--rank", type=int, help="of the result (default: sum of the members')")
+    parser.add_argument("--seed", type=int, default=42, help="of what DARE drops")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the merged adapter")
+    return parser
+
+
+if __name__ == "__main__":
+    parser().parse_args()  # --help and mistakes need not wait half a minute for what follows
+
 import torch
 from peft import LoraConfig
 from safetensors.torch import save_file
@@ -24,12 +52,11 @@ from torch import Tensor
 
 from prep.errors import UserError, entry
 from prep.jsonl import read_json, sha256, write_json
-from recipes.arithmetic import METHODS, merged_pairs
+from recipes.arithmetic import merged_pairs
+from recipes.base import RECORD, files, record_of
 from recipes.lora import EMBEDDING, LINEAR, WEIGHTS, Adapter, read_adapter
 from recipes.merge import TAKEN
 from recipes.swap import replacing_folder
-
-RECORD = "run.json"  # what recipes/guard.py writes beside an adapter, and recipes/merge.py reads
 
 
 def check_members(members: Sequence[Adapter]) -> dict[str, Any]:
@@ -42,7 +69,7 @@ def check_members(members: Sequence[Adapter]) -> dict[str, Any]:
                     f"{member.folder}: trains whole {what}, which are no sum of changes; "
                     "merge it into its base by recipes/merge.py and let it vote as a model"
                 )
-    bases = [record_of(member.folder)["base"] for member in members]
+    bases = [trained_on(member.folder) for member in members]
     speech = [files(member.folder, "tokenizer*", "chat_template.jinja") for member in members]
     for member, base, spoken in zip(others, bases[1:], speech[1:], strict=True):
         if base != bases[0]:
@@ -63,19 +90,15 @@ def check_members(members: Sequence[Adapter]) -> dict[str, Any]:
     return {"base": bases[0]}
 
 
-def record_of(folder: Path) -> dict[str, Any]:
-    """What an adapter was trained on; raises `UserError` where nobody wrote it down."""
-    if not (folder / RECORD).is_file():
+def trained_on(folder: Path) -> dict[str, str]:
+    """The base that an adapter was trained on; raises `UserError` where nobody wrote it down."""
+    record = record_of(folder)
+    if record is None or not isinstance(record.get("base"), dict):
         raise UserError(
-            f"{folder}: no {RECORD}, so nobody knows which base it was trained on; "
-            "train it by a recipe of this repository"
+            f"{folder}: no {RECORD} that tells its base, so nobody knows which base it was trained "
+            "on; train it by a recipe of this repository"
         )
-    return read_json(folder / RECORD)
-
-
-def files(folder: Path, *patterns: str) -> dict[str, str]:
-    """Name and SHA-256 of the files of a folder that match a pattern."""
-    return {path.name: sha256(path) for pattern in patterns for path in folder.glob(pattern)}
+    return record["base"]
 
 
 def save(pairs: dict[str, tuple[Tensor, Tensor]], like: Adapter, folder: Path) -> int:
@@ -114,22 +137,7 @@ def save(pairs: dict[str, tuple[Tensor, Tensor]], like: Adapter, folder: Path) -
 
 def arguments() -> argparse.Namespace:
     """The command line, checked; raises `UserError` for numbers that make no sense."""
-    parser = argparse.ArgumentParser(
-        description="Merge the adapters of several members into one.",
-        epilog="example:\n  python recipes/adapters.py --adapter outputs/a outputs/b --method ties "
-        "--density 0.5 --out outputs/mix",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--adapter", type=Path, nargs="+", required=True, help="members' folders")
-    parser.add_argument("--method", choices=METHODS, default="linear")
-    parser.add_argument(
-        "--weights", type=float, nargs="+", help="by member (default: 1 for ties, else the mean's)"
-    )
-    parser.add_argument("--density", type=float, help="share of each change kept, not for linear")
-    parser.add_argument("--rank", type=int, help="of the result (default: sum of the members')")
-    parser.add_argument("--seed", type=int, default=42, help="of what DARE drops")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the merged adapter")
-    args = parser.parse_args()
+    args = parser().parse_args()
     count = len(args.adapter)
     if count < 2 or len({path.resolve() for path in args.adapter}) < count:
         raise UserError("--adapter: name two or more different folders")
@@ -155,7 +163,9 @@ def main() -> None:
     pairs, kept = merged_pairs(
         members, args.weights, args.method, args.density, args.rank, args.seed
     )
-    with replacing_folder(args.out) as part:
+    if (args.out / RECORD).is_file() and "members" not in read_json(args.out / RECORD):
+        raise UserError(f"{args.out}: holds a training, not a mix of adapters; name a new folder")
+    with replacing_folder(args.out, RECORD, args.adapter) as part:
         record |= {
             "members": [
                 {"adapter": str(m.folder), "sha256": sha256(m.folder / WEIGHTS), "weight": w}

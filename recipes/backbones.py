@@ -1,13 +1,17 @@
 """The shape of a recipe's backbone: from its folder, a given file, or the public numbers below."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from transformers import AutoConfig, PretrainedConfig
 
 from prep.errors import UserError
 from prep.jsonl import read_json, read_text
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 # what the config.json published with each backbone says; a test holds the number of parameters that
 # follows to the published one. EXAONE-3.0's own class computes what Llama's does.
@@ -138,6 +142,8 @@ def shape_of(path: Path, recipe: dict[str, Any], given: str | None = None) -> Pr
             f"{path}: the shape of {base} is not known here{why}; add --config with its "
             f"config.json, or with one like it of {', '.join(BACKBONES)}"
         )
+    from transformers import AutoConfig  # seconds to import, and only wanted here
+
     kind = values.get("model_type") if isinstance(values, dict) else None
     try:
         return AutoConfig.for_model(**values)

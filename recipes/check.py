@@ -5,35 +5,42 @@ Run as: python recipes/check.py recipes/*.yml recipes/tiny/*.yml --members
 Axolotl ignores a misspelt key and takes the last of a repeated one, both in silence.
 """
 
+from __future__ import annotations
+
 import argparse
 import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from prep.errors import UserError, entry
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
 from recipes.compose import compose
-from recipes.house import Recipe, family_of, house_problems
 from recipes.matrix import MEMBERS, backbones, load_matrix
-from recipes.reading import read_mapping as read_recipe
-from recipes.schema import schema_problems
+from recipes.reading import read_mapping
 
-__all__ = ["house_problems", "main", "read_recipe", "schema_problems"]
+if TYPE_CHECKING:
+    from recipes.house import Recipe
 
 
 def members() -> dict[Path, tuple[Recipe, str]]:
     """Every member's recipe and its text, by the path it is to have; nothing is written."""
     matrix = load_matrix()
     made = [compose(name, matrix) for name in matrix.matrix]
-    return {one.path: (read_recipe(one.path, one.text), one.text) for one in made}
+    return {one.path: (read_mapping(one.path, one.text), one.text) for one in made}
 
 
 def problems_of(
     path: Path, recipe: Recipe, others: list[Recipe], text: str | None, live: bool
 ) -> Iterator[str]:
     """All problems of one recipe; of one that the schema cannot read, those of the schema."""
+    # half a minute to import, and of no use to --help
+    from recipes.house import family_of, house_problems
+    from recipes.schema import schema_problems
+
     unread = list(schema_problems(recipe))
     yield from unread
     if unread:
@@ -62,7 +69,7 @@ def main() -> None:
     logging.disable(logging.WARNING)  # the schema's advice; its errors are ours to print
 
     found: dict[Path, tuple[Recipe, str | None]] = {
-        path: (read_recipe(path), None) for path in args.recipes
+        path: (read_mapping(path), None) for path in args.recipes
     }
     if args.members:
         found |= members()

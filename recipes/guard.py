@@ -9,17 +9,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import axolotl.cli.config
 import axolotl.train
 from axolotl.common.datasets import TrainDatasetMeta, load_datasets, load_preference_datasets
 from axolotl.core.trainers.base import AxolotlTrainer
 from axolotl.integrations.base import BasePlugin
-from axolotl.loaders import load_tokenizer
+from axolotl.loaders import ModelLoader, load_tokenizer
 from axolotl.utils.distributed import barrier, is_main_process
+from axolotl.utils.tee import prepare_debug_log
 from datasets.exceptions import DatasetGenerationError
 from transformers import set_seed
 
 from prep.errors import UserError, refusing
 from prep.jsonl import sha256
+from recipes import quiet  # noqa: F401
+from recipes.base import loading_all_weights
 from recipes.claim import claim, content, digest, run_of
 from recipes.commands import note, require_command, running, without_flags
 from recipes.finite import StayFinite
@@ -31,6 +35,7 @@ from recipes.schedule import AsAsked, counted
 from recipes.targets import require_layers, require_unfrozen
 
 PREPARED = Path("data/prepared")
+load_base = ModelLoader._load_model_from_pretrained
 
 
 class GuardPlugin(BasePlugin):
@@ -46,6 +51,9 @@ class GuardPlugin(BasePlugin):
             print(f"note: {said}", file=sys.stderr, flush=True)
         join()
         axolotl.train.setup_signal_handler = leave_when_interrupted
+        # its log would be written, or begun anew, in a folder that may be refused or move
+        axolotl.cli.config.prepare_debug_log = lambda _: None
+        ModelLoader._load_model_from_pretrained = refusing()(loading_all_weights(load_base))
         self.recipe = json.loads(json.dumps(without_flags(cfg), default=str))
         if command == "evaluate":  # which asks no plugin for its rows
             with refusing():
@@ -61,8 +69,6 @@ class GuardPlugin(BasePlugin):
             cfg.dataset_prepared_path = str(prepared)
             self.rendered: dict[str, Rendered] = {}
             if is_main_process():
-                if not preprocess:
-                    claim(cfg, run_of(self.recipe, data))
                 if not complete.exists():  # never made, or its maker was killed
                     shutil.rmtree(prepared, ignore_errors=True)
                     tokenizer = load_tokenizer(cfg)
@@ -76,7 +82,11 @@ class GuardPlugin(BasePlugin):
                                 preferred=bool(cfg.rl),
                                 eot_tokens=cfg.eot_tokens or (),
                             )
+                if not preprocess:
+                    claim(cfg, run_of(self.recipe, data, cfg.world_size or 1))
             barrier()
+            if not preprocess:
+                prepare_debug_log(cfg)
         with refusing():
             try:
                 meta = (load_preference_datasets if cfg.rl else load_datasets)(cfg=cfg)

@@ -4,12 +4,15 @@ All functions are pure; figures of machines and methods carry their source. What
 holds besides comes from recipes/dryrun.py.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import PretrainedConfig
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
-from recipes.dryrun import Step
+    from recipes.dryrun import Step
 
 GIB = 2**30
 # CUDA's context, cuBLAS workspaces and the allocator's rounding: an assumption, not measured
@@ -35,6 +38,7 @@ class Gpu:
 
 GPUS = {
     "h200": Gpu("H200", 139.8 * GIB, 989e12),
+    "h100": Gpu("H100 80 GB", 79.2 * GIB, 989e12),
     "a100-80": Gpu("A100 80 GB", 79.2 * GIB, 312e12),
     "a100-40": Gpu("A100 40 GB", 39.4 * GIB, 312e12),
     "4090": Gpu("RTX 4090", 23.5 * GIB, 165e12),

@@ -19,6 +19,27 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Merge the adapter that a recipe trained into its base, and check the result.",
+        epilog="example:\n  python recipes/merge.py recipes/stage1.yml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", type=Path, help="the recipe that trained the adapter")
+    parser.add_argument(
+        "--adapter", type=Path, help="folder of the adapter (default: the recipe's output_dir)"
+    )
+    parser.add_argument("--out", type=Path, help="folder of the result (default: ADAPTER-merged)")
+    return parser
+
+
+if __name__ == "__main__":
+    parser().parse_args()  # --help and mistakes need not wait half a minute for what follows
+
 import torch
 import yaml
 from peft import PeftModel
@@ -26,7 +47,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 
 from prep.errors import UserError, entry
-from prep.jsonl import read_json, read_objects, read_text, sha256, write_json
+from prep.jsonl import read_objects, read_text, sha256, write_json
+from recipes.base import check_base, require_none_missing
 from recipes.finite import is_finite
 from recipes.lora import WEIGHTS, check_fit, grow, held, read_adapter, tensors, untie
 from recipes.swap import replacing_folder
@@ -35,18 +57,22 @@ ROWS = 8
 # root mean square of the logits' change over that of the logits: float32 is exact but for the order
 # of sums; bfloat16 rounds each merged weight to 8 bits
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 5e-3}
+RESULT = "merge.json"  # what was merged, and how exact the result is
 TAKEN = ("tokenizer*", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
 
 
 def load(base: str, revision: str | None, **options: Any) -> PreTrainedModel:
     """The base model on the GPU where there is one; eager attention keeps Gemma-2's soft-cap."""
-    return AutoModelForCausalLM.from_pretrained(
+    model, about = AutoModelForCausalLM.from_pretrained(
         base,
         revision=revision,
         attn_implementation="eager",
         device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},
+        output_loading_info=True,
         **options,
     )
+    require_none_missing(base, about["missing_keys"])
+    return model
 
 
 @torch.inference_mode()
@@ -109,18 +135,6 @@ def folder_of(base: str, revision: str | None) -> Path:
     return Path(snapshot_download(base, revision=revision, local_files_only=True))
 
 
-def check_base(base: Path, adapter: Path) -> None:
-    """Raise `UserError` where the base is no longer what the adapter was trained on."""
-    record = adapter / "run.json"
-    trained_on = read_json(record)["base"] if record.is_file() else {}
-    if isinstance(trained_on, dict):
-        for name, digest in trained_on.items():
-            if not (base / name).is_file() or sha256(base / name) != digest:
-                raise UserError(
-                    f"{base / name}: not what {adapter} was trained on; train the recipe again"
-                )
-
-
 def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
     """Merge into the folder `part`, check it, and return what was measured.
 
@@ -128,7 +142,7 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
     """
     base, revision = recipe["base_model"], recipe.get("revision_of_model")
     source = folder_of(base, revision)
-    check_base(source, adapter)
+    check_base(base, revision, adapter)
     adapted = read_adapter(adapter)
     check_fit(source, adapted)
     tokenizer = AutoTokenizer.from_pretrained(adapter)
@@ -192,17 +206,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Merge, check, and put the result in its place only when it is whole."""
-    parser = argparse.ArgumentParser(
-        description="Merge the adapter that a recipe trained into its base, and check the result.",
-        epilog="example:\n  python recipes/merge.py recipes/stage1.yml",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("recipe", type=Path, help="the recipe that trained the adapter")
-    parser.add_argument(
-        "--adapter", type=Path, help="folder of the adapter (default: the recipe's output_dir)"
-    )
-    parser.add_argument("--out", type=Path, help="folder of the result (default: ADAPTER-merged)")
-    args = parser.parse_args()
+    args = parser().parse_args()
 
     recipe = read_recipe(args.recipe)
     adapter = args.adapter or Path(recipe["output_dir"])
@@ -212,10 +216,11 @@ def main() -> None:
             f"{adapter}: no finished adapter; run "
             f"accelerate launch -m axolotl.cli.train {args.recipe}"
         )
-    with replacing_folder(out) as part:
+    inputs = [args.recipe, adapter, Path(recipe["base_model"]), Path(recipe["datasets"][0]["path"])]
+    with replacing_folder(out, RESULT, inputs) as part:
         measured = merge(recipe, adapter, part)
         digest = sha256(adapter / WEIGHTS)
-        write_json(part / "merge.json", {"recipe": str(args.recipe), "adapter": digest, **measured})
+        write_json(part / RESULT, {"recipe": str(args.recipe), "adapter": digest, **measured})
     print(f"{out}: {measured.pop('pairs')} adapter pairs merged, all other weights bit-equal")
     for name, value in measured.items():
         if value is not None:

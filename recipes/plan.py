@@ -22,15 +22,17 @@ from rich.console import Console
 from rich.table import Table
 
 from prep.errors import UserError, entry
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
 from recipes.backbones import BACKBONES
 from recipes.memory import GPUS, SHARDS
-from recipes.planning import CHARACTERS, plan
 
 TIGHT = 16  # prompts at once, below which scoring needs a batch of its own
 
 
 def show(made: dict[str, Any]) -> None:
     """Print a plan as a table and a few sentences."""
+    from recipes.planning import CHARACTERS
+
     console = Console(highlight=False)
     table = Table(title=f"{made['recipe']} on {made['gpus']} × {made['gpu']}, by estimate")
     table.add_column("holds")
@@ -113,6 +115,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.gpus < 1 or not 0 < args.mfu <= 1:
         raise UserError("--gpus must be at least 1 and --mfu above 0, at most 1")
+    from recipes.planning import plan  # half a minute to import, and of no use to --help
+
     made = plan(args)
     print(json.dumps(made, indent=2)) if args.json else show(made)
 

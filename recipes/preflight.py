@@ -14,6 +14,7 @@ from transformers.utils import cached_file
 
 from prep.errors import UserError
 from prep.jsonl import read_json
+from recipes.base import base_of, unreadable
 from recipes.commands import without_flags
 from recipes.house import Recipe, family_of, run_problems, track_problems
 from recipes.matrix import OUTPUTS
@@ -102,14 +103,10 @@ def require_base(cfg: dict[str, Any]) -> None:
     if is_local(base):
         if not (Path(base) / "config.json").is_file() or not any(Path(base).glob("*.safetensors")):
             raise UserError(f"{base}: no model in this folder (base_model); {made_by(Path(base))}")
+        if said := unreadable(Path(base)):
+            raise UserError(f"{base}: {said}; copy or download it again, or make it again")
         return
-    try:
-        cached_file(base, "config.json", revision=cfg.get("revision_of_model"))
-    except OSError as error:
-        raise UserError(
-            f"{base}: cannot be read from the hub ({type(error).__name__}); check the name, accept "
-            "its licence there and run `hf auth login`, or set base_model to a downloaded folder"
-        ) from None
+    base_of(base, cfg.get("revision_of_model"))
 
 
 def made_by(base: Path) -> str:

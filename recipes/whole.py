@@ -31,7 +31,7 @@ def link(trained: Path, out: Path) -> None:
     if missing or not any(trained.glob("*.safetensors")):
         what = missing[0] if missing else "model.safetensors"
         raise UserError(f"{trained}: no {what}; train the recipe to its end first")
-    with replacing_folder(out) as part:
+    with replacing_folder(out, NEEDED[0], [trained]) as part:
         for path in sorted({path for pattern in KEPT for path in trained.glob(pattern)}):
             os.link(path, part / path.name)
 

@@ -46,6 +46,7 @@ def training_row(number: int, order: tuple[int, ...] = (0, 1, 2)) -> dict:
     user = f"[Conversation]\n화자1: 어제 {thing[0]} 봤어?\n화자2: 응, 봤어.\n\n[Option]\n{options}"
     return {
         "id": f"t-{number}~{''.join('ABC'[i] for i in order)}",
+        "record": f"t-{number}",
         "source": "test",
         "split": "train",
         "group": f"g-{number}",
@@ -68,6 +69,7 @@ def chat_row(number: int) -> dict:
     roles = ["user", "assistant"] * 2
     return {
         "id": f"c-{number}",
+        "record": f"c-{number}",
         "source": "chat",
         "split": "train",
         "group": f"c-{number}",

@@ -37,6 +37,7 @@ def rows(count: int, answered: bool = True, seed: int = 0) -> list[Row]:
         made.append(
             Row(
                 id=f"합성-{number:03d}",
+                record=f"합성-{number:03d}",
                 source="test",
                 split="test",
                 group=f"g{number}",
@@ -102,6 +103,7 @@ def save_predictions(path: Path, data: Path, logprobs: dict[str, list[float]]) -
         made.append(Prediction(id=id_, order=order, logprobs=normal, choice=choose(normal)))
     meta = {
         "method": "letter",
+        "probabilities": True,
         "data": {"path": str(data), "sha256": sha256(data), "rows": len(made)},
         "letter_mass": {"mean": 0.9, "min": 0.5, "below_half": 0.0},
     }

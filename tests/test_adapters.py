@@ -245,7 +245,8 @@ def test_the_result_is_an_adapter_that_says_what_it_is_made_of(member, tmp_path,
         ({"use_dora": True}, {}, r"trains whole magnitudes \(DoRA\)"),
         ({"modules_to_save": ["lm_head"]}, {}, "trains whole weights"),
         ({}, {"run.json": '{"base": {"model.safetensors": "0"}}'}, "on another base than"),
-        ({}, {"run.json": None}, r"no run\.json, so nobody knows which base"),
+        ({}, {"run.json": None}, r"no run\.json that tells its base"),
+        ({}, {"run.json": '{"base": "acme/tiny"}'}, r"no run\.json that tells its base"),
         ({}, {"chat_template.jinja": "x"}, "another tokenizer or chat template than"),
         ({}, {WEIGHTS: None}, "name the folder of a finished adapter"),
     ],
@@ -286,3 +287,13 @@ def test_an_older_result_survives_a_refusal(member, tmp_path, monkeypatch):
     with pytest.raises(UserError):
         mixed(monkeypatch, [a, b], tmp_path / "mix")
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("out", ["a", "b/../b", "", "trained"])
+def test_no_member_and_no_training_is_replaced(member, tmp_path, monkeypatch, out):
+    a, b = member("a", 1), member("b", 2)
+    member("trained", 3)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=r"which is read|holds a training"):
+        mixed(monkeypatch, [a, b], tmp_path / out)
+    assert sorted(tmp_path.rglob("*")) == before

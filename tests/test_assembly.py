@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from prep.assembly import Build, build
 from prep.config import Run
 from prep.errors import UserError
 from prep.jsonl import dump, validated
-from prep.records import record_id
 from tests.test_build import TOPICS, Place, item
 from tests.test_build import dump as dump_json
 
@@ -106,6 +106,30 @@ def test_folds_and_preferences_of_the_corpus(place: Place) -> None:
     assert [one.wrong for one in hard] == [2] * len(kept)
 
 
+def test_near_dialogues_stay_in_one_fold(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    # every dialogue has a twin under another name, with other options
+    topics = ("동네 빵집", "낡은 자전거", "겨울 바다", "주말 농장", "할머니의 편지", "새벽 시장")
+    train = [item("train", k, topic) for k, topic in enumerate(topics)]
+    text = json.dumps(train, ensure_ascii=False).replace("보여 주세요", "보여주세요")
+    twins = json.loads(text.replace("train-", "twin-"))
+    both = [*train, *twins]
+    for one, (said, thought) in zip(both, product(("웃었다", "울었다"), topics), strict=True):
+        one["input"]["category"] = "원인"
+        one["input"]["inference_1"] = f"화자1은 {thought} 앞에서 오래 {said}."
+        one["input"]["inference_3"] = f"화자2가 {said}는 소문은 {thought}까지 퍼졌다."
+    dump_json(place.folder / "corpus/train.json", both)
+
+    def in_one_fold() -> int:
+        files = built(place, "stage2", folds=2, orders="published").files
+        fold = {row.id: k for k in range(2) for row in files[f"folds/{k}/dev.jsonl"]}
+        assert len(fold) == len(both)
+        return sum(fold[f"train-{k}"] == fold[f"twin-{k}"] for k in range(len(topics)))
+
+    assert in_one_fold() == len(topics)
+    monkeypatch.setattr("prep.assembly.near_contexts", lambda questions, method: [])
+    assert in_one_fold() < len(topics)  # the twins are apart where nothing holds them together
+
+
 @pytest.mark.parametrize(("kind", "count"), [("cyclic", 3), ("all", 6)])
 def test_scored_questions_may_be_shown_in_other_orders(place: Place, kind: str, count: int) -> None:
     of_one_category(place)
@@ -116,9 +140,9 @@ def test_scored_questions_may_be_shown_in_other_orders(place: Place, kind: str, 
         assert lines(done, f"{name}.jsonl") == lines(plain, f"{name}.jsonl")
         rows = done.files[f"{name}.jsonl"]
         others = done.files[f"{name}.orders.jsonl"]
-        assert [record_id(one.id) for one in others] == [r.id for r in rows for _ in range(count)]
+        assert [one.record for one in others] == [r.id for r in rows for _ in range(count)]
         # the first is the published order, under an id of its own
-        assert [r.model_copy(update={"id": record_id(r.id)}) for r in others[::count]] == rows
+        assert [r.model_copy(update={"id": r.record}) for r in others[::count]] == rows
     assert lines(done, "stage2.jsonl") == lines(plain, "stage2.jsonl")
     for name in done.files.keys() - {"removed.jsonl", "changed.jsonl", "questions.jsonl"}:
         scored = [r for r in done.files[name] if r.messages[-1].role == "user"]

@@ -1,11 +1,14 @@
-"""Prediction files as columns: the scanner gives what the strict reader gives, or nothing."""
+"""Prediction files as columns: pyarrow gives what the strict reader gives, or nothing."""
 
+import json
 import math
 import random
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from ensemble import ballots
 from ensemble.ballots import Ballots, Items
@@ -58,25 +61,23 @@ def alike(one: Ballots, other: Ballots) -> bool:
     return bool((one.choice == other.choice).all()) and same
 
 
-@pytest.fixture
-def never_strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file is scanned, and one that cannot be fails."""
-    monkeypatch.setattr(ballots, "LARGE", 0)
-    monkeypatch.setattr(predictions, "read", None)
+def read_strictly(path: Path, items: Items, patch: pytest.MonkeyPatch) -> Ballots:
+    """As `ballots.read`, never by pyarrow."""
+    with patch.context() as only:
+        only.setattr(ballots, "columns", lambda data, items: None)
+        return ballots.read(path, items)
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_the_scanner_reads_what_the_strict_reader_reads(
+def test_pyarrow_reads_what_the_strict_reader_reads(
     tmp_path: Path, plain: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.jsonl"
     for seed in range(40):
         items = save(path, made(seed, plain))
-        strictly = ballots.read(path, items)
-        with monkeypatch.context() as patch:
-            patch.setattr(ballots, "LARGE", 0)
-            patch.setattr(predictions, "read", None)
-            assert alike(ballots.read(path, items), strictly)
+        strictly = read_strictly(path, items, monkeypatch)
+        assert alike(ballots.columns(path.read_bytes(), items), strictly)
+        assert alike(ballots.read(path, items), strictly)
 
 
 CHANGES = [
@@ -102,6 +103,25 @@ CHANGES = [
     ('"choice": 0', '"choice": 3'),
     ('"choice": 0', '"choice": -1'),
     ('"choice": 0', '"choice": 0.5'),
+    ('"choice": 0', '"choice": 0.0'),
+    ('"choice": 0', '"choice": 256'),
+    ('"choice": 0', '"choice": 0, "choice": 0'),
+    ('"choice": 0', '"choice": 0, "\\u0063hoice": 0'),
+    ('"order": [0, 1, 2]', '"order": [0, 1, 2], "order": [0, 1, 2]'),
+    ('"order": [0, 1, 2]', '"order": [0, 1, 258]'),
+    ('"order": [0, 1, 2]', '"order": [0, 1, 2.0]'),
+    ('"order": [0, 1, 2]', '"order": [[0, 1, 2]]'),
+    ('"order": [0, 1, 2]', '"order": [0, 1, 2,]'),
+    ('"id": "q-0"', '"id": "q-0", "id": "q-0"'),
+    ('"id": "q-0"', '"id": "q-1"'),
+    ('"id": "q-0"', '"id": 0'),
+    ('"id": "q-0"', '"id": null'),
+    ('"id": "q-0"', '"id": "\\ud800"'),
+    ('"choice": 0}\n', '"choice": 0} '),
+    ('"choice": 0}\n', '"choice": 0}}\n'),
+    ('"choice": 0}\n', '"choice":\n0}\n'),
+    ('"choice": 0}\n', '"choice": 0} // of 3\n'),
+    ('{"id"', 'null\n{"id"'),
     ('"choice": 0', '"choice": true'),
     ('"choice": 0}\n', '"choice": 0'),
     ('"choice": 0}', '"choice": 0, "more": 1}'),
@@ -133,31 +153,95 @@ def test_what_is_wrong_is_refused_with_the_strict_readers_sentence(
 ) -> None:
     path = tmp_path / "a.jsonl"
     items = one_line(path, old, new)
-    said = []
-    for large in (ballots.LARGE, 0):
-        monkeypatch.setattr(ballots, "LARGE", large)
-        with pytest.raises(UserError, match=r"a\.jsonl") as error:
+    with pytest.raises(UserError, match=r"a\.jsonl") as strictly:
+        read_strictly(path, items, monkeypatch)
+    with pytest.raises(UserError) as error:
+        ballots.read(path, items)
+    assert str(error.value) == str(strictly.value)
+
+
+def test_a_missing_key_is_not_made_up_for_by_an_id_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+    for id_ in ("choice", '"choice":', '\\"choice":', "\n{", "}\n{"):
+        given = [
+            Prediction(id=name, order=[0, 1, 2], logprobs=None, choice=0) for name in ("q", id_)
+        ]
+        about = {"method": "greedy-text", "data": {"path": "t", "sha256": "0", "rows": 2}}
+        predictions.write(path, given, about)
+        items = Items(["q", id_], np.array([3, 3], np.int8), Path("test.json"))
+        assert ballots.columns(path.read_bytes(), items).choice.tolist() == [0, 0]
+        path.write_text(path.read_text(encoding="utf-8").replace(', "choice": 0', "", 1), "utf-8")
+        assert ballots.columns(path.read_bytes(), items) is None
+        write_json(path.with_suffix(".meta.json"), {**about, "predictions_sha256": sha256(path)})
+        with pytest.raises(UserError, match="line 1: field choice: Field required"):
             ballots.read(path, items)
-        said.append(str(error.value))
-    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{", "\ufeff{"),
+        ('"choice": 0}\n', '"choice": 0}\n\n'),
+        ('"choice": 0}\n', '"choice": 0}\r\n'),
+        ('"choice": 0}', '"choice" : 0 }'),
+        ('"choice"', '"\\u0063hoice"'),
+        ("{", "  {"),
+    ],
+)
+def test_unusual_spelling_is_read_as_the_strict_reader_reads_it(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    items = one_line(tmp_path / "a.jsonl", old, new)
+    found = ballots.read(tmp_path / "a.jsonl", items)
+    assert (found.choice.tolist(), found.logprobs.tolist()) == (
+        [0, 0],
+        [[-0.474077, -25.5, -0.974077]] * 2,
+    )
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-300, 300),
+    st.floats(),
+    st.text(max_size=3),
+    st.lists(st.integers(-1, 5) | st.none() | st.floats(-30, 0), max_size=5),
+    st.lists(st.lists(st.integers(0, 2), max_size=2), max_size=2),
+    st.dictionaries(st.sampled_from(["id", "order", "x"]), st.integers(), max_size=2),
+)
+
+
+@hypothesis.given(
+    st.sampled_from(["id", "order", "logprobs", "choice", "more"]), VALUES, st.booleans()
+)
+def test_any_value_in_any_place_is_read_alike_or_refused_alike(
+    key: str, value: object, plain: bool
+) -> None:
+    """Where pyarrow reads a file, the strict reader reads the same."""
+    sound = {"order": [0, 1, 2], "logprobs": None if plain else [-0.5, -25.5, -0.932752]}
+    lines = [{"id": f"q-{n}", **sound, "choice": 0} for n in range(2)]
+    lines[1][key] = value
+    data = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    items = Items(["q-0", "q-1"], np.array([3, 3], np.int8), Path("test.json"))
+    found = ballots.columns(data, items)
+    if found is None or not ballots.consistent(found, "greedy-text"):
+        return
+    strictly = [Prediction.model_validate(line) for line in lines]
+    assert not any(map(predictions.fault_of, strictly))
+    assert alike(found, Ballots.of(strictly))
 
 
 @pytest.mark.parametrize(
     "number", ["-25", "-12.345678901234567", "-9007199254740993.0", "-1.5e+01", "-2e2"]
 )
-def test_unusual_numbers_are_read_to_the_last_bit(
-    tmp_path: Path, number: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ballots, "LARGE", 0)
+def test_unusual_numbers_are_read_to_the_last_bit(tmp_path: Path, number: str) -> None:
     items = one_line(tmp_path / "a.jsonl", "-25.5", number)
     assert ballots.read(tmp_path / "a.jsonl", items).logprobs[0, 1] == float(number)
 
 
-@pytest.mark.parametrize("large", [0, ballots.LARGE])
-def test_other_items_than_expected_are_refused(
-    tmp_path: Path, large: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ballots, "LARGE", large)
+def test_other_items_than_expected_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     items = one_line(path)
 
@@ -176,7 +260,10 @@ def test_other_items_than_expected_are_refused(
         ballots.read(path, items)
 
 
-def test_the_scanner_takes_the_plain_case(tmp_path: Path, never_strict: None) -> None:
+def test_a_file_without_fault_needs_no_strict_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictions, "read", None)
     items = one_line(tmp_path / "a.jsonl")
     assert (
         ballots.read(tmp_path / "a.jsonl", items).logprobs.tolist()
@@ -192,7 +279,7 @@ def test_files_are_read_in_their_order_and_few_at_a_time(
 
     def read(path: Path, items: Items) -> Ballots:
         opened.append(path)
-        return Ballots(np.array([int(path.stem)], np.int8), None)
+        return Ballots(items.options, np.array([int(path.stem)], np.int8), None)
 
     monkeypatch.setattr(ballots, "read", read)
     items = Items(["q"], np.array([3], np.int8), Path("test.json"))

@@ -1,10 +1,11 @@
 """The benchmark for a GPU runs for real on a CPU, on a model that is small enough."""
 
 import json
-import random
+import statistics
 
 import pytest
 from conftest import ROOT
+from transformers import AutoTokenizer
 
 from bench import gpu
 from bench.calibrate import shape
@@ -24,32 +25,28 @@ def run(monkeypatch, tmp_path, *more: str) -> dict:
 
 def test_both_ways_are_measured(monkeypatch, tmp_path):
     figures = run(monkeypatch, tmp_path, "--steps", "3", "--gpu", "4090")
-    ways = [figures["recipe"], figures["seeds"]]
+    ways = [figures["axolotl"], figures["trl"]]
     rates = [way["tokens_a_second"] for way in ways]
-    assert figures["times_the_seeds"] == pytest.approx(rates[0] / rates[1])
+    assert figures["times_trl"] == pytest.approx(rates[0] / rates[1])
     assert all(0 < way["mfu"] < 0.01 and way["held_gib"] > 0 for way in ways)
     noted = [
-        json.loads((tmp_path / f"out/{way}/meter.json").read_text()) for way in ways_of(figures)
+        json.loads((tmp_path / f"out/{way}/meter.json").read_text()) for way in ("axolotl", "trl")
     ]
     assert [len(one["seconds"]) for one in noted] == [3, 3]
     # packs hold more of the same rows than batches of one row each do
     assert sum(noted[0]["tokens"]) > 2 * sum(noted[1]["tokens"])
 
 
-def ways_of(figures: dict) -> list[str]:
-    return [name for name in figures if name in ("recipe", "seeds")]
-
-
 def test_rows_are_as_long_as_asked():
     rows = gpu.rows(200, 400, 2048)
-    sizes = [len(row["messages"][0]["content"]) for row in rows]
-    assert sizes != sorted(sizes)
-    assert max(sizes) > 2 * min(sizes)
+    tokenizer = AutoTokenizer.from_pretrained(gpu.TOKENIZER)
+    sizes = [len(tokenizer.apply_chat_template(r["messages"], return_dict=False)) for r in rows]
+    assert statistics.mean(sizes) == pytest.approx(400, rel=0.05)
+    assert statistics.stdev(sizes) == pytest.approx(400 / 3, rel=0.1)
+    assert max(sizes) < 2048
     assert rows == gpu.rows(200, 400, 2048)
-    row = gpu.row(random.Random(1), 0, 100)
-    right = row["messages"][1]["content"]
-    assert right in row["messages"][0]["content"]
-    assert right.startswith(f"{row['answer']}. ")
+    assert all(f"{row['answer']}. " in row["messages"][1]["content"] for row in rows)
+    assert all(row["messages"][1]["content"] in row["messages"][0]["content"] for row in rows)
 
 
 def test_too_few_steps_are_refused(monkeypatch, tmp_path):

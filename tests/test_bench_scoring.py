@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from bench.contenders import WHOLE, Worker
+from bench.contenders import SEGMENTS, Worker
 from bench.workload import HEAD, OPTION, QUESTION, prompts
 from prep.errors import UserError
 
@@ -37,4 +37,4 @@ def test_orders_show_the_same_options_of_the_same_questions():
 
 def test_a_contender_that_ends_early_says_why(tmp_path):
     with pytest.raises(UserError, match=r"shared beginnings .*nowhere: ended early: \w+"):
-        Worker(WHOLE, tmp_path / "nowhere")
+        Worker(SEGMENTS, tmp_path / "nowhere")

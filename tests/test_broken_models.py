@@ -157,6 +157,39 @@ def test_a_broken_adapter_is_one_sentence(
     assert not list((tmp_path / "out").glob("*"))
 
 
+def beside_config(folder: Path, gemma: Path) -> None:
+    """As Axolotl leaves an adapter: with its base's configuration."""
+    shutil.copy(gemma / "config.json", folder)
+
+
+def beside_model(folder: Path, gemma: Path) -> None:
+    shutil.copytree(gemma, folder, dirs_exist_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            lambda *_: None,
+            "is an adapter; name its base and the adapter apart: --model .* --adapter",
+        ),
+        (beside_config, "is an adapter; name its base and the adapter apart"),
+        (beside_model, "holds a model and an adapter"),
+    ],
+)
+def test_an_adapter_as_the_model_is_one_sentence_with_its_base(
+    more: Callable[[Path, Path], object], said: str, gemma: Path, adapter: Path, tmp_path: Path
+) -> None:
+    given = shutil.copytree(adapter, tmp_path / "stage1")
+    more(given, gemma)
+    with pytest.raises(UserError, match=said) as raised:
+        score.main(options(given, tmp_path))
+    assert not list((tmp_path / "out").glob("*"))
+    if said.startswith("is an adapter"):
+        model, lora = str(raised.value).partition("--model ")[2].split(" --adapter ")
+        score.main(options(Path(model), tmp_path, "--adapter", lora))
+
+
 def test_names_with_dots_are_members_of_their_own(
     gemma: Path, adapter: Path, tmp_path: Path
 ) -> None:
@@ -180,6 +213,6 @@ def test_a_tokenizer_that_loses_signs_cannot_write_json(gemma: Path, tmp_path: P
         score.main(options(broken, tmp_path, "--method", "cot", "--max-tokens", "4"))
     tiny = options(ROOT / "recipes" / "tiny" / "base", tmp_path, "--method", "cot")
     score.main([*tiny, "--max-tokens", "30"])
-    lines = (tmp_path / "out" / "a.failures.jsonl").read_text("utf-8").splitlines()
+    lines = (tmp_path / "out" / "a.jsonl.failures").read_text("utf-8").splitlines()
     assert {json.loads(line)["reason"] for line in lines} <= {"cut-off"}
     assert any(json.loads(line)["text"].startswith('{"reasoning": "') for line in lines)

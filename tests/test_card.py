@@ -24,6 +24,7 @@ REPORT = {
     "sources": {
         "cci-2024": {
             "origin": "국립국어원",
+            "form": "추론",
             "licence": "by agreement",
             "published": "2024-06-28",
             "tracks": ["ga", "na"],
@@ -119,7 +120,8 @@ def test_the_card_says_where_all_came_from_and_what_went() -> None:
     for about in (*REPORT["inputs"].values(), *REPORT["outputs"].values()):
         assert f"`{about.get('sha256') or about['revision']}`" in body
     assert (
-        "| cci-2024/train | 국립국어원 | by agreement | 2024-06-28 | ga, na | train.json |" in body
+        "| cci-2024/train | 국립국어원 | 추론 | by agreement | 2024-06-28 | ga, na | train.json |"
+        in body
     )
     assert "| talks | not stated | not stated |" in body
     assert "| stage2 | cci-2024 | near-scored | 2 | equal or near to a dev or test question" in body

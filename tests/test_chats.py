@@ -101,16 +101,6 @@ WRONG = {
     "wrong form": ("messages", {"instruction": "네?"}, "field messages: Field required"),
     "no list": ("messages", {"messages": "네?"}, "field messages: Input should be a valid list"),
     "no object": ("messages", {"messages": ["네?"]}, "field messages.0: Input should be"),
-    "unknown role": (
-        "messages",
-        {"messages": [{"role": "bot", "content": "네"}, {"role": "assistant", "content": "네"}]},
-        "field messages: roles 'bot, assistant';",
-    ),
-    "user last": (
-        "messages",
-        {"conversations": [{"from": "human", "value": "네"}]},
-        "field messages: roles 'user';",
-    ),
     "no text": (
         "messages",
         {"messages": [{"role": "user"}]},
@@ -125,27 +115,83 @@ WRONG = {
 }
 
 
+GOOD = {
+    "alpaca": {"instruction": "네?", "output": "네."},
+    "messages": {"messages": [{"role": r, "content": r} for r in ("user", "assistant")]},
+}
+
+
 @pytest.mark.parametrize("mistake", WRONG)
-def test_mistakes_name_file_line_and_field(tmp_path: Path, mistake: str) -> None:
+def test_a_set_of_another_form_ends_in_one_sentence(tmp_path: Path, mistake: str) -> None:
     kind, record, sentence = WRONG[mistake]
-    good = {"instruction": "네?", "output": "네."}
-    pair = zip(("user", "assistant"), good.values(), strict=True)
-    good["messages"] = [{"role": r, "content": t} for r, t in pair]
     with pytest.raises(UserError) as caught:
-        read(tmp_path, kind, good, record)
-    assert str(caught.value).startswith(f"{tmp_path / 'set.jsonl'}, line 2")
+        read(tmp_path, kind, record, record)
+    assert str(caught.value).startswith(f"{tmp_path / 'set.jsonl'}, line 1")
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_one_record_of_another_form_is_removed_and_the_first_is_noted(
+    tmp_path: Path, mistake: str
+) -> None:
+    kind, record, sentence = WRONG[mistake]
+    read(tmp_path, kind, GOOD[kind], {"id": "own", **record}, record)
+    got = read_source(Source(source=kind, name="made", path=str(tmp_path / "set.jsonl")))
+    assert [chat.id for chat in got.chats] == ["made-000001"]
+    assert [r.reason for r in got.removed] == ["malformed"] * 2
+    own = "own" if "id" not in record else "made-000002"
+    assert [r.id for r in got.removed] == [own, "made-000003"]
+    [note] = got.notes
+    assert note.startswith(f"made: 2 records removed as malformed; {tmp_path}/set.jsonl, line 2")
+    assert sentence in note
+
+
+ROLES = {
+    "the assistant first": ["gpt", "human", "gpt"],
+    "the user last": ["human", "gpt", "human"],
+    "nobody answers": ["human"],
+    "twice in turn": ["human", "human", "gpt"],
+    "an unknown role": ["user", "bard"],
+    "a tool": ["user", "tool", "assistant"],
+    "a late system text": ["user", "system", "assistant"],
+    "a system text alone": ["system"],
+}
+
+
+@pytest.mark.parametrize("case", ROLES)
+def test_a_chat_whose_roles_take_no_turns_is_removed(tmp_path: Path, case: str) -> None:
+    said = [{"from": role, "value": "말"} for role in ROLES[case]]
+    kept, removed = read(tmp_path, "messages", GOOD["messages"], {"id": "x", "conversations": said})
+    assert [chat.id for chat in kept] == ["made-000001"]
+    assert [(r.id, r.reason) for r in removed] == [("x", "bad-roles")]
+
+
+@pytest.mark.parametrize("empty", [[], [("user", "네?"), ("assistant", None)]])
+def test_a_chat_without_texts_is_removed(tmp_path: Path, empty: list[Any]) -> None:
+    record = {"id": "x", "messages": [{"role": r, "content": text} for r, text in empty]}
+    kept, removed = read(tmp_path, "messages", GOOD["messages"], record)
+    assert len(kept) == 1
+    assert [(r.id, r.reason) for r in removed] == [("x", "empty")]
 
 
 def test_a_doubled_id(tmp_path: Path) -> None:
     pair = {"id": "a", "instruction": "네?", "output": "네."}
-    with pytest.raises(UserError, match="line 2: field id: a is there twice"):
-        read(tmp_path, "alpaca", pair, pair)
+    kept, removed = read(tmp_path, "alpaca", pair, {**pair, "output": "아니요."}, GOOD["alpaca"])
+    assert [chat.messages[1].content for chat in kept] == ["네.", "네."]
+    assert [(r.id, r.reason) for r in removed] == [("a", "doubled-id")]
+
+
+def test_ids_that_a_table_made_floats(tmp_path: Path) -> None:
+    pairs = [{"id": id_, **GOOD["alpaca"]} for id_ in (7.0, None, float("nan"), 8)]
+    kept, _ = read(tmp_path, "alpaca", *pairs)
+    assert [chat.id for chat in kept] == ["7", "made-000002", "made-000003", "8"]
 
 
 def test_other_files(tmp_path: Path) -> None:
     (tmp_path / "set.txt").write_text("[]")
-    with pytest.raises(UserError, match=r"set\.txt: is none of \.json, \.jsonl, \.csv, \.parquet"):
+    with pytest.raises(
+        UserError, match=r"set\.txt: is none of \.json, \.jsonl, \.csv, \.tsv, \.parquet"
+    ):
         given(Source(source="alpaca", name="made", path=str(tmp_path / "set.txt")))
     (tmp_path / "set.json").write_text("{}")
     with pytest.raises(UserError, match="a dict, not a list of records"):

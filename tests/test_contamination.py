@@ -76,8 +76,6 @@ HOLDS = Contact("holds-scored-id", "made-test-0007")
         (chat("i", "화자1: " + " 화자2: ".join(SAID) + " 이 대화의 원인은?"), NEAR),
         (chat("j", "대화를 지어 주세요.", "\n".join(f"갑: {text}" for text in SAID)), NEAR),
         (chat("k", "made-test-0007의 정답은?"), HOLDS),
-        (chat("talks/made-test-0007", "무엇을 할까요?"), HOLDS),
-        (question("made-test-0007", [prose(6, 120)], source="copy", group="x"), HOLDS),
         (passage("l", f"{prose(7, 120)} (made-test-0007)"), HOLDS),
     ],
     ids=lambda value: getattr(value, "id", ""),
@@ -94,6 +92,9 @@ def test_found(record: Question | Chat, verdict: Contact) -> None:
         question("c", [prose(1, 120)], options=[*OPTIONS[:2], "화자1이 병원을 옮기게 되었다."]),
         chat("d", f"{SAID[1]} 라는 말을 높여 보세요."),
         chat("e", "\n".join(OPTIONS[:2])),
+        chat("made-test-0007", "무엇을 할까요?"),  # sets count from 1, each of them
+        chat("talks/made-test-0007", "무엇을 할까요?"),
+        question("made-test-0007", [prose(6, 120)], source="copy", group="x"),
         chat("f", "made-test-00071과 xmade-test-0007은 다른 이름이다."),
     ],
     ids=lambda value: getattr(value, "id", ""),

@@ -21,7 +21,7 @@ from transformers import AutoTokenizer
 from eval import predictions, score
 from eval.methods.base import Failure
 from prep.jsonl import read_records, write_json
-from prep.records import LABELS, Prediction, Row, record_id
+from prep.records import LABELS, Prediction, Row
 from prep.synthetic import corpus, unmarked
 from tests.tiny_models import save_taught
 
@@ -116,7 +116,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     assert cot[TORN] != 0  # so that a tie is seen to go to the option published first
     taught, replies = [], []
     for row in read_records(folder / "reasoning/test.orders.jsonl", Row):
-        at, turn = ids.index(record_id(row.id)), row.order[0]  # the orders are the rotations
+        at, turn = ids.index(row.record), row.order[0]  # the orders are the rotations
         says = (cot[at] + {MOVED: min(turn, 1), TORN: turn}.get(at, 0)) % 3
         taught.append((row.messages[-1], reply(row, says)))
         if turn == 0:
@@ -178,7 +178,7 @@ def read(place: Place, engine: str) -> dict[str, Found]:
         assert list(by_id) == place.ids
         meta = json.loads(out.with_suffix(".meta.json").read_text("utf-8"))
         assert meta["backend"]["name"] == engine
-        failures = read_records(out.with_suffix(".failures.jsonl"), Failure)
+        failures = read_records(out.with_name(f"{out.name}.failures"), Failure)
         found[name] = (list(by_id.values()), meta, failures)
     return found
 

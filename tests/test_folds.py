@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold
 
 from prep.errors import UserError
 from prep.guards.folds import fold_files, fold_numbers, joined, train_and_dev
@@ -110,6 +111,33 @@ def test_folds_are_balanced_on_data_like_the_corpus(count: int, seed: int) -> No
     for fold in range(count):
         for category, total in categories.items():
             assert abs(cells[fold, category] - total / count) <= 4
+
+
+def divided(asked: list[Question], numbers: list[int]) -> int:
+    """How many groups have questions in more than one fold."""
+    pairs = {(one.group, number) for one, number in zip(asked, numbers, strict=True)}
+    return len(pairs) - len({group for group, _ in pairs})
+
+
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored")
+def test_a_splitter_blind_to_groups_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = like_the_corpus(0)
+
+    def shared() -> tuple[int, int, int]:
+        """Groups in several folds, in train and dev, and in a fold's own train and dev."""
+        train, dev = train_and_dev(asked, 0.2, 42)
+        files = fold_files(asked, 5, 42, Renderer(load_prompt("exam"), orders="published"))
+        of = {name: {row.group for row in rows} for name, rows in files.items()}
+        inside = [of[f"folds/{k}/train.jsonl"] & of[f"folds/{k}/dev.jsonl"] for k in range(5)]
+        return (
+            divided(asked, fold_numbers(asked, 5, 42)),
+            len({q.group for q in train} & {q.group for q in dev}),
+            sum(map(len, inside)),
+        )
+
+    assert shared() == (0, 0, 0)
+    monkeypatch.setattr("sklearn.model_selection.StratifiedGroupKFold", StratifiedKFold)
+    assert all(count > 10 for count in shared())
 
 
 def test_train_and_dev_have_about_the_share() -> None:

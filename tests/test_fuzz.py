@@ -22,7 +22,7 @@ from pyarrow import parquet
 
 from prep import jsonl
 from prep.errors import UserError
-from prep.sources import files
+from prep.sources import files, forms
 from prep.sources.reader import Read
 from prep.sources.registry import REGISTRY
 from prep.sources.source import Source, read
@@ -137,8 +137,8 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
 def small_bounds() -> Iterator[None]:
     """Bounds that the huge texts reach."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "RECORD", 60_000)
-        patch.setattr(files, "DOCUMENT", 100_000)
+        patch.setattr(forms, "RECORD", 60_000)
+        patch.setattr(forms, "DOCUMENT", 100_000)
         yield
 
 

@@ -20,6 +20,7 @@ def row(labels: list[str] | None = None, content: str = TALK, role: str = "user"
     labels = list("ABC") if labels is None else labels
     return Row(
         id="합성-1",
+        record="합성-1",
         source="test",
         split="test",
         group="g",

@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from prep.errors import UserError
+from recipes.base import check_base
 from recipes.lora import read_adapter
-from recipes.merge import check_base, check_weights, distance, main
+from recipes.merge import check_weights, distance, main
 
 
 @pytest.fixture
@@ -114,13 +115,13 @@ def test_half_a_pair_is_refused(adapter, tmp_path):
 
 
 def test_another_base_is_refused(base, adapter, tmp_path):
-    check_base(base, adapter)
+    check_base(str(base), None, adapter)
     shutil.copytree(base, tmp_path / "base")
     weights = load_file(base / "model.safetensors")
     weights["model.norm.weight"] += 1
     save_file(weights, tmp_path / "base/model.safetensors")
     with pytest.raises(UserError, match=r"not what .* was trained on"):
-        check_base(tmp_path / "base", adapter)
+        check_base(str(tmp_path / "base"), None, adapter)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,26 @@ def test_what_cannot_be_merged_is_refused_and_nothing_touched(
     with pytest.raises(UserError, match=said):
         main()
     assert {path: path.stat().st_mtime_ns for path in merged.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("outputs/demo/stage1", "outputs/demo/stage1, which is read"),
+        ("outputs/demo", "outputs/demo/stage1, which is read"),
+        ("recipes/tiny/base", "recipes/tiny/base, which is read"),
+        ("recipes", "recipes/tiny/stage1.yml, which is read"),
+        ("data/demo", "data/demo/stage1.jsonl, which is read"),
+        ("outputs/demo/stage2", "which this command did not make"),
+    ],
+)
+def test_a_merge_replaces_merges_only(chain, monkeypatch, out, said):
+    monkeypatch.chdir(chain.place)
+    before = sorted(chain.place.rglob("*"))
+    monkeypatch.setattr("sys.argv", ["merge.py", "recipes/tiny/stage1.yml", "--out", out])
+    with pytest.raises(UserError, match=said):
+        main()
+    assert sorted(chain.place.rglob("*")) == before
 
 
 def test_distance_ignores_a_shift_of_all_logits():

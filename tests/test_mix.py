@@ -2,7 +2,7 @@
 
 import random
 
-from prep.mix import Scored, chat_portions, question_portion
+from prep.mix import Portion, QuestionSet, Scored, chat_portions, question_portions
 from prep.records import Chat, Message, Question, Removed, Turn
 from prep.render import Renderer, load_prompt
 from tests.texts import LONG, NEAR, OTHER, prose
@@ -28,6 +28,11 @@ def question(number: str, split: str, texts: list[str], **fields: object) -> Que
         "answer": 0,
     }
     return Question(**{**record, **fields})
+
+
+def portions(scored: Scored, *sets: list[Question]) -> list[Portion]:
+    """Of sets that are called by the source of their first question, in this order."""
+    return question_portions([QuestionSet(s[0].source, s, RENDERER) for s in sets], scored)
 
 
 NOTHING = Scored([], RENDERER)
@@ -96,7 +101,7 @@ def test_questions_near_a_scored_dialogue_go() -> None:
         question("c", "train", ["전혀 다른 이야기를 하고 있습니다."]),
         question("e", "train", ["이름만 같은 대화입니다."], group="t"),
     ]
-    portion = question_portion(asked, scored, RENDERER)
+    [portion] = portions(scored, asked)
     assert reasons(portion.removed) == [
         ("a", "near-scored", "t"),
         ("b", "near-scored", "d"),
@@ -112,10 +117,10 @@ def test_questions_on_one_dialogue_stay_and_copies_go() -> None:
         question("a", "train", texts),
         question("c", "train", texts, category="반응"),
         question("d", "train", texts, focus=["d.1"]),
-        question("e", "train", texts, options=["나", "가", "다"]),
+        question("e", "train", texts, options=["나", "가", "다"], answer=1),
         question("f", "train", texts, answer=None),
     ]
-    portion = question_portion(asked, NOTHING, RENDERER)
+    [portion] = portions(NOTHING, asked)
     assert reasons(portion.removed) == [("f", "no-answer", None), ("b", "exact-duplicate", "a")]
     assert [row.id for row in portion.rows] == ["a", "c", "d", "e"]
     assert portion.counts() == {

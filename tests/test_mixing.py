@@ -1,15 +1,17 @@
 """Weights of sources: how many records are taken, which, and what becomes of the others."""
 
+from collections import Counter
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.augment.mixing import repeated, times
+from prep.augment.mixing import names, times
 from prep.guards.contamination import Scored
-from prep.mix import chat_portions, question_portion
-from prep.records import Chat, Message, Question, Row, record_id
+from prep.mix import Portion, QuestionSet, chat_portions, question_portions
+from prep.records import Chat, Message, Question, Row
 from prep.render import Renderer, load_prompt
 
 WEIGHTS = st.integers(0, 400).map(lambda hundredths: hundredths / 100)
@@ -87,18 +89,42 @@ def test_the_seed_draws_others() -> None:
         times([], -1, 1)
 
 
-@pytest.mark.parametrize("own", ["a", "a~b", "한~글 3", "a-AB"])
-def test_ids_of_repeats_lead_back_to_the_record(own: str) -> None:
-    assert [one.id for one in repeated(chats(1)[0], 3)] == ["c-000", "c-000~2", "c-000~3"]
-    for suffix in ("", "~2", "~BAC", "~12~CAB"):
-        assert record_id(own + suffix) == own
+def portion_of(asked: list[Question], renderer: Renderer = RENDERER, **more: Any) -> Portion:
+    weight, fits = more.get("weight", 1.0), more.get("fits")
+    [portion] = question_portions([QuestionSet("made", asked, renderer, weight)], NOTHING, fits)
+    return portion
+
+
+def test_rows_of_repeats_and_orders_are_named_after_the_record() -> None:
+    assert names("c-000", 3) == ["c-000", "c-000~2", "c-000~3"]
+    assert names("c-000", 0) == []
+    [row, *_] = portion_of(questions(2), Renderer(load_prompt("exam"), orders="all")).rows
+    assert (row.id, row.record) == ("q-000~ABC", "q-000")
+
+
+@pytest.mark.parametrize("orders", ["published", "balanced", "cyclic"])
+@pytest.mark.parametrize("weight", [1.0, 2.0])
+def test_published_ids_that_look_like_repeats_or_orders_are_left_alone(
+    orders: str, weight: float
+) -> None:
+    own = ["a", "a~2", "a~2~2", "a~ABC", "a~2~BCA", "~", "~A", "한~글 3"]
+    asked = [
+        one.model_copy(update={"id": id_, "group": id_})
+        for one, id_ in zip(questions(len(own)), own, strict=True)
+    ]
+    renderer = Renderer(load_prompt("exam"), orders=orders)
+    lost = portion_of(asked, renderer, weight=weight, fits=lambda row: row.record != "a~2")
+    assert [(one.id, one.reason) for one in lost.removed] == [("a~2", "too-long")]
+    assert {row.record for row in lost.rows} == {*own} - {"a~2"}
+    each = len(lost.rows) // (len(own) - 1)
+    assert Counter(row.record for row in lost.rows) == dict.fromkeys({*own} - {"a~2"}, each)
 
 
 def test_a_portion_tells_of_records_left_out_and_repeats_rows() -> None:
-    portion = question_portion(questions(9, 3), NOTHING, RENDERER, weight=0.7)
+    portion = portion_of(questions(9, 3), weight=0.7)
     assert (portion.read, portion.kept, len(portion.rows)) == (9, 6, 6)
     assert portion.counts()["removed"] == {"not-sampled": 3}
-    twice = question_portion(questions(9), NOTHING, RENDERER, weight=2.0)
+    twice = portion_of(questions(9), weight=2.0)
     assert (twice.kept, len({row.id for row in twice.rows})) == (9, 18)
     letters = [row.answer for row in twice.rows]
     assert {letter: letters.count(letter) for letter in "ABC"} == {"A": 6, "B": 6, "C": 6}
@@ -119,7 +145,7 @@ def test_what_is_too_long_goes_with_all_its_rows_and_letters_stay_balanced() -> 
     def fits(row: Row) -> bool:
         return row.id[:5] not in ("q-003", "q-007", "q-011") or row.order == [2, 1, 0]
 
-    portion = question_portion(asked, NOTHING, RENDERER, fits=fits)
+    portion = portion_of(asked, fits=fits)
     gone = {one.id for one in portion.removed if one.reason == "too-long"}
     assert gone <= {"q-003", "q-007", "q-011"}
     assert portion.kept + len(gone) == 30
@@ -128,7 +154,7 @@ def test_what_is_too_long_goes_with_all_its_rows_and_letters_stay_balanced() -> 
     assert max(map(letters.count, "ABC")) - min(map(letters.count, "ABC")) <= 1
 
     cyclic = Renderer(load_prompt("exam"), orders="cyclic")
-    portion = question_portion(asked, NOTHING, cyclic, fits=lambda row: row.id != "q-004~BCA")
+    portion = portion_of(asked, cyclic, fits=lambda row: row.id != "q-004~BCA")
     assert [(one.id, one.reason) for one in portion.removed] == [("q-004", "too-long")]
     assert len(portion.rows) == 29 * 3
 

@@ -183,7 +183,7 @@ def test_wrong_orders_are_refused(data: Path) -> None:
     refused(r"합성-000 not in the order ACB \(3 of 6 orders are missing\)", permuted, "all")
     refused(r"합성-001 not in the order CAB \(1 of 3", permuted[:-1])
     refused("row 합성-000~ABC: shows that order twice", [*permuted, permuted[0]])
-    stray = permuted[0].model_copy(update={"id": "합성-9~ABC"})
+    stray = permuted[0].model_copy(update={"id": "합성-9~ABC", "record": "합성-9"})
     refused("row 합성-9~ABC: .*test.jsonl has no such id", [*permuted, stray])
     stale = permuted[1].model_copy(update={"prompt": "test@2"})
     refused("another prompt or other options", [permuted[0], stale, *permuted[2:]])

@@ -9,7 +9,14 @@ import pytest
 
 from prep import jsonl
 from prep.errors import UserError
-from prep.jsonl import require_once, require_place, write_json, write_records
+from prep.jsonl import (
+    loads,
+    read_json,
+    read_objects,
+    require_place,
+    write_json,
+    write_records,
+)
 
 
 @pytest.fixture
@@ -60,7 +67,12 @@ def test_places_are_asked_for_before_work_begins(old: Path) -> None:
     assert old.read_text() == "1\n"
 
 
-def test_a_repeated_key_is_refused_however_deep() -> None:
-    require_once('[{"a": {}, "b": {"a": 1}}, {"a": 2}]', "a.json")
-    with pytest.raises(UserError, match=r"a\.json: key 가 stands twice in an object; leave one"):
-        require_once('[{"a": {"가": 1, "나": 2, "가": 1}}]', "a.json")
+def test_a_repeated_key_is_refused_however_deep(tmp_path: Path) -> None:
+    assert loads('[{"a": {}, "b": {"a": 1}}, {"a": 2}]') == [{"a": {}, "b": {"a": 1}}, {"a": 2}]
+    twice = '{"a": [{"가": 1, "나": 2, "가": 1}]}'
+    (tmp_path / "a.json").write_text(twice, encoding="utf-8")
+    with pytest.raises(UserError, match=r"a\.json: key 가 stands twice in an object; "):
+        read_json(tmp_path / "a.json")
+    (tmp_path / "a.jsonl").write_text("{}\n" + twice, encoding="utf-8")
+    with pytest.raises(UserError, match=r"a\.jsonl, line 2: key 가 stands twice in an object; "):
+        list(read_objects(tmp_path / "a.jsonl"))

@@ -63,7 +63,7 @@ def test_predictions_reject_the_most_probable_wrong_option() -> None:
 
 
 def test_predictions_of_several_orders_are_averaged() -> None:
-    found = [predicted("q-1~ABC", -0.1, -2.0, -9.0), predicted("q-1~CBA", -0.1, -7.0, -2.0)]
+    found = [predicted("q-1", -0.1, -2.0, -9.0), predicted("q-1", -0.1, -7.0, -2.0)]
     [row] = preferences([question(1)], renderer(), found)
     assert row.wrong == 1  # -4.5 against -5.5
 
@@ -75,7 +75,7 @@ def test_missing_predictions_are_an_error(found: list[Prediction]) -> None:
 
 
 def test_predictions_of_other_sizes_are_an_error() -> None:
-    found = [predicted("q-1", -1.0, -1.0, -1.0), predicted("q-1~BA", -1.0, -1.0)]
+    found = [predicted("q-1", -1.0, -1.0, -1.0), predicted("q-1", -1.0, -1.0)]
     with pytest.raises(UserError, match="prediction q-1: other numbers of options"):
         preferences([question(1)], renderer(), found)
 

@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from axolotl.utils.dict import DictDefault
+from safetensors.torch import save_file
 
 from prep.errors import UserError
 from prep.jsonl import write_json
@@ -18,7 +20,7 @@ def recipe(tmp_path, monkeypatch):
     """A recipe with a base folder, in the current directory."""
     monkeypatch.chdir(tmp_path)
     Path("base").mkdir()
-    Path("base/model.safetensors").write_bytes(b"weights")
+    save_file({"weight": torch.zeros(1)}, "base/model.safetensors")
     write_json(Path("base/config.json"), {"model_type": "gemma2", "max_position_embeddings": 512})
     (Path("recipes/members") / "backbones").mkdir(parents=True)
     for path in BACKBONES.glob("*.yml"):

@@ -10,7 +10,10 @@ from conftest import ROOT
 from safetensors.torch import load_file
 
 from recipes import processes
-from recipes.check import house_problems, read_recipe, schema_problems
+from recipes.checkpoints import defect
+from recipes.house import house_problems
+from recipes.reading import read_mapping as read_recipe
+from recipes.schema import schema_problems
 
 DEEPSPEED = ROOT / "recipes/deepspeed"
 # packs of one row length, so that a global batch is the same two packs either way
@@ -28,6 +31,8 @@ def trained(workplace, run):
     command = (*torchrun, *train, "--gradient_accumulation_steps", "1")
     two = run(*command, "--output-dir", "outputs/two")
     assert two.returncode == 0, two.stderr[-3000:]
+    assert json.loads((workplace / "outputs/two/run.json").read_text())["processes"] == 2
+    assert defect(workplace / "outputs/two/checkpoint-5", 2) is None
     return workplace / "outputs/one", workplace / "outputs/two"
 
 

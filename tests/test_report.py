@@ -5,6 +5,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
@@ -14,7 +15,7 @@ from eval.accuracy import wilson
 from eval.options import choose, gold
 from eval.reporting.facets import facets, lengths
 from eval.reporting.runs import questions_of
-from eval.significance import cluster_bootstrap, holm, mcnemar, paired_bootstrap
+from eval.significance import differences, intervals
 from prep.errors import UserError
 from prep.jsonl import sha256, write_records
 from prep.records import Message, Prediction, Question, Row, Turn
@@ -94,7 +95,8 @@ def test_what_cannot_be_reported_is_refused(scored: tuple[Path, Path], tmp_path:
 
 def save_run(path: Path, data: Path, given: list[Prediction], **meta) -> Path:
     about = {"path": str(data), "sha256": sha256(data), "rows": len(given)}
-    files.write(path, given, {"method": "cot", "data": about, **meta})
+    scale = {"probabilities": given[0].logprobs is not None}
+    files.write(path, given, {"method": "cot", "data": about, **scale, **meta})
     return path
 
 
@@ -130,22 +132,22 @@ def test_intervals_and_comparison_are_over_dialogues(two, tmp_path: Path) -> Non
     found = reported(tmp_path / "figures.json", data, *paths)
     groups = [f"g{number // 4}" for number in range(40)]
     assert (found["rows"], found["groups"]) == (40, 10)
-    expected = cluster_bootstrap(first, groups)
-    assert found["results"]["가"]["bootstrap95"] == pytest.approx(list(expected), abs=1e-6)
+    both = np.column_stack([first, second])
+    for run, expected in zip("가나", intervals(both, groups), strict=True):
+        assert found["results"][run]["bootstrap95"] == pytest.approx(list(expected), abs=1e-6)
     (pair,) = found["pairs"]
-    gap = paired_bootstrap(first, second, groups)
+    (gap,) = differences(both, groups, [(0, 1)])
     # 14 of 40 numbers are multiples of 3, 8 of 5, 3 of both
     assert (pair["only_first"], pair["only_second"]) == (5, 11)
     assert pair["difference"] == pytest.approx(-6 / 40)
-    assert pair["bootstrap95"] == pytest.approx([gap.low, gap.high], abs=1e-6)
-    assert pair["bootstrap_p"] == pytest.approx(gap.p, abs=1e-6)
-    assert pair["mcnemar_p"] == pytest.approx(mcnemar(5, 11), rel=1e-5)
-    assert pair["holm_p"] is None
-    assert pair["told"] == "가 and 나 are not distinguishable at n=40 (McNemar p = 0.21)"
+    assert pair["interval95"] == pytest.approx(list(gap.interval), abs=1e-6)
+    assert pair["p"] == pytest.approx(gap.p, abs=1e-6)
+    assert pair["told"] == f"가 and 나 are not distinguishable at n=40 (p = {gap.p:.2g})"
 
 
-def test_several_comparisons_are_corrected(two, tmp_path: Path) -> None:
+def test_several_comparisons_are_judged_at_once(two, tmp_path: Path) -> None:
     data, paths, _ = two
+    (alone,) = reported(tmp_path / "two.json", data, paths[1], paths[0])["pairs"]
     third = paths[0].rename(tmp_path / "다.jsonl")
     paths[0].with_suffix(".meta.json").rename(tmp_path / "다.meta.json")
     (tmp_path / "다").mkdir()
@@ -158,10 +160,52 @@ def test_several_comparisons_are_corrected(two, tmp_path: Path) -> None:
         "다",
         names[1],
     ]  # two stems alike: with their folder
-    assert [one["holm_p"] for one in found["pairs"]] == pytest.approx(
-        holm([one["mcnemar_p"] for one in found["pairs"]]), rel=1e-4
-    )
-    assert "Holm-corrected" in found["pairs"][0]["told"]
+    first, _, same = found["pairs"]
+    assert first["difference"] == alone["difference"]
+    assert first["p"] >= alone["p"]
+    assert (same["difference"], same["interval95"], same["p"]) == (0, None, 1)
+
+
+@pytest.mark.parametrize("dialogues", [1, 2, 9])
+def test_few_dialogues_have_no_interval_and_no_verdict(
+    dialogues: int, two, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However many items they hold, and however far the runs are apart."""
+    data = tmp_path / "few.jsonl"
+    made = [
+        row.model_copy(update={"group": f"g{number % dialogues}"})
+        for number, row in enumerate(rows(200))
+    ]
+    write_records(data, made)
+    runs = []
+    for name, right in (("a", True), ("b", False)):
+        given = [
+            Prediction(
+                id=row.id, order=row.order, logprobs=None, choice=(gold(row) + (not right)) % 3
+            )
+            for row in made
+        ]
+        runs.append(save_run(tmp_path / f"{name}.jsonl", data, given))
+    for path in ("--html", "--markdown"):
+        report.main([*map(str, runs), "--data", str(data), path, str(tmp_path / "page")])
+        assert "too few for intervals over dialogues" in (tmp_path / "page").read_text("utf-8")
+    found = reported(tmp_path / "figures.json", data, *runs)
+    assert "too few for intervals over dialogues" in found["too_few"]
+    assert [one["bootstrap95"] for one in found["results"].values()] == [None, None]
+    (pair,) = found["pairs"]
+    assert (pair["difference"], pair["interval95"], pair["p"]) == (1, None, None)
+    assert pair["told"] == "a and b are not compared: too few dialogues or passages"
+    assert "too few for intervals over dialogues" in capsys.readouterr().out
+
+
+def test_a_run_without_errors_has_no_interval_of_width_0(tmp_path: Path) -> None:
+    data = tmp_path / "dev.jsonl"
+    made = save_rows(data, 40)
+    given = [
+        Prediction(id=row.id, order=row.order, logprobs=None, choice=gold(row)) for row in made
+    ]
+    one = reported(tmp_path / "x.json", data, save_run(tmp_path / "all.jsonl", data, given))
+    assert one["results"]["all"]["bootstrap95"] is None
 
 
 def test_calibration_and_positions(two, tmp_path: Path) -> None:

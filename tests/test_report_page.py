@@ -66,7 +66,7 @@ class Sample:
                 Prediction(id=row.id, order=row.order, logprobs=logprobs, choice=choose(logprobs))
             )
         about = {"path": str(self.data), "sha256": sha256(self.data), "rows": len(given)}
-        files.write(path, given, {"method": f"letter{evil}", "data": about})
+        files.write(path, given, {"method": f"letter{evil}", "probabilities": True, "data": about})
         return path
 
     def page(self, *more: str) -> str:
@@ -220,7 +220,7 @@ def test_markdown_is_whole_tables(tmp_path: Path) -> None:
     ]
     assert len(widths) >= 3
     assert all(len(width) == 1 for width in widths)
-    assert "* a\\|b and 둘째 are not distinguishable at n=6" in text
+    assert "* a\\|b and 둘째 are not compared: too few dialogues" in text
 
 
 def dumped(page: str, folder: Path) -> str:
@@ -234,7 +234,7 @@ def dumped(page: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (Debian: apt-get install chromium)")
 def test_filters_hide_what_they_leave_out(page: str, tmp_path: Path) -> None:
     free = re.sub(r"<meta http-equiv[^>]*>", "", page)  # which would stop the hand at the filters
     hand = """<script>
@@ -254,7 +254,7 @@ def test_filters_hide_what_they_leave_out(page: str, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (Debian: apt-get install chromium)")
 def test_the_browser_runs_no_other_script(page: str, tmp_path: Path) -> None:
     found = dumped(page.replace("</body>", f"{EVIL}</body>"), tmp_path)
     assert "6 of 6 shown" in found  # the page's own script ran

@@ -14,7 +14,7 @@ from eval.methods.letter import Letter
 from eval.methods.orders import combined
 from prep.errors import UserError
 from prep.jsonl import read_records, write_records
-from prep.records import Prediction, Row, record_id
+from prep.records import Prediction, Row
 from tests.scoring import save_orders, save_rows
 from tests.tiny_models import save_gemma2, save_llama
 
@@ -74,7 +74,7 @@ def test_permutations_are_the_orders_scored_one_by_one(
     for row in rows:
         if kind == "all" or row.id.endswith(rotations):
             [answer] = method.answers(engine, tokenizer, [method.ask(tokenizer, row)])
-            each.setdefault(record_id(row.id), []).append(predict(row, answer))
+            each.setdefault(row.record, []).append(predict(row, answer))
     for id_, one in found.items():
         alone = combined(id_, each[id_], how)
         assert (one.choice, one.order) == (alone.choice, [0, 1, 2])
@@ -101,13 +101,14 @@ def test_replies_of_a_model_that_knows_no_answer_are_all_failures(model: Path, d
     for method in (["greedy"], ["cot"], ["self-consistency", "--samples", "2"]):
         found, meta = run(model, data, "--method", *method, "--max-tokens", "6")
         assert {(one.choice, one.logprobs) for one in found.values()} == {(None, None)}
-        failures = read_records(data.with_name("p.failures.jsonl"), Failure)
+        failures = read_records(data.with_name("p.jsonl.failures"), Failure)
         replies = 12 * meta.get("samples", 1)
         assert len(failures) == replies == sum(meta["failures"]["replies"].values())
         assert meta["failures"]["unanswered"] == 12
         assert (meta["method"], meta["max_tokens"]) == (method[0], 6)
+        assert [path.name for path in data.parent.glob("p*.jsonl")] == ["p.jsonl"]
     run(model, data)
-    assert not data.with_name("p.failures.jsonl").exists()
+    assert not data.with_name("p.jsonl.failures").exists()
 
 
 def test_self_consistency_repeats_itself_and_says_how(

@@ -66,11 +66,16 @@ def whole(folder: Path, sequence: list[int]) -> torch.Tensor:
     return model(torch.tensor([sequence])).logits[0].log_softmax(-1)
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("family", [*sorted(FAMILIES), OTHER])
-def test_packed_prompts_get_the_numbers_they_get_alone(family: str, tmp_path: Path) -> None:
+def test_packed_prompts_get_the_numbers_they_get_alone(
+    family: str, fused: bool, tmp_path: Path
+) -> None:
     folder, prompts = save(family, tmp_path), talks()
     engine = Engine(folder, dtype="float32", batch_size=7)
     assert (engine.about["attention"] == NAME) is (family != OTHER)
+    engine.fused = fused  # as on a GPU, where the same mask and arithmetic are compiled
     letters = [[9, 10, 11], [9, 10, 11, 12, 13]] * (len(prompts) // 2)
     found = engine.letter_logprobs(prompts, letters)
     for prompt, wanted, mine in zip(prompts, letters, found, strict=True):
@@ -158,3 +163,13 @@ def test_what_prompts_share_is_computed_a_wave_before_it_is_found() -> None:
     assert third.isdisjoint(opener)
     for wave in prefixes.waves(rows, 32):  # nothing as long as a block is shared
         assert set(wave) == set(range(7))
+
+
+def test_a_token_is_seen_by_those_that_continue_it_and_no_others() -> None:
+    prompts = talks()
+    packed = prefixes.pack(prompts)
+    for segment in packed.segments:
+        for query in range(segment.start, segment.stop):
+            before = [k for start, stop in segment.before for k in range(start, stop)]
+            sees = [k for k in range(len(packed.ids)) if k <= query < packed.ends[k]]
+            assert sees == [*before, *range(segment.start, query + 1)]

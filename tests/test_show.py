@@ -44,8 +44,15 @@ def run(tmp_path_factory) -> Run:
         update={"id": f"{row.id}~BAC", "order": [1, 0, 2], "answer": "BAC"[raw.answer]}
     )
     said = {"role": "user", "content": "안녕?"}, {"role": "assistant", "content": "[bold]네[/bold]"}
-    chat = row.model_dump() | {"id": "말-1", "source": "talks", "messages": said, "category": None}
-    chat |= {"labels": None, "order": None, "answer": None, "prompt": None, "group": "말-1"}
+    chat = row.model_dump() | {"id": "말-1", "record": "말-1", "source": "talks", "messages": said}
+    chat |= {
+        "category": None,
+        "labels": None,
+        "order": None,
+        "answer": None,
+        "prompt": None,
+        "group": "말-1",
+    }
     write_records(place / "out/stage2.jsonl", [row, turned, chat])
     gone = {"id": ID, "source": "cci-2024", "split": "train", "reason": "near-scored"}
     write_records(place / "out/removed.jsonl", [Removed.model_validate(gone | {"near": "x-1"})])

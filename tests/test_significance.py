@@ -6,32 +6,119 @@ from scipy.stats import bootstrap
 from statsmodels.stats.contingency_tables import mcnemar as reference
 
 from eval.significance import (
-    cluster_bootstrap,
-    difference,
-    distinguishable,
-    holm,
-    mcnemar,
-    paired_bootstrap,
+    LEVEL,
+    Difference,
+    Interval,
+    differences,
+    intervals,
     resampled,
     told,
+    too_few,
+    verdict,
 )
 
 
-@pytest.mark.parametrize(("first", "second"), [(0, 5), (5, 0), (3, 7), (12, 12), (40, 61)])
-def test_mcnemar_is_that_of_statsmodels(first: int, second: int) -> None:
+def two_runs(only_first: int, only_second: int, both: int = 20) -> np.ndarray:
+    """Right answers of two runs, items × 2."""
+    parts = [[1, 0]] * only_first + [[0, 1]] * only_second + [[1, 1]] * both + [[0, 0]] * 5
+    return np.array(parts, dtype=bool)
+
+
+def each_alone(right: np.ndarray) -> list[str]:
+    """A dialogue for each item."""
+    return [f"{number}" for number in range(len(right))]
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 5), (5, 0), (3, 7), (12, 12), (40, 61), (2, 13)])
+def test_with_one_item_a_dialogue_p_is_mcnemars(first: int, second: int) -> None:
+    right = two_runs(first, second)
+    (found,) = differences(right, each_alone(right), [(0, 1)])
     expected = reference([[90, first], [second, 8]], exact=True).pvalue
-    assert mcnemar(first, second) == pytest.approx(expected, rel=1e-12)
+    assert found.p == pytest.approx(expected, abs=0.015)
+    assert found.value == pytest.approx((first - second) / len(right))
 
 
-def test_mcnemar_by_hand() -> None:
-    assert mcnemar(0, 0) == 1.0
-    assert mcnemar(0, 5) == pytest.approx(2 / 32)  # both tails of five heads
+def test_signs_of_dialogues_by_hand() -> None:
+    """Ten dialogues of 3 items, one run always right: only all signs alike are as far from 0."""
+    right = np.repeat([[1, 0]], 30, axis=0)
+    groups = [f"{number // 3}" for number in range(30)]
+    (found,) = differences(right, groups, [(0, 1)])
+    assert found.value == 1
+    assert found.p == pytest.approx(2 / 2**10, abs=0.001)
+    assert found.interval.high == 1
+    assert 0 < found.interval.low < 1
 
 
-def test_holm_by_hand() -> None:
-    # the smallest times 3, the next times 2, none below one before it
-    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
-    assert holm([]) == []
+def test_copies_of_an_item_in_its_dialogue_tell_no_more() -> None:
+    right = two_runs(9, 3)
+    groups = each_alone(right)
+    (once,) = differences(right, groups, [(0, 1)])
+    (often,) = differences(np.repeat(right, 10, axis=0), np.repeat(groups, 10), [(0, 1)])
+    assert often.p == once.p > LEVEL
+    assert often.interval == pytest.approx(once.interval)
+
+
+@pytest.mark.parametrize("runs", [2, 3, 8])
+@pytest.mark.parametrize("seed", range(4))
+def test_interval_p_and_verdict_never_disagree(runs: int, seed: int) -> None:
+    """For pairs clearly apart, close and equal, alone and many at once."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 8, 50)
+    level = np.repeat(rng.beta(2, 1, 50), sizes)[:, None]
+    right = rng.random((sizes.sum(), runs)) < level * np.linspace(0.7, 1, runs)
+    right[:, -1] = right[:, 0] if seed == 3 else right[:, -1]
+    groups = [f"{k}" for k in np.repeat(np.arange(50), sizes)]
+    pairs = [(a, b) for a in range(runs) for b in range(a)]
+    for one in differences(right, groups, pairs):
+        outside = one.interval is not None and not one.interval.low <= 0 <= one.interval.high
+        assert outside == one.differs == (one.p <= LEVEL)
+        assert ("not distinguishable" in verdict(one, "a", "b", len(right))) == (not outside)
+        assert one.interval is None or one.interval.low < one.value < one.interval.high
+
+
+def test_many_equal_runs_seldom_differ() -> None:
+    """Of 10 runs equally good, some pair differs in 1 of 20 draws, not in 45 chances of 1 of 20."""
+    pairs = [(a, b) for a in range(10) for b in range(a)]
+    wrong = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        level = np.repeat(rng.beta(2, 1, 40), 4)[:, None]
+        right = rng.random((160, 10)) < level
+        groups = [f"{k}" for k in np.repeat(np.arange(40), 4)]
+        wrong += any(one.differs for one in differences(right, groups, pairs, samples=999))
+    assert wrong <= 12
+
+
+def test_the_interval_holds_the_true_difference() -> None:
+    held = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        level = np.repeat(rng.beta(4, 2, 40), 4)[:, None]
+        right = rng.random((160, 2)) < level * [1, 0.75]
+        groups = [f"{k}" for k in np.repeat(np.arange(40), 4)]
+        (one,) = differences(right, groups, [(0, 1)], samples=999)
+        held += one.interval.low <= 0.25 * 4 / 6 <= one.interval.high
+    assert held >= 0.93 * 200
+
+
+def test_few_dialogues_say_nothing_and_say_why() -> None:
+    for count in (1, 2, 9):
+        right = np.repeat([[1, 0]], 30 * count, axis=0)
+        groups = [f"{number % count}" for number in range(len(right))]
+        assert differences(right, groups, [(0, 1)]) == [Difference(1.0, None, None)]
+        assert intervals(right, groups) == [None, None]
+        assert str(count) in too_few(groups)
+    assert too_few([f"{number}" for number in range(10)]) is None
+    assert too_few(["a"]).startswith("1 dialogue or passage is too few")
+
+
+def test_what_does_not_vary_has_no_interval() -> None:
+    right = np.repeat([[1, 1, 0]], 40, axis=0)
+    same, apart = differences(right, each_alone(right), [(0, 1), (0, 2)])
+    assert same == Difference(0.0, None, 1.0)
+    assert (apart.differs, apart.p) == (True, pytest.approx(1e-4, abs=1e-5))
+    assert apart.interval.low < 1
+    assert intervals(right, each_alone(right)) == [None] * 3
 
 
 def grouped(seed: int, groups: int = 60) -> tuple[np.ndarray, list[str]]:
@@ -56,22 +143,16 @@ def test_the_bootstrap_over_groups_is_that_of_scipy() -> None:
         options = {"paired": True, "method": "percentile", "n_resamples": 20_000, "rng": 1}
         return bootstrap(data, share, vectorized=True, **options).confidence_interval
 
-    found = cluster_bootstrap(right[:, 0], groups, samples=20_000)
-    assert found == pytest.approx(expected(right[:, 0]), abs=0.004)
-    gap = paired_bootstrap(right[:, 0], right[:, 1], groups, samples=20_000)
-    assert (gap.low, gap.high) == pytest.approx(
-        expected(right[:, 0] * 1.0 - right[:, 1]), abs=0.004
-    )
-    assert gap.value == right[:, 0].mean() - right[:, 1].mean()
+    for run, found in enumerate(intervals(right, groups, samples=20_000)):
+        assert found == pytest.approx(expected(right[:, run]), abs=0.004)
 
 
 def test_whole_groups_are_drawn() -> None:
     """Ten copies of every item tell no more than one: the interval must not shrink."""
     right, groups = grouped(4)
-    alone = cluster_bootstrap(right[:, 0], groups)
-    assert cluster_bootstrap(np.repeat(right[:, 0], 10), np.repeat(groups, 10)) == alone
-    one_group_each = [f"{n}" for n in range(len(right))]
-    items = cluster_bootstrap(right[:, 0], one_group_each)
+    alone, _ = intervals(right, groups)
+    assert intervals(np.repeat(right, 10, axis=0), np.repeat(groups, 10))[0] == alone
+    items, _ = intervals(right, each_alone(right))
     assert alone.high - alone.low > 1.2 * (items.high - items.low)
 
 
@@ -86,13 +167,10 @@ def test_draws_are_the_same_every_time_and_in_any_order_of_items() -> None:
 def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     right, groups = grouped(6)
     drawn = resampled(right, groups, samples=50)
-    monkeypatch.setattr("eval.significance.BATCH", 7 * len(set(groups)))
+    found = differences(right, groups, [(0, 1)])
+    monkeypatch.setattr("eval.significance.BATCH", 8 * len(set(groups)))
     assert np.array_equal(drawn, resampled(right, groups, samples=50))
-
-
-def test_a_difference_that_is_never_crossed_has_the_least_p() -> None:
-    assert difference(0.2, np.full(99, 0.2)).p == pytest.approx(2 / 100)
-    assert difference(0.0, np.zeros(99)) == (0.0, 0.0, 0.0, 1.0)
+    assert differences(right, groups, [(0, 1)]) == found
 
 
 def test_items_without_groups_are_a_defect() -> None:
@@ -102,16 +180,17 @@ def test_items_without_groups_are_a_defect() -> None:
 
 def test_sentences() -> None:
     names = ("gemma", "exaone")
+    close, far = Interval(-0.01, 0.06), Interval(-0.25, -0.1)
     assert (
-        distinguishable(11, 7, 151, names)
-        == "gemma and exaone are not distinguishable at n=151 (McNemar p = 0.48)"
+        verdict(Difference(0.026, close, 0.48), *names, 151)
+        == "gemma and exaone are not distinguishable at n=151 (p = 0.48)"
     )
     assert (
-        distinguishable(2, 30, 151, names)
-        == "exaone is better than gemma at n=151 (McNemar p < 0.001)"
+        verdict(Difference(-0.18, far, 0.0001), *names, 151)
+        == "exaone is better than gemma at n=151 (p < 0.001)"
     )
     assert (
-        distinguishable(12, 2, 605, names, corrected=0.039)
-        == "gemma is better than exaone at n=605 (Holm-corrected McNemar p = 0.039)"
+        verdict(Difference(0.3, None, None), *names, 4)
+        == "gemma and exaone are not compared: too few dialogues or passages"
     )
     assert told(1.0) == "p = 1"

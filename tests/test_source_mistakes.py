@@ -20,9 +20,9 @@ CHOICES = ["하나", "둘", "셋", "넷", "다섯", "여섯"]
 LETTERS = {"A": "하나", "B": "둘", "C": "셋", "D": "넷"}
 KMMLU = {"question": "질문?", "answer": 1, "Category": "과목", **LETTERS}
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
-    "a call": ("exam", {"problems": "__import__('os').getcwd()"}, "field problems: no Python lit"),
-    "an unclosed brace": ("exam", {"problems": "{'question': "}, "field problems: no Python lit"),
-    "nested": ("exam", {"problems": "[" * 5000 + "]" * 5000}, "field problems: no Python literal"),
+    "a call": ("exam", {"problems": "__import__('os').getcwd()"}, "field problems: neither JSON"),
+    "an unclosed brace": ("exam", {"problems": "{'question': "}, "field problems: neither JSON"),
+    "nested": ("exam", {"problems": "[" * 5000 + "]" * 5000}, "field problems: neither JSON nor"),
     "huge": ("exam", {"problems": "'" + "가" * 300_000 + "'"}, "300002 characters, more than"),
     "choices as text": (
         "exam",
@@ -35,7 +35,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no list": (
         "click",
         {"question": "?", "choices": "가", "answer": "가"},
-        "field choices: Input",
+        "field choices: neither JSON nor a Python literal",
     ),
     "no flag": ("klue-mrc", {"context": "글", "question": "?"}, "field is_impossible: Field requ"),
     "no task": ("kobest", {"text": "글"}, "line 1: columns of no task of KoBEST"),
@@ -46,8 +46,17 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         "field question: neither 원인 nor 결과",
     ),
     "no pair": ("proofreading", {"original": "글"}, "line 1: field revised: Field required"),
-    "a bad list": ("hae-rae", {"query": "?", "options": "[1", "answer": "A"}, "field options: no"),
-    "numbers": ("hae-rae", {"query": "?", "options": "[1, 2]", "answer": "A"}, "field options.0: "),
+    "a bad list": (
+        "hae-rae",
+        {"query": "?", "options": "[1", "answer": "A"},
+        "field options: neither",
+    ),
+    "half numbers": ("hae-rae", {"query": "?", "options": "[1.5]", "answer": "A"}, "options.0."),
+    "no commas": (
+        "click",
+        {"question": "?", "choices": "['하나' '둘'\n '셋']", "answer": "둘"},
+        "field choices: neither JSON nor a Python literal",
+    ),
 }
 
 
@@ -90,7 +99,6 @@ LEFT_OUT: dict[str, tuple[str, dict[str, Any], str]] = {
     "one option": ("click", {"question": "?", "choices": ["가"], "answer": "가"}, "bad-options"),
     "an empty option": ("kmmlu", {**KMMLU, "B": " "}, "bad-options"),
     "the fifth of four": ("kmmlu", {**KMMLU, "answer": 5}, "no-answer"),
-    "the zeroth": ("kmmlu", {**KMMLU, "answer": 0}, "no-answer"),
     "no question": ("kmmlu", {**KMMLU, "question": ""}, "empty"),
     "no text": ("proofreading", {"original": " ", "revised": "글"}, "empty"),
     "no correction": ("proofreading", {"original": "글", "revised": "", "comment": "왜"}, "empty"),
@@ -109,15 +117,8 @@ def test_records_that_no_training_can_use_are_removed_with_a_reason(
     assert got.questions == got.chats == []
 
 
-def test_two_records_of_one_id(tmp_path: Path) -> None:
-    path = tmp_path / "made.jsonl"
-    path.write_text('{"id": "a", "original": "가", "revised": "나"}\n' * 2, encoding="utf-8")
-    with pytest.raises(UserError, match=r"made\.jsonl, line 2: field id: a is there twice"):
-        of("proofreading", path)
-
-
 def test_an_empty_set(tmp_path: Path) -> None:
     path = tmp_path / "made.jsonl"
     path.write_text("\n", encoding="utf-8")
-    with pytest.raises(UserError, match="made: its file holds no records"):
+    with pytest.raises(UserError, match=r"made\.jsonl: holds no records; name a file"):
         of("alpaca", path)

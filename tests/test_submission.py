@@ -200,7 +200,7 @@ def test_other_files_than_a_submission_are_refused(official: Sheet, tmp_path: Pa
     refused("s.json", text.encode()[:-1], "malformed JSON")
     refused("s.json", b"{}", "s.json: not a list of items; write it anew")
     twice = text.replace('"output": ', '"output": "inference_1", "output": ', 1)
-    refused("s.json", twice.encode(), "key output stands twice in an object; leave one")
+    refused("s.json", twice.encode(), "key output stands twice in an object; write it anew")
     refused("s.csv", text.encode(), "must end in .json")
     (tmp_path / "s.json").unlink()
     with pytest.raises(UserError, match="no such file"):
@@ -214,10 +214,10 @@ def test_other_files_than_a_submission_are_refused(official: Sheet, tmp_path: Pa
 @pytest.mark.parametrize(
     ("lines", "match"),
     [
-        ([], "test.csv: holds no question; name the exam"),
+        ([], "test.csv: holds no records; name a file"),
         ([f' ,지문,"{problem(4)}",'], "line 2: has no id"),
         ([f'q,지문,"{problem(1)}",'], "question q cannot be answered .bad-options., nor can 0"),
-        ([f'q,지문,"{problem(4)}",'] * 2, "q is there twice"),
+        ([f'q,지문,"{problem(4)}",'] * 2, "id q stands there twice"),
     ],
 )
 def test_exams_that_cannot_be_answered_are_refused(

@@ -1,4 +1,4 @@
-"""A folder made anew is never lost: a kill at any step leaves the old one or the new one."""
+"""A folder made anew is complete or not there, and what it replaces is looked at and kept."""
 
 import os
 import signal
@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from prep.errors import UserError
 from recipes import whole
-from recipes.swap import replacing_folder
+from recipes.swap import replacing_folder, set_aside
 
 ROOT = Path(__file__).resolve().parent.parent
-# the command of recipes/whole.py, killed just before it calls `CALL` for the COUNT-th time
+# the command of recipes/whole.py, killed just before it moves a folder for the COUNT-th time
 KILLED = """
-import os, runpy, shutil, signal, sys
-module, name = {"replace": (os, "replace"), "rmtree": (shutil, "rmtree")}[sys.argv[1]]
+import os, runpy, signal, sys
+from pathlib import Path
+module, name = {"replace": (os, "replace"), "rename": (Path, "rename")}[sys.argv[1]]
 real, left = getattr(module, name), int(sys.argv[2])
 
 def call(*given, **more):
@@ -60,7 +62,7 @@ def left(place):
     [
         ("replace", 1, [".model.part", "model"]),
         ("replace", 2, [".model.old", ".model.part"]),  # between the two steps
-        ("rmtree", 4, [".model.old", "model"]),  # two find nothing to remove when it begins
+        ("rename", 1, [".model.old", "model"]),  # before the old one is set aside
     ],
 )
 def test_a_kill_loses_no_folder_and_the_next_start_settles_it(trained, call, count, found):
@@ -73,18 +75,20 @@ def test_a_kill_loses_no_folder_and_the_next_start_settles_it(trained, call, cou
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert left(place) == found
-    now = "new" if call == "rmtree" else "old"
+    now = "new" if call == "rename" else "old"
     model = place / ("model" if "model" in found else ".model.old")
     assert content(model) == dict.fromkeys((*whole.NEEDED, "model.safetensors"), now)
 
     # a next start that comes to nothing puts back what was there, one that ends replaces it
-    with pytest.raises(KeyboardInterrupt), replacing_folder(place / "model"):
+    with pytest.raises(KeyboardInterrupt), replacing_folder(place / "model", "config.json"):
         raise KeyboardInterrupt
     assert left(place) == ["model"]
     assert set(content(place / "model").values()) == {now}
     whole.link(trained, place / "model")
     assert left(place) == ["model"]
     assert set(content(place / "model").values()) == {"new"}
+    (aside,) = (place / ".stale").iterdir()
+    assert (aside.name, set(content(aside).values())) == ("model-1", {"old"})
 
 
 def test_what_cannot_be_put_in_place_leaves_the_old_one_there(trained, monkeypatch):
@@ -103,7 +107,71 @@ def test_what_cannot_be_put_in_place_leaves_the_old_one_there(trained, monkeypat
 
 
 def test_a_first_folder_replaces_nothing(tmp_path):
-    with replacing_folder(tmp_path / "new/model") as part:
+    with replacing_folder(tmp_path / "new/model", "a") as part:
         (part / "a").write_text("one")
     assert content(tmp_path / "new/model") == {"a": "one"}
     assert left(tmp_path / "new") == ["model"]
+
+
+def replaced(folder, text, *inputs, mark="mark"):
+    with replacing_folder(folder, mark, inputs) as part:
+        (part / "mark").write_text("")
+        (part / "weights").write_text(text)
+
+
+def test_what_is_replaced_is_kept_unless_it_is_the_same(tmp_path, capsys):
+    out = tmp_path / "out"
+    for text in ("one", "one", "two", "one", "two"):
+        replaced(out, text)
+    assert (out / "weights").read_text() == "two"
+    kept = {path.name: (path / "weights").read_text() for path in (tmp_path / ".stale").iterdir()}
+    assert kept == {"out-1": "one", "out-2": "two", "out-3": "one"}
+    assert f"out: what it held is now in {tmp_path}/.stale/out-3" in capsys.readouterr().out
+    assert list(tmp_path.glob("[!.]*")) == [out]  # what a pattern of members finds
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path):
+    replaced(tmp_path / "disk/out", "one")
+    (tmp_path / "link").symlink_to(tmp_path / "disk/out")
+    replaced(tmp_path / "link", "two")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "disk/out/weights").read_text() == "two"
+    assert (tmp_path / "disk/.stale/out-1/weights").read_text() == "one"
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("given", "holds .*given, which is read"),
+        ("given/../given/", "holds .*given, which is read"),
+        ("", "holds .*given, which is read"),
+        ("link", "holds .*given, which is read"),
+        ("foreign", "holds thesis.txt, which this command did not make"),
+        ("made", "holds another, which this command did not make"),
+        ("file", "is a file"),
+    ],
+)
+def test_inputs_and_foreign_contents_are_not_replaced(tmp_path, out, said):
+    (tmp_path / "link").symlink_to(tmp_path / "given")
+    (tmp_path / "file").write_text("")
+    for name in ("given/mark", "foreign/thesis.txt", "made/mark", "made/another/weights"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=said):
+        replaced(tmp_path / out, "new", tmp_path / "given")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_folder_we_stand_in_is_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for out in (".", ".."):
+        with pytest.raises(UserError, match="holds the folder you stand in"):
+            replaced(Path(out), "new")
+
+
+def test_names_set_aside_are_never_taken_twice(tmp_path):
+    for number in (1, 2, 3):
+        (tmp_path / "run").mkdir()
+        assert set_aside(tmp_path / "run") == tmp_path / f".stale/run-{number}"

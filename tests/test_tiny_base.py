@@ -54,6 +54,7 @@ def test_it_knows_letters_and_matching(tmp_path):
             rows.append(
                 {
                     "id": str(number),
+                    "record": str(number),
                     "source": match_line.__name__,
                     "split": "dev",
                     "group": str(number),

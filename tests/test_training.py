@@ -21,7 +21,7 @@ from eval.accuracy import by_category, tally
 from eval.engine_hf import Engine
 from prep.records import Row
 from recipes.accuracy import LetterReader, choice, questions
-from recipes.claim import is_whole
+from recipes.checkpoints import defect, finished
 from recipes.compose import stopping
 from tests.scoring import by_letter
 
@@ -84,6 +84,7 @@ def asked_row(number: int, options: int, answer: int) -> dict:
     labels = list("ABCDE"[:options])
     return row | {
         "id": f"dev-{number}",
+        "record": f"dev-{number}",
         "category": f"유형{number}",
         "labels": labels,
         "order": list(range(options))[::-1],
@@ -320,8 +321,8 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_the_next_run_goes_on_from_i
     assert "see that output_dir has room, then run the same command again" in said
     half, whole = runs.place / "half", runs.place / "whole"
     assert not (half / "model.safetensors").exists()
-    assert is_whole(half / "checkpoint-2")
-    assert not is_whole(half / "checkpoint-4")
+    assert defect(half / "checkpoint-2", 1) is None
+    assert not finished(half / "checkpoint-4")
     first = "checkpoint-2/model.safetensors"
     assert load_file(half / first).keys() == load_file(whole / first).keys()
     assert (half / first).stat().st_mtime_ns == (

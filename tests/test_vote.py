@@ -65,14 +65,41 @@ def test_the_vote_can_be_reported_like_a_model(
     case.vote(*members, more=("--votes", str(votes)))
     read, meta = predictions.read(votes)
     assert [read[row.id].choice for row in rows] == [0, 1, 2, 0, 1]
-    assert read[rows[0].id].logprobs == [round(math.log(share / 5), 6) for share in (3, 1, 1)]
-    assert meta.method == "hard-vote"
+    assert {one.logprobs for one in read.values()} == {None}
+    assert (meta.method, meta.probabilities) == ("hard-vote", False)
     capsys.readouterr()
     report.main([str(members[0]), str(votes), "--data", str(case.folder / "test.jsonl")])
     printed = capsys.readouterr().out
     assert "vote" in printed
     assert "/5" in printed
     case.refused("vote.jsonl: is itself a vote", members[0], votes)
+
+
+@pytest.mark.parametrize("rule", ["hard", "seed-002", "soft", "log-odds", "weighted"])
+@pytest.mark.parametrize("members_have", [True, False])
+def test_only_means_of_probabilities_are_reported_as_such(
+    rule: str, members_have: bool, case: Case
+) -> None:
+    data = case.folder / "test.jsonl"
+    save_rows(data, 5)
+    members = [case.scored("a.jsonl", "01201"), case.scored("b.jsonl", "01002")]
+    for path in members:
+        given, meta = predictions.read(path)
+        about = meta.model_dump() | {"probabilities": members_have}
+        predictions.write(path, given.values(), about)
+    votes, figures, page = (case.folder / name for name in ("vote.jsonl", "f.json", "p.html"))
+    more = case.weights(a=1.0, b=2.0) if rule == "weighted" else ("--rule", rule)
+    case.vote(*members, more=("--votes", str(votes), *more))
+    told = ["--json", str(figures), "--html", str(page)]
+    report.main([str(votes), "--data", str(data), *told])
+    one = json.loads(figures.read_text("utf-8"))["results"]["vote"]
+    real = rule == "soft" and members_have
+    assert [one["ece"] is not None, one["brier"] is not None, bool(one["calibration"])] == [
+        real
+    ] * 3
+    shown = page.read_text("utf-8")
+    assert ('id="calibration"' in shown) == real
+    assert (">chosen<" in shown) != real
 
 
 def test_a_decomposed_id_joins_its_composed_twin(case: Case) -> None:

@@ -19,7 +19,7 @@ from eval.lm_eval import after_prompt
 from eval.methods.base import Asked, questions
 from eval.methods.letter import Letter
 from eval.methods.likelihood import Option
-from eval.score import read_rows
+from eval.rows import read_rows
 from prep.errors import UserError, entry
 from prep.jsonl import read_text, replacing, sha256, write_records
 

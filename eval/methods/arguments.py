@@ -28,7 +28,7 @@ methods:
   cot               JSON {"reasoning": ..., "answer": "A"}, the engine held to that schema
   self-consistency  the majority of several drawn replies; a tie goes to the option published first
 A reply in which no single answer can be read is no answer: it is counted, and listed in
-NAME.failures.jsonl. --permutations and --pride read the rows that prep/build.py writes beside the
+NAME.jsonl.failures. --permutations and --pride read the rows that prep/build.py writes beside the
 data where its run sets scoring_orders. docs/scoring.md tells more."""
 
 

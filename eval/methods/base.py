@@ -130,7 +130,7 @@ def predict(row: Row, answer: Answer) -> Prediction:
     order = row.order or []
     if answer.scores is None:
         choice = None if answer.choice is None else order[answer.choice]
-        return Prediction(id=row.id, order=order, logprobs=None, choice=choice)
+        return Prediction(id=row.record, order=order, logprobs=None, choice=choice)
     if not all(math.isfinite(value) for value in answer.scores):
         raise UserError(
             f"row {row.id}: the model gives {answer.scores} for {row.labels}, not finite "
@@ -138,4 +138,4 @@ def predict(row: Row, answer: Answer) -> Prediction:
             "weights are broken"
         )
     logprobs = option_logprobs(answer.scores, order)
-    return Prediction(id=row.id, order=order, logprobs=logprobs, choice=choose(logprobs))
+    return Prediction(id=row.record, order=order, logprobs=logprobs, choice=choose(logprobs))

@@ -33,8 +33,8 @@ class Letter:
         return [Answer(scores=list(values)) for values in found]
 
     def meta(self) -> dict[str, Any]:
-        """Nothing is chosen but the method."""
-        return {"method": "letter"}
+        """The method; its scores are the model's own probabilities."""
+        return {"method": "letter", "probabilities": True}
 
     def found(self, answers: Sequence[Answer]) -> dict[str, Any]:
         """How much probability falls on the letters, over all rows asked."""

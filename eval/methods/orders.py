@@ -14,7 +14,7 @@ from eval.options import DECIMALS, choose, option_logprobs, share_logprobs
 from prep.augment.orders import each_order, shown
 from prep.errors import UserError
 from prep.jsonl import read_records
-from prep.records import Prediction, Row, record_id
+from prep.records import Prediction, Row
 
 Permutations = Literal["none", "cyclic", "all"]
 Combine = Literal["mean", "vote"]
@@ -27,7 +27,7 @@ def beside(data: Path) -> Path:
 
 
 def read_orders(data: Path, rows: Sequence[Row]) -> dict[str, ByOrder]:
-    """By id of `rows` and order shown, the rows beside a data file.
+    """By record of `rows` and order shown, the rows beside a data file.
 
     Raises `UserError` where the file is missing, shows an order twice, or was not made together
     with the data.
@@ -37,11 +37,11 @@ def read_orders(data: Path, rows: Sequence[Row]) -> dict[str, ByOrder]:
         raise UserError(
             f"{path}: no such file; set scoring_orders: cyclic or all in the run and build it again"
         )
-    known = {row.id: row for row in rows}
-    found: dict[str, ByOrder] = {row.id: {} for row in rows}
+    known = {row.record: row for row in rows}
+    found: dict[str, ByOrder] = {row.record: {} for row in rows}
     for row in read_records(path, Row):
-        record, order = record_id(row.id), tuple(row.order or ())
-        if record not in known:
+        record, order = row.record, tuple(row.order or ())
+        if record not in known or _origin(row) != _origin(known[record]):
             raise UserError(f"{path}, row {row.id}: {data} has no such id; build both again")
         if order in found[record]:
             raise UserError(f"{path}, row {row.id}: shows that order twice; build the file again")
@@ -91,6 +91,10 @@ def combined(id_: str, predictions: Sequence[Prediction], how: Combine) -> Predi
 def _means(logprobs: Sequence[Sequence[float]]) -> list[float] | None:
     columns: Iterable[tuple[float, ...]] = zip(*logprobs, strict=True)
     return [round(math.fsum(of) / len(of), DECIMALS) for of in columns] or None
+
+
+def _origin(row: Row) -> tuple[str, str]:
+    return row.source, row.split
 
 
 def _published(row: Row) -> list[str] | None:

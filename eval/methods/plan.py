@@ -9,7 +9,7 @@ from eval.methods import pride
 from eval.methods.base import Answer, predict
 from eval.methods.orders import Combine, Permutations, beside, combined, in_orders, read_orders
 from prep.jsonl import sha256
-from prep.records import Prediction, Row, record_id
+from prep.records import Prediction, Row
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class Plan:
         found = [predict(row, answer) for row, answer in zip(self.asked, answers, strict=True)]
         if self.permutations == "none":
             return found, {}
-        of: dict[str, list[Prediction]] = {row.id: [] for row in self.rows}
+        of: dict[str, list[Prediction]] = {row.record: [] for row in self.rows}
         for one in found:
-            of[record_id(one.id)].append(one)
+            of[one.id].append(one)
         return [combined(id_, each, self.combine) for id_, each in of.items()], {}
 
     def _debiased(self, answers: Sequence[Answer]) -> tuple[list[Prediction], dict[str, Any]]:
         scores = [answer.scores or [] for answer in answers]
         rotations: dict[str, list[list[float]]] = {}
         for row, of in zip(self.asked[len(self.rows) :], scores[len(self.rows) :], strict=True):
-            rotations.setdefault(record_id(row.id), []).append(of)
+            rotations.setdefault(row.record, []).append(of)
         prior = pride.prior(list(rotations.values()))
         predictions = [
             predict(row, Answer(scores=pride.debiased(of, prior)))
@@ -68,11 +68,16 @@ def plan(
     others = read_orders(data, rows)
     meta: dict[str, Any] = {"orders": {"path": str(path), "sha256": sha256(path)}}
     if permutations != "none":
-        asked = [one for row in rows for one in in_orders(row, others[row.id], permutations, path)]
+        asked = [
+            one for row in rows for one in in_orders(row, others[row.record], permutations, path)
+        ]
         meta |= {"permutations": permutations, "combine": combine}
+        meta |= {"probabilities": False} if combine == "vote" else {}
     else:
         drawn = pride.sample(rows, share or 0, seed)
-        looked = [one for row in drawn for one in in_orders(row, others[row.id], "cyclic", path)]
+        looked = [
+            one for row in drawn for one in in_orders(row, others[row.record], "cyclic", path)
+        ]
         asked = [*rows, *looked]
         meta["pride"] = {
             "share": share,

@@ -29,11 +29,12 @@ class Picture:
 
 
 def accuracies(figures: Mapping[str, Any]) -> Picture:
-    """Every run's accuracy with the interval over dialogues, and the chance level."""
+    """Every run's accuracy, with its interval over dialogues if it has one; the chance level."""
     results = figures["results"]
 
     def draw(axes: Axes) -> None:
-        parts = [(one["accuracy"], one["bootstrap95"]) for one in results.values()]
+        known = ((one["accuracy"], one["bootstrap95"]) for one in results.values())
+        parts = [(share, ends or (share, share)) for share, ends in known]
         low = min(figures["chance"], *(ends[0] for _, ends in parts))
         _dots(axes, [_short(name) for name in results], parts, figures["chance"], low)
 

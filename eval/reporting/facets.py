@@ -44,7 +44,7 @@ def facets(rows: Sequence[Row], questions: Mapping[str, Question]) -> list[Facet
             "references",
             "Reference utterances",
             "How many utterances of the dialogue the question refers to.",
-            [len(questions[row.id].focus) for row in rows if row.id in questions],
+            [len(questions[row.record].focus) for row in rows if row.record in questions],
         ),
         lengths(rows),
         _facet(

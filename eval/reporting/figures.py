@@ -11,25 +11,24 @@ from eval.accuracy import chance
 from eval.calibration import brier, confusion, ece, recalls, reliability, rstd
 from eval.reporting.facets import Facet
 from eval.reporting.runs import Run, Scored
-from eval.significance import difference, distinguishable, holm, interval, mcnemar, resampled
+from eval.significance import differences, intervals, rounded, too_few, verdict
 
 
 def figures(scored: Scored, facets: Sequence[Facet]) -> dict[str, Any]:
     """Shares are 0 to 1, rounded to six decimals; a figure that a method cannot give is null."""
     groups = [row.group for row in scored.rows]
     right = np.column_stack([scored.right(run) for run in scored.runs])
-    drawn = resampled(right, groups)
     results = {
-        run.name: _result(scored, run, facets)
-        | {"bootstrap95": _rounded(interval(drawn[:, place]))}
-        for place, run in enumerate(scored.runs)
+        run.name: _result(scored, run, facets) | {"bootstrap95": rounded(interval)}
+        for run, interval in zip(scored.runs, intervals(right, groups), strict=True)
     }
     return {
         "chance": _rounded(chance(scored.rows)),
         "rows": len(scored.rows),
         "groups": len(set(groups)),
+        "too_few": too_few(groups),
         "results": results,
-        "pairs": _pairs([run.name for run in scored.runs], right, drawn),
+        "pairs": _pairs([run.name for run in scored.runs], right, groups),
     }
 
 
@@ -99,40 +98,25 @@ def _positions(scored: Scored, run: Run) -> dict[str, Any]:
     return found
 
 
-def _pairs(names: Sequence[str], right: np.ndarray, drawn: np.ndarray) -> list[dict[str, Any]]:
-    """Every two runs compared; p-values of McNemar's test corrected for being several."""
+def _pairs(names: Sequence[str], right: np.ndarray, groups: Sequence[str]) -> list[dict[str, Any]]:
+    """Every two runs compared, all comparisons judged at once."""
     places = list(combinations(range(len(names)), 2))
-    alone = [
-        (int((right[:, a] & ~right[:, b]).sum()), int((right[:, b] & ~right[:, a]).sum()))
-        for a, b in places
+    return [
+        {
+            "first": names[a],
+            "second": names[b],
+            "only_first": int((right[:, a] & ~right[:, b]).sum()),
+            "only_second": int((right[:, b] & ~right[:, a]).sum()),
+            **found.as_dict(),
+            "differs": found.differs,
+            "told": verdict(found, names[a], names[b], len(right)),
+        }
+        for (a, b), found in zip(places, differences(right, groups, places), strict=True)
     ]
-    p_values = [mcnemar(*counts) for counts in alone]
-    corrected = holm(p_values) if len(places) > 1 else [None] * len(places)
-    found = []
-    for (a, b), counts, p, adjusted in zip(places, alone, p_values, corrected, strict=True):
-        gap = difference(float(right[:, a].mean() - right[:, b].mean()), drawn[:, a] - drawn[:, b])
-        both = (names[a], names[b])
-        found.append(
-            {
-                "first": names[a],
-                "second": names[b],
-                "only_first": counts[0],
-                "only_second": counts[1],
-                "mcnemar_p": float(f"{p:.6g}"),
-                "holm_p": adjusted and float(f"{adjusted:.6g}"),
-                "difference": _rounded(gap.value),
-                "bootstrap95": _rounded((gap.low, gap.high)),
-                "bootstrap_p": _rounded(gap.p),
-                "told": distinguishable(*counts, len(right), both, adjusted),
-            }
-        )
-    return found
 
 
 def _rounded(value: Any) -> Any:
-    """Shares to six decimals, also within a dict; pairs become lists, as JSON has them."""
+    """Shares to six decimals, also within a dict."""
     if isinstance(value, dict):
         return {key: _rounded(one) for key, one in value.items()}
-    if isinstance(value, tuple):
-        return [_rounded(one) for one in value]
     return round(value, 6) if isinstance(value, float) else value

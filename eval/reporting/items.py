@@ -56,7 +56,7 @@ def items(scored: Scored, questions: Mapping[str, Question]) -> list[Item]:
     found = [
         Item(
             row,
-            questions.get(row.id),
+            questions.get(row.record),
             scored.golds[number],
             [
                 Answer(run, run.predictions[number].choice, hits[number], run.probabilities[number])

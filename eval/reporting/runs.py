@@ -8,6 +8,7 @@ from pathlib import Path
 
 from eval.options import gold
 from eval.predictions import Meta, join, names, read, require_comparable
+from eval.rows import read_rows
 from eval.table import Result
 from prep.errors import UserError
 from prep.jsonl import read_records, sha256
@@ -30,6 +31,8 @@ class Run:
     @cached_property
     def probabilities(self) -> list[list[float] | None]:
         """Of each row, by published option; None where the method yields none."""
+        if not self.meta.probabilities:
+            return [None] * len(self.predictions)
         return [
             one.logprobs and [math.exp(value) for value in one.logprobs] for one in self.predictions
         ]
@@ -65,7 +68,7 @@ def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
 
     Runs that saw them in another prompt, cleaning or order are refused too, unless `mixed`.
     """
-    rows = read_records(data, Row)
+    rows = read_rows(data)
     answered = [row for row in rows if row.answer is not None]
     if not answered:
         raise UserError(f"{data}: no row has an answer; report on a file with answers")
@@ -81,25 +84,27 @@ def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
             )
         result = Result.of(name, rows, choices, meta.letter_mass)
         lettered = same and meta.permutations == "none"
-        runs.append(Run(name, meta, result, [predictions[row.id] for row in answered], lettered))
+        runs.append(
+            Run(name, meta, result, [predictions[row.record] for row in answered], lettered)
+        )
     if not mixed:
         require_comparable([(path, run.meta) for path, run in zip(paths, runs, strict=True)])
     return Scored(answered, runs)
 
 
 def questions_of(rows: Sequence[Row], path: Path) -> dict[str, Question]:
-    """The question of each row by the row's id, from the file that prep writes beside the rows.
+    """The question of each row by record id, from the file that prep writes beside the rows.
 
     Raises `UserError` where one is missing, or is not the question that the row was made of.
     """
-    by_id = {(one.source, one.id): one for one in read_records(path, Question)}
+    known = {(one.source, one.split, one.id): one for one in read_records(path, Question)}
     found = {}
     for row in rows:
-        question = by_id.get((row.source, row.id))
+        question = known.get((row.source, row.split, row.record))
         if question is None:
             raise UserError(
-                f"{path}: no question for row {row.id} ({row.source}); build the rows again, or "
-                "name the file that was written beside them"
+                f"{path}: no question for row {row.id} ({row.source}/{row.split}); build the rows "
+                "again, or name the file that was written beside them"
             )
         other = question.answer is not None and question.answer != gold(row)
         if other or len(question.options) != len(row.labels or []):
@@ -107,5 +112,5 @@ def questions_of(rows: Sequence[Row], path: Path) -> dict[str, Question]:
                 f"{path}: question {row.id} has other options or another answer than its row; "
                 "build the rows again"
             )
-        found[row.id] = question
+        found[row.record] = question
     return found

@@ -7,12 +7,9 @@ third time.
 from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TypeVar
 
 from prep.augment.seeded import draw
-from prep.records import Chat, Question, Row
-
-Repeated = TypeVar("Repeated", Question, Row)
+from prep.records import Chat, Question
 
 
 def times(records: Sequence[Question | Chat], weight: float, seed: int) -> list[int]:
@@ -44,9 +41,6 @@ def times(records: Sequence[Question | Chat], weight: float, seed: int) -> list[
     return result
 
 
-def repeated(record: Repeated, count: int) -> list[Repeated]:
-    """A record or row `count` times, each with an id of its own: "a", "a~2", "a~3"."""
-    return [
-        record.model_copy(update={"id": f"{record.id}~{k}"}) if k > 1 else record
-        for k in range(1, count + 1)
-    ]
+def names(id_: str, count: int) -> list[str]:
+    """What a record's rows are called when it is taken `count` times: "a", "a~2", "a~3"."""
+    return [f"{id_}~{k}" if k > 1 else id_ for k in range(1, count + 1)]

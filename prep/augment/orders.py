@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations
 from typing import Literal
 
+from prep.augment.mixing import names
 from prep.augment.seeded import draw
 from prep.records import LABELS, Question
 
@@ -23,24 +24,29 @@ ADDS_ROWS: frozenset[Orders] = frozenset({"cyclic", "all"})
 
 
 def arranged(
-    questions: Sequence[Question], orders: Orders, seed: int
+    questions: Sequence[Question], orders: Orders, seed: int, counts: Sequence[int] | None = None
 ) -> Iterator[tuple[Question, Order, str]]:
     """(question, order, row id) for every row, in the order of the questions.
 
-    `order[k]` is the published index of the option shown as the k-th letter. What a question is
-    shown in depends on the seed, its source and id, and for `balanced` on which other questions
-    there are, but never on where they stand. `balanced` raises ValueError for a question without an
-    answer.
+    `order[k]` is the published index of the option shown as the k-th letter. `counts` says how
+    often each question is taken, once where it is not given. What a question is shown in depends on
+    the seed, its source and id, and for `balanced` on which other questions there are, but never on
+    where they stand. `balanced` raises ValueError for a question without an answer.
     """
-    balanced = _balanced(questions, seed) if orders == "balanced" else {}
-    for place, question in enumerate(questions):
+    taken = [
+        (question, name)
+        for question, count in zip(questions, counts or [1] * len(questions), strict=True)
+        for name in names(question.id, count)
+    ]
+    balanced = _balanced(taken, seed) if orders == "balanced" else {}
+    for place, (question, name) in enumerate(taken):
         if orders == "published":
-            yield question, tuple(range(len(question.options))), question.id
+            yield question, tuple(range(len(question.options))), name
             continue
         size = len(question.options)
         shown_in = [balanced[place]] if orders == "balanced" else each_order(orders, size)
         for order in shown_in:
-            yield question, order, f"{question.id}~{shown(order)}"
+            yield question, order, f"{name}~{shown(order)}"
 
 
 def each_order(orders: Literal["cyclic", "all"], size: int) -> list[Order]:
@@ -56,28 +62,28 @@ def shown(order: Sequence[int]) -> str:
     return "".join(LABELS[i] for i in order)
 
 
-def _balanced(questions: Sequence[Question], seed: int) -> dict[int, Order]:
-    """One order a question, by its place, such that every letter is right equally often.
+def _balanced(taken: Sequence[tuple[Question, str]], seed: int) -> dict[int, Order]:
+    """One order a question and name, by place, such that every letter is right equally often.
 
     Questions are counted through in a drawn order, category after category, and the count gives the
     letter: both within a category and over all of them two letters differ by one question at most.
     """
 
     def drawn(place: int) -> tuple[int, str, int, str, str]:
-        one = questions[place]
-        number = draw(seed, "order", one.source, one.id)
-        return len(one.options), one.category, number, one.source, one.id
+        one, name = taken[place]
+        number = draw(seed, "order", one.source, name)
+        return len(one.options), one.category, number, one.source, name
 
     result: dict[int, Order] = {}
     counted: dict[int, int] = {}  # by number of options
-    for place in sorted(range(len(questions)), key=drawn):
-        question = questions[place]
+    for place in sorted(range(len(taken)), key=drawn):
+        question, name = taken[place]
         if question.answer is None:
             raise ValueError(f"{question.id}: a training row needs an answer")
         size = len(question.options)
         count = counted[size] = counted.get(size, draw(seed, "first letter", size)) + 1
         wrong = [order for order in permutations(i for i in range(size) if i != question.answer)]
-        rest = wrong[draw(seed, "others", question.source, question.id) % len(wrong)]
+        rest = wrong[draw(seed, "others", question.source, name) % len(wrong)]
         letter = count % size
         result[place] = (*rest[:letter], question.answer, *rest[letter:])
     return result

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from prep.augment.orders import arranged
 from prep.augment.seeded import draw
 from prep.errors import UserError
-from prep.records import Prediction, Preference, Question, record_id
+from prep.records import Prediction, Preference, Question
 from prep.render import Renderer
 
 
@@ -58,7 +58,7 @@ def likeliest(question: Question, logprobs: dict[str, list[float]]) -> int:
 
 
 def mean_logprobs(predictions: Iterable[Prediction]) -> dict[str, list[float]]:
-    """By record id, the mean log-probability of each published option over the orders scored."""
+    """By record id, the mean log-probability of each published option over its predictions."""
     scored: dict[str, list[list[float]]] = defaultdict(list)
     for prediction in predictions:
         if prediction.logprobs is None:
@@ -66,7 +66,7 @@ def mean_logprobs(predictions: Iterable[Prediction]) -> dict[str, list[float]]:
                 f"prediction {prediction.id}: holds no log-probabilities; score the training "
                 "questions with --method letter"
             )
-        scored[record_id(prediction.id)].append(prediction.logprobs)
+        scored[prediction.id].append(prediction.logprobs)
     for name, rows in scored.items():
         if len({len(row) for row in rows}) > 1:
             raise UserError(f"prediction {name}: other numbers of options in other lines; mend it")

@@ -1,9 +1,10 @@
 """What tells two near-duplicates apart, where that changes the meaning: a hard negative.
 
-The tokens of both texts are aligned. Where a number or a negation is changed, or where all words
-replaced are names, the two are different texts, however alike and whatever words one of them has
-more; otherwise a text that differs from another in a number alone would go as the near-duplicate of
-the other's edited copy. Whitespace and punctuation are no difference.
+The tokens of both texts are aligned. Where a number, a sign that carries meaning (3 + 2, x < 0,
+C++) or a negation is changed, or where all words replaced are names, the two are different texts,
+however alike and whatever words one of them has more; otherwise a text that differs from another in
+a number alone would go as the near-duplicate of the other's edited copy. Whitespace and other
+punctuation are no difference.
 It is a heuristic over word forms and no parser: what it takes for a name is a word before the same
 particle that two letters (jamo) or more tell apart, or a person's name by its shape. A synonym
 before a particle passes for a name as well.
@@ -11,14 +12,17 @@ before a particle passes for a name as well.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Literal
 
-Change = Literal["number", "name", "polarity"]
+from prep.text import plain, signs
+
+Change = Literal["number", "sign", "name", "polarity"]
 TYPO = 1  # letter (jamo) that a typing error may change
 LONGEST = 1_000  # tokens between the first and the last difference; beyond, nothing is said
 
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_MARKS = re.compile(r"(?<!\d)[\W_]+|[\W_]+(?!\d)")
 _DIGITS = re.compile(r"\d+(?:[.,:/~\-]\d+)*")
 _UNIT = (
     "원|년|월|일|분|초|시|층|호|번|명|개|차|회|살|세|도|점|장|권|잔|병|마리|대|배|주|달|시간|킬로|"
@@ -73,7 +77,7 @@ def difference(left: str, right: str) -> Change | None:
         if tag == "equal" or "".join(x) == "".join(y):
             continue
         change = _block(x, y)
-        if change in ("number", "polarity"):
+        if change in ("number", "sign", "polarity"):
             return change
         names += change == "name"
         others += change is None and tag == "replace"
@@ -81,20 +85,37 @@ def difference(left: str, right: str) -> Change | None:
 
 
 def tokens(text: str) -> list[str]:
-    """The words of a text in lower case without the marks around them; digits keep theirs."""
-    text = _THOUSANDS.sub("", unicodedata.normalize("NFC", text).lower())
+    """The words of a text in lower case without the marks around them; digits keep theirs.
+
+    A sign that carries meaning is a token of its own.
+    """
     marks = r"(?<!\d)[^\w\s]+|[^\w\s]+(?!\d)"
-    return [token for word in text.split() if (token := re.sub(marks, "", word))]
+    found = []
+    for words, sign in _apart_from_signs(text):
+        found += [token for word in words.split() if (token := re.sub(marks, "", word))]
+        found += [sign] if sign else []
+    return found
 
 
 def form(text: str) -> str:
-    """Equal for texts that differ in nothing but whitespace, case and marks not within a number."""
-    text = _THOUSANDS.sub("", unicodedata.normalize("NFC", text).lower())
-    return re.sub(r"(?<!\d)[\W_]+|[\W_]+(?!\d)", "", text)
+    """Equal for texts that differ in nothing but whitespace, case and marks that say nothing."""
+    return "".join(_MARKS.sub("", words) + sign for words, sign in _apart_from_signs(text))
+
+
+def _apart_from_signs(text: str) -> Iterator[tuple[str, str]]:
+    """The text as pairs of words and the sign behind them, "" behind the last."""
+    text = plain(text)
+    last = 0
+    for start, end in signs(text):
+        yield text[last:start], "".join(text[start:end].split())
+        last = end
+    yield text[last:], ""
 
 
 def _block(a: list[str], b: list[str]) -> Change | None:
     """What tells two short runs of tokens apart."""
+    if "".join(filter(_is_word, a)) == "".join(filter(_is_word, b)):
+        return "sign"
     aligned = min(len(a), len(b))
     for x, y in ((a[:aligned], b[:aligned]), (a[len(a) - aligned :], b[len(b) - aligned :])):
         changes = [_change(v, w) for v, w in zip(x, y, strict=True) if v != w]
@@ -121,6 +142,10 @@ def _change(x: str, y: str) -> Change | None:
     if short and (function not in _NOMINAL or len(stem) == len(other)):
         return None
     return "name" if _apart(stem, other) > TYPO else None
+
+
+def _is_word(token: str) -> bool:
+    return any(char.isalnum() for char in token)
 
 
 def _is_number(word: str, stem: str) -> bool:

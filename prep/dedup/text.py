@@ -1,6 +1,7 @@
 """What of a text is compared: its letters and digits in lower case, as character 4-grams.
 
-Whitespace, punctuation and composition (NFC or NFD) are no part. A text with fewer than four such
+Whitespace, punctuation, signs and composition (NFC or NFD) are no part; two texts that differ in
+the signs alone are told apart afterwards (`meaning`). A text with fewer than four such
 characters has no grams. Work goes by batches that a processor's cache holds.
 """
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 GRAM = 4
+FILLERS = "\u115f\u1160\u3164\uffa0"  # of Hangul: letters by their category, but they show nothing
 BATCH = 200_000  # characters compared at a time; a longer text is a batch of its own
 Indices = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -40,7 +42,7 @@ class Kept:
 
 def kept_characters(text: str) -> str:
     """What of a text is compared: NFC, lower case, letters and digits only."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFC", text).lower())
+    return re.sub(rf"[\W_{FILLERS}]+", "", unicodedata.normalize("NFC", text).lower())
 
 
 @cache
@@ -51,7 +53,8 @@ def _table(underscore: bool) -> NDArray[np.uint32]:
         # İ alone becomes two characters, of which the second, a mark, is not compared
         table[match.start()] = ord(match[0].lower()[0])
     if not underscore:
-        table[ord("_")] = 0
+        for char in f"_{FILLERS}":
+            table[ord(char)] = 0
     return table
 
 

@@ -2,18 +2,19 @@
 
 | found                                                                    | reason          |
 |--------------------------------------------------------------------------|-----------------|
-| the id of a scored question in any text of the record, or as its own     | holds-scored-id |
+| the id of a scored question in any text of the record                    | holds-scored-id |
 | the group of a scored question                                           | near-scored     |
 | its dialogue or passage, equal or near                                   | near-scored     |
 | its question and options in whatever order, equal; if long, also near    | near-scored     |
 | its prompt or dialogue as a user's message, equal or near                | near-scored     |
 | 48 characters on end of its dialogue or passage, who speaks left out     | near-scored     |
 
-Near is what MinHash calls near, whatever finds duplicates; equal is said of letters and digits, as
-compared there. What many questions have in common is no sign: options with fewer than 20 letters
-between them ("ㄱ, ㄴ", "예", years), and contexts below 40 characters, which count as a part of
-question and options. Question and options below 200 characters are never near: short ones differ by
-the one word that makes them another question.
+Near is what MinHash calls near, whatever finds duplicates; equal is what `prep.text.compared` calls
+the same. A record's own id is no sign, nor is one that a training record has too: published sets
+count each split from 1. Nor is what many questions have in common: options with fewer than 20
+letters between them (numbers, "예"), and contexts below 40 characters, which count as a part of
+question and options. Question and options below 200 characters are never near: short ones differ
+by the one word that makes them another question.
 """
 
 import re
@@ -25,6 +26,7 @@ from prep.dedup.text import kept_characters
 from prep.guards.quotes import Quotes
 from prep.records import Chat, Question, Reason
 from prep.render import Renderer
+from prep.text import compared
 
 CONTEXT = 40  # characters from which a context is compared by itself
 OPTIONS = 20  # letters from which options tell one question from another
@@ -61,12 +63,12 @@ class Scored:
                 self._contexts.setdefault(text, one.id)
                 self._quotes.add(spoken(one), one.id)
             if text := item(one):
-                self._items.setdefault(kept_characters(text), one.id)
+                self._items.setdefault(compared(text), one.id)
                 if is_long(text):
                     self._long_items.setdefault(text, one.id)
             _, user = renderer.prompt.texts(one, range(len(one.options)))
             self._prompts.setdefault(user, one.id)
-        self._ids = _ids(one.id for one in questions)
+        self._ids = {one.id for one in questions if _is_told(one.id)}
 
     def contacts(self, records: Sequence[Question] | Sequence[Chat]) -> dict[int, Contact]:
         """Of training records that must go: place, and why. An id counts before nearness."""
@@ -77,14 +79,15 @@ class Scored:
         for i, one in enumerate(records):
             if i not in near and (found := self._quotes.find(spoken(one))):
                 near[i] = found
-        held = {i: found for i, one in enumerate(records) if (found := self._held(one))}
+        ids = _pattern(self._ids - {one.id for one in records})
+        held = {i: found for i, one in enumerate(records) if (found := _held(one, ids))}
         contacts = {i: Contact("near-scored", found) for i, found in near.items()}
         return contacts | {i: Contact("holds-scored-id", found) for i, found in held.items()}
 
     def _equal(self, records: Sequence[Question] | Sequence[Chat]) -> dict[int, str]:
         """Of questions with a scored group, or scored question and options: place, scored id."""
         found = {
-            i: self._groups.get(one.group) or self._items.get(kept_characters(item(one)))
+            i: self._groups.get(one.group) or self._items.get(compared(item(one)))
             for i, one in enumerate(records)
             if isinstance(one, Question)
         }
@@ -109,15 +112,6 @@ class Scored:
         ids = list(scored.values())
         found = near_any([text for _, text in texts], list(scored), NEARNESS, self.ray)
         return [(texts[k][0], ids[j]) for k, j in sorted(found.items())]
-
-    def _held(self, record: Question | Chat) -> str | None:
-        """The first scored id that stands in a text of a record, or is its own."""
-        if self._ids is None:
-            return None
-        for text in (record.id, *_texts(record)):
-            if found := self._ids.search(text):
-                return found[1]
-        return None
 
 
 def context(question: Question) -> str:
@@ -156,10 +150,18 @@ def _texts(record: Question | Chat) -> list[str]:
     return [spoken(record), record.question or "", record.note or "", *record.options]
 
 
-def _ids(ids: Iterable[str]) -> re.Pattern[str] | None:
-    """A pattern of all ids that cannot be taken for a word, whole; a Korean particle may follow."""
-    told = [one for one in ids if len(one) >= IDENTIFIER and re.search(r"\d", one)]
-    if not told:
-        return None
-    either = "|".join(re.escape(one) for one in sorted(told, key=len, reverse=True))
-    return re.compile(rf"(?<![0-9A-Za-z])({either})(?![0-9A-Za-z])")
+def _held(record: Question | Chat, ids: re.Pattern[str] | None) -> str | None:
+    """The first scored id that stands in a text of a record."""
+    found = (ids.search(text) for text in _texts(record)) if ids else ()
+    return next((match[1] for match in found if match), None)
+
+
+def _is_told(id_: str) -> bool:
+    """Whether an id cannot be taken for a word."""
+    return len(id_) >= IDENTIFIER and re.search(r"\d", id_) is not None
+
+
+def _pattern(ids: Iterable[str]) -> re.Pattern[str] | None:
+    """A pattern of all ids, whole; a Korean particle may follow."""
+    either = "|".join(re.escape(one) for one in sorted(ids, key=lambda one: (-len(one), one)))
+    return re.compile(rf"(?<![0-9A-Za-z])({either})(?![0-9A-Za-z])") if either else None

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from prep.dedup import Item, Method, duplicates
 from prep.errors import UserError
-from prep.guards.contamination import spoken
+from prep.guards.contamination import context, spoken
 from prep.records import Question, Row
 from prep.render import Renderer
 
@@ -55,7 +55,7 @@ def fold_numbers(
 
 
 def train_and_dev(
-    questions: Sequence[Question], share: float, seed: int, near: Pairs = ()
+    questions: Sequence[Question], share: float, seed: int
 ) -> tuple[list[Question], list[Question]]:
     """Questions to train on and, about the share of them, to hold out; whole groups.
 
@@ -64,7 +64,7 @@ def train_and_dev(
     """
     if not 0 < share <= 0.5:
         raise UserError(f"a share of {share} cannot be held out; give more than 0, and 0.5 at most")
-    numbers = fold_numbers(questions, round(1 / share), seed, near)
+    numbers = fold_numbers(questions, round(1 / share), seed)
     train = [one for one, number in zip(questions, numbers, strict=True) if number]
     dev = [one for one, number in zip(questions, numbers, strict=True) if not number]
     return train, dev
@@ -93,11 +93,14 @@ def fold_files(
 
 
 def near_contexts(questions: Sequence[Question], method: Method) -> list[tuple[int, int]]:
-    """Places of questions whose dialogues or passages are near-duplicates, two and two."""
+    """Places of questions whose dialogues or passages are near-duplicates, two and two.
+
+    Short ones are none.
+    """
     first: dict[str, int] = {}
     for place, question in enumerate(questions):
         first.setdefault(question.group, place)
-    places = list(first.values())
+    places = [place for place in first.values() if context(questions[place])]
     items = [Item(spoken(questions[i]), 0, questions[i].group) for i in places]
     clusters = duplicates(items, method).clusters
     return [(places[a], places[b]) for one in clusters for a, b in pairwise(one)]

@@ -5,6 +5,7 @@ and output. A run of whitespace becomes one space, so that an utterance stays on
 prompt.
 """
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from prep.jsonl import validated
 from prep.records import CATEGORIES, Changed, Question, Split, Turn
 from prep.sources.files import records
 from prep.sources.reader import Place, collect
-from prep.text import nfc, one_line, short
+from prep.text import nfc, present, short
 
 SOURCE = "cci-2024"
 OPTIONS = ("inference_1", "inference_2", "inference_3")
@@ -46,8 +47,7 @@ class _Input(_Published):
     @field_validator("category")
     @classmethod
     def _known(cls, value: str) -> str:
-        value = nfc(value)
-        if value not in CATEGORIES:
+        if nfc(value) not in CATEGORIES:
             raise ValueError(
                 f"unknown category {short(value)!r}; give one of {', '.join(CATEGORIES)}"
             )
@@ -64,6 +64,7 @@ class _Item(_Published):
     def _one_answer(cls, value: Any) -> Any:
         if isinstance(value, list):
             raise ValueError(f"{len(value)} answers; give one of {', '.join(OPTIONS)} or none")
+        value = "" if present(value) is None else nfc(value) if isinstance(value, str) else value
         if value not in ("", *OPTIONS):
             raise ValueError(
                 f"{short(value)!r} names no option; give one of {', '.join(OPTIONS)} or none"
@@ -90,12 +91,13 @@ def question(record: dict[str, Any], place: Place) -> Iterator[Question | Change
     its utterance ids share before the last dot.
     """
     item, where = validated(record, _Item, place.where), place.where
+    own = unicodedata.normalize("NFC", item.id)  # no more than that: a submission has it too
     turns: list[Turn] = []
     names: dict[str, str] = {}  # every utterance id, also of merged ones, to its turn's id
     for number, said in enumerate(item.input.conversation):
         if not isinstance(said.utterance, str):
             yield Changed(
-                id=item.id,
+                id=own,
                 source=place.source,
                 split=place.split,
                 field=f"input.conversation.{number}.utterance",
@@ -103,7 +105,7 @@ def question(record: dict[str, Any], place: Place) -> Iterator[Question | Change
                 after=str(said.utterance),
                 reason="not-a-string",
             )
-        ids = [said.utterance_id] if isinstance(said.utterance_id, str) else said.utterance_id
+        ids = [nfc(name) for name in _listed(said.utterance_id)]
         if not ids:
             raise UserError(f"{where}: utterance {number + 1} has no utterance_id; give it one")
         for name in ids:
@@ -112,9 +114,8 @@ def question(record: dict[str, Any], place: Place) -> Iterator[Question | Change
                     f"{where}: utterance_id {short(name)} is there twice; give each its own"
                 )
             names[name] = ids[0]
-        turns.append(
-            Turn(speaker=f"화자{said.speaker}", text=one_line(str(said.utterance)), id=ids[0])
-        )
+        text = place.text(own, f"turns.{ids[0]}", str(said.utterance), lines=False)
+        turns.append(Turn(speaker=f"화자{said.speaker}", text=text, id=ids[0]))
     stems = {name.rpartition(".")[0] for name in names}
     if len(stems) > 1 or "" in stems:
         raise UserError(
@@ -122,23 +123,26 @@ def question(record: dict[str, Any], place: Place) -> Iterator[Question | Change
             f"(the dialogue), but there are {len(stems)} stems; mend the ids"
         )
     value = {
-        "id": item.id,
+        "id": own,
         "source": place.source,
         "split": place.split,
         "group": stems.pop(),
         "turns": turns,
         "focus": _focus(item.input, names, where),
-        "category": item.input.category,
-        "options": _options(item.input, where),
+        "category": place.text(own, "category", item.input.category),
+        "options": _options(item.input, place, own),
         "answer": OPTIONS.index(item.output) if item.output else None,
     }
     yield validated(value, Question, where)
 
 
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 def _focus(given: _Input, names: dict[str, str], where: str) -> list[str]:
     """The ids of the reference turns, each once, in the order given."""
-    wanted = given.reference_id
-    references = [wanted] if isinstance(wanted, str) else wanted
+    references = [nfc(name) for name in _listed(given.reference_id)]
     if not references:
         raise UserError(f"{where}: reference_id names no utterance; give one to three")
     for name in references:
@@ -150,17 +154,17 @@ def _focus(given: _Input, names: dict[str, str], where: str) -> list[str]:
     return list(dict.fromkeys(names[name] for name in references))
 
 
-def _options(given: _Input, where: str) -> list[str]:
+def _options(given: _Input, place: Place, own: str) -> list[str]:
     """The three options, none empty and no two alike."""
     seen: dict[str, str] = {}
-    for field in OPTIONS:
-        text = one_line(getattr(given, field))
+    for number, field in enumerate(OPTIONS):
+        text = place.text(own, f"options.{number}", getattr(given, field), lines=False)
         if not text:
-            raise UserError(f"{where}: {field} is empty; give every option a text")
+            raise UserError(f"{place.where}: {field} is empty; give every option a text")
         if text in seen:
             raise UserError(
-                f"{where}: {seen[text]} and {field} are identical, so that two answers would be "
-                "right; mend or delete the item"
+                f"{place.where}: {seen[text]} and {field} are identical, so that two answers would "
+                "be right; mend or delete the item"
             )
         seen[text] = field
     return list(seen)

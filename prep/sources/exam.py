@@ -1,41 +1,36 @@
 """Reader for the CSAT-style exam set: a CSV of id, paragraph, problems and question_plus.
 
 `problems` is a Python literal: question, choices (4 or 5) and answer, counted from 1 and empty in
-the test file. `question_plus` is the 보기, which in some rows stands at the end of the paragraph.
+the test file. `question_plus` is the 보기. It may stand inside `problems` instead, or, under a
+heading, at the end of the paragraph.
 """
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator
-
+from prep.errors import UserError
 from prep.jsonl import validated
 from prep.records import Changed, Question, Removed
 from prep.sources.literal import literal
-from prep.sources.reader import Id, Place, Published
+from prep.sources.reader import Answer, Id, Option, Place, Published, Text
+from prep.text import context
 
 HEADING = re.compile(r"(?:^|(?<=\s))[<＜〈《\[【]\s*보\s*기\s*[>＞〉》\]】](?=[\s:]|$):?")
 
 
-def _absent(value: Any) -> Any:
-    """An empty cell as pandas writes or reads it."""
-    if isinstance(value, float) and value != value:
-        return None
-    return None if isinstance(value, str) and value.strip().lower() in ("", "nan") else value
-
-
 class _Row(Published):
     id: Id = None
-    paragraph: str
+    paragraph: Text
     problems: str | dict[str, Any]
-    question_plus: Annotated[str | None, BeforeValidator(_absent)] = None
+    question_plus: Text = ""
 
 
 class _Problem(Published):
-    question: str
-    choices: list[str]
-    answer: Annotated[int | None, BeforeValidator(_absent)] = None
+    question: Text
+    choices: list[Option]
+    answer: Answer = None
+    question_plus: Text = ""
 
 
 def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | Changed]:
@@ -45,7 +40,11 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | C
     problems = given.problems
     parsed = literal(problems, inside) if isinstance(problems, str) else problems
     problem = validated(parsed, _Problem, inside)
-    passage, note = given.paragraph, given.question_plus
+    both = (context(given.question_plus), context(problem.question_plus))
+    notes = {note for note in both if note}
+    if len(notes) > 1:
+        raise UserError(f"{inside}: question_plus differs from the column of that name; leave one")
+    passage, note = given.paragraph, notes.pop() if notes else None
     if note is None and (parts := split_note(passage)):
         passage, note = parts
         yield Changed(
@@ -59,10 +58,10 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | C
         )
     yield place.question(
         given.id,
-        category="수능형",
+        category=place.category(record, "수능형"),
         question=problem.question,
         options=problem.choices,
-        answer=None if problem.answer is None else problem.answer - 1,
+        answer=place.index(problem.answer, len(problem.choices), first=1),
         passage=passage,
         note=note,
     )

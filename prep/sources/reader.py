@@ -1,24 +1,52 @@
 """What every reader is given and gives: a record's place, and the question or chat made of it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count as count_from
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from prep.dedup.text import kept_characters
 from prep.errors import UserError
 from prep.jsonl import validated
-from prep.records import Changed, Chat, Question, Reason, Removed, Split
-from prep.text import digest, nfc, one_line, short, writable
+from prep.records import Change, Changed, Chat, Question, Reason, Removed, Split
+from prep.text import context, digest, nfc, one_line, present, visible, writable
 
 
 def _as_id(value: Any) -> Any:
-    """An id as text; public sets have numbers too."""
+    """An id as text; public sets have numbers too, as floats where one of the column is missing."""
+    value = _as_number(value) if isinstance(value, float) else present(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _as_number(value: Any) -> Any:
+    """A number that CSV gives as text, or a column with gaps as a float; NaN is none."""
+    if isinstance(value, str):
+        said = context(value)
+        return int(said) if said.isdecimal() else said or None
+    if isinstance(value, float):
+        return None if value != value else int(value) if value.is_integer() else value
+    return value
+
+
+def _as_text(value: Any) -> Any:
+    """A text, "" where it is absent."""
+    return "" if present(value) is None else value
+
+
 Id = Annotated[str | None, BeforeValidator(_as_id)]
+Number = Annotated[int, BeforeValidator(_as_number)]
+Answer = Annotated[int | None, BeforeValidator(_as_number)]
+# of an option as published: a number where a table was read by its looks
+Option = Annotated[str | int | None, BeforeValidator(present)]
+Text = Annotated[str, BeforeValidator(_as_text)]
 Made = Question | Chat | Removed
+
+LONG = 20  # letters from which a passage tells its questions from others; placeholders have fewer
+# columns that name a question's subject or kind, in the order in which they are looked for
+CATEGORY = ("category", "categories", "subject", "과목", "영역", "분야")
 
 
 class Published(BaseModel):
@@ -36,10 +64,55 @@ class Place:
     source: str
     split: Split = "train"
     subset: str | None = None
+    changes: list[Changed] = field(default_factory=list)  # what was altered as the record was read
 
     def named(self, own: str | None) -> str:
         """The record's own id, else the source's name and the record's number."""
         return nfc(own or "") or f"{self.source}-{self.number:06d}"
+
+    def text(self, own: str | None, field: str, published: Option, lines: bool = True) -> str:
+        """A text as records hold it: NFC, without invisible characters and outer whitespace.
+
+        It is on one line if not `lines`, and "" where it is absent: a passage or a note also where
+        words say so. `field` is its place in the record; whatever is altered besides outer
+        whitespace is noted.
+        """
+        given = "" if published is None else str(published)
+        text = "" if present(given) is None else nfc(given) if lines else one_line(given)
+        text = context(text) if field in ("passage", "note") else text
+        if text != given.strip() or isinstance(published, int):
+            self.changes.append(
+                Changed(
+                    id=self.named(own),
+                    source=self.source,
+                    split=self.split,
+                    field=field,
+                    before=given if published is None else published,
+                    after=text,
+                    reason=_reason(published, text),
+                )
+            )
+        return text
+
+    def index(self, answer: int | None, options: int, first: int) -> int | None:
+        """The index of an answer that counts from `first`, 0 or 1.
+
+        Raises `UserError` where the number says that the file counts otherwise: were it taken as it
+        is, every record would train the option beside its answer.
+        """
+        if answer == (0 if first else options):
+            raise UserError(
+                f"{self.where}: answer {answer} of {options} options, but the answers of this "
+                f"source count from {first}; if the file counts from {1 - first}, "
+                f"{'add 1 to' if first else 'take 1 from'} all its answers, else empty this one"
+            )
+        return None if answer is None else answer - first
+
+    def category(self, record: Mapping[str, Any], default: str) -> str:
+        """What a column such as subject or 과목 names, whatever its case, else the default."""
+        columns = {name.casefold(): value for name, value in record.items()}
+        named = (columns.get(name) for name in CATEGORY)
+        return next((one for one in named if isinstance(one, str) and context(one)), default)
 
     def removed(self, own: str | None, reason: Reason) -> Removed:
         """The record, left out."""
@@ -47,7 +120,10 @@ class Place:
 
     def chat(self, own: str | None, pairs: Sequence[tuple[str, str]]) -> Chat | Removed:
         """A chat of (role, text) pairs; removed where a text but the system's is empty."""
-        texts = [(role, nfc(text)) for role, text in pairs]
+        texts = [
+            (role, self.text(own, f"messages.{place}", text))
+            for place, (role, text) in enumerate(pairs)
+        ]
         if any(not text for role, text in texts if role != "system"):
             return self.removed(own, "empty")
         messages = [{"role": role, "content": text} for role, text in texts if text]
@@ -59,38 +135,56 @@ class Place:
         own: str | None,
         category: str,
         question: str,
-        options: Sequence[str],
+        options: Sequence[Option],
         answer: int | None,
         passage: str = "",
         note: str | None = None,
     ) -> Question | Removed:
         """An exam item; `answer` is an index into `options`, or out of their range if it is wrong.
 
-        Removed where question or category is empty, where options are fewer than 2, more than 5,
-        empty or alike, and where the answer is none of them. `group` is a hash of the passage, or
-        of the question where there is none.
+        Removed where question or category is absent, where options are fewer than 2, more than 5,
+        absent or alike, and where the answer is none of them. `group` is a hash of the passage;
+        where that is short or absent, of the whole question.
         """
-        shown = [one_line(option) for option in options]
-        asked, text = nfc(question), nfc(passage)
-        if not asked or not one_line(category):
+        shown = [
+            self.text(own, f"options.{place}", option, lines=False)
+            for place, option in enumerate(options)
+        ]
+        asked, text = self.text(own, "question", question), self.text(own, "passage", passage)
+        kind = self.text(own, "category", category, lines=False)
+        extra = self.text(own, "note", note)
+        if not asked or not kind:
             return self.removed(own, "empty")
         if not 2 <= len(shown) <= 5 or not all(shown) or len(set(shown)) < len(shown):
             return self.removed(own, "bad-options")
         if answer is not None and not 0 <= answer < len(shown):
             return self.removed(own, "no-answer")
+        is_long = len(kept_characters(text)) >= LONG
+        whole = "\n".join([text, asked, extra, *sorted(shown)])
         value = {
             "id": self.named(own),
             "source": self.source,
             "split": self.split,
-            "group": f"passage-{digest(text or asked)}",
+            "group": f"passage-{digest(text if is_long else whole)}",
             "passage": text,
-            "category": one_line(category),
+            "category": kind,
             "question": asked,
-            "note": nfc(note or "") or None,
+            "note": extra or None,
             "options": shown,
             "answer": answer,
         }
         return validated(value, Question, self.where)
+
+
+def _reason(published: Option, text: str) -> Change:
+    """Why a text reads otherwise than published."""
+    if not isinstance(published, str):
+        return "not-a-string"
+    if not text and nfc(published):
+        return "absent"
+    if visible(published) != published:
+        return "invisible"
+    return "spaces" if unicodedata.is_normalized("NFC", published) else "nfc"
 
 
 Reader = Callable[[dict[str, Any], Place], Iterator[Made | Changed]]
@@ -120,25 +214,55 @@ def collect(
     source: str,
     split: Split = "train",
     subset: str | None = None,
+    forgiving: bool = False,
 ) -> Read:
     """All that `reader` makes of the records found, in their order.
 
-    Raises `UserError` naming file, record, field and remedy where a record has not the form that
-    the reader knows, and where two have one id.
+    A question whose id an earlier one has gets a name of its own, and a note says so. Raises
+    `UserError` naming file, record, field and remedy where a record has not the form that the
+    reader knows. If `forgiving`, as of large sets of
+    chats, such a record is removed and the first of them told in a note; not if all are such. A
+    chat whose id an earlier one has is removed.
     """
     made: dict[type, list[Any]] = {kind: [] for kind in (Question, Chat, Removed, Changed)}
     seen: set[str] = set()
+    doubled: list[str] = []
+    malformed: list[str] = []
     count = 0
     for number, where, record in found:
         count += 1
         place = Place(where, number, source, split, subset)
-        for value in reader(writable(record, where), place):
+        try:
+            values = [*reader(writable(record, where), place), *place.changes]
+        except UserError as error:
+            if not forgiving:
+                raise
+            malformed.append(str(error))
+            own = record.get("id")
+            named = isinstance(own, str) and own.isprintable()
+            values = [place.removed(own if named else None, "malformed")]
+        asked = next((value.id for value in values if isinstance(value, Question)), None)
+        if asked in seen:
+            own = next(name for k in count_from(2) if (name := f"{asked}#{k}") not in seen)
+            doubled.append(own)
+            values = [value.model_copy(update={"id": own}) for value in values]
+        for value in values:
+            if isinstance(value, Chat) and value.id in seen:
+                value = place.removed(value.id, "doubled-id")
             made[type(value)].append(value)
-            if not isinstance(value, Changed):
-                if value.id in seen:
-                    name = short(value.id)
-                    raise UserError(f"{where}: field id: {name} is there twice; give each its own")
+            if isinstance(value, Question | Chat):
                 seen.add(value.id)
     if not count:
         raise UserError(f"{source}: its file holds no records; download it again")
-    return Read(source, count, made[Question], made[Chat], made[Removed], made[Changed])
+    if len(malformed) == count:
+        raise UserError(malformed[0])
+    notes = []
+    if malformed:
+        notes.append(f"{source}: {len(malformed)} records removed as malformed; {malformed[0]}")
+    if doubled:
+        named = ", ".join(doubled[:3]) + ", …" * (len(doubled) > 3)
+        notes.append(
+            f"{source}: {len(doubled)} questions have the id of an earlier one, and go by {named}"
+        )
+    kinds = (made[kind] for kind in (Question, Chat, Removed, Changed))
+    return Read(source, count, *kinds, notes=tuple(notes))

@@ -4,11 +4,13 @@ Facts were looked up on 2026-11-20 on the sets' own pages as far as those could 
 not be is None, and whoever uses the source checks it. No licence here is legal advice.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
 from prep.sources import cci, chats, click, exam, hae_rae, klue_mrc, kobest, mmlu
+from prep.sources.forms import Found
 from prep.sources.reader import Reader
 
 Track = Literal["ga", "na"]  # 가: nothing but the corpus handed out; 나: external data too
@@ -19,7 +21,9 @@ class Entry:
     """One source; None is "unknown, check": `licence`, `non_commercial`, `published`.
 
     `revision` is the commit used where a hub source gives none; without it the user pins one.
-    `fields` are the columns read. `published` is the day of the form that is read, as far as known.
+    `fields` are the columns read in the hub's form, those that may name a category aside.
+    `published` is the day of that form, as far as known. `parts` makes records of what a file holds
+    where a record is only a part of it.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Entry:
     tracks: tuple[Track, ...] = ("na",)
     revision: str | None = None
     generic: bool = False  # a form, not a set: whoever uses it gives name, licence and date
+    parts: Callable[[Iterable[Found]], Iterator[Found]] | None = None
 
 
 CCI_FIELDS = ("id", "input", "output")
@@ -155,6 +160,7 @@ ENTRIES = (
         ("guid", "context", "question", "is_impossible", "answers"),
         "chats",
         klue_mrc.row,
+        parts=klue_mrc.questions,
     ),
     # the licence is that of its repository; the hub's page names none
     Entry(

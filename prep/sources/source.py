@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 from prep.errors import UserError
 from prep.records import Split, Strict
 from prep.sources.files import hub_records, records
+from prep.sources.forms import SUFFIXES
 from prep.sources.reader import Read, collect
 from prep.sources.registry import REGISTRY, Entry
 
@@ -19,11 +20,11 @@ CORPUS = "cci-2024"  # what a run's `corpus` is unless it says otherwise
 
 
 class Source(Strict):
-    """A registry name, and where its records are: a file, a zip's member or a set of the hub.
+    """A registry name, and where its records are: a file, members of a zip or folder, or the hub.
 
     One without any of these is the run's `corpus`. `weight` says how often each of its records is
-    taken; `prompt` takes the place of the run's for its questions. `licence`, `non_commercial` and
-    `published` are what the registry does not know.
+    taken; `prompt` takes the place of the run's for its questions. `origin` says whose data it is,
+    `licence`, `non_commercial` and `published` what the registry does not know of it.
     """
 
     source: str
@@ -36,6 +37,7 @@ class Source(Strict):
     split: str = "train"
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     prompt: Name | None = None
+    origin: str | None = None
     licence: str | None = None
     non_commercial: bool | None = None
     published: date | None = None
@@ -61,8 +63,8 @@ class Source(Strict):
             )
         if not self.hub and (self.revision or self.split != "train"):
             raise ValueError(f"{self.title}: revision and split are those of a hub set")
-        if self.member and not (self.path or "").lower().endswith(".zip"):
-            raise ValueError(f"{self.title}: a member is part of a .zip path")
+        if self.member and (not self.path or self.path.lower().endswith((*SUFFIXES, ".gz"))):
+            raise ValueError(f"{self.title}: a member is part of a .zip path or of a folder")
         return self
 
     @property
@@ -116,4 +118,7 @@ def read(source: Source, corpus: Path | None = None, split: Split = "train") -> 
         found = records(Path(source.path or str(corpus)), source.member)
     else:
         raise UserError(f"{source.title}: no file to read; name one under `corpus`")
-    return collect(source.entry.reader, found, source.title, split, source.subset)
+    entry = source.entry
+    found = entry.parts(found) if entry.parts else found
+    forgiving = entry.kind == "chats"
+    return collect(entry.reader, found, source.title, split, source.subset, forgiving)

@@ -12,6 +12,23 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
 
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog="example: python recipes/tiny/init_base.py --seed 0",
+    )
+    parser.add_argument("--out", type=Path, default=Path("outputs/tiny-base/init"))
+    parser.add_argument("--seed", type=int, default=0, help="of the weights and the words")
+    return parser
+
+
+if __name__ == "__main__":
+    parser().parse_args()  # --help and mistakes need not wait half a minute for what follows
+
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
@@ -129,13 +146,7 @@ def model(vocabulary: int, seed: int) -> Gemma2ForCausalLM:
 
 def main() -> None:
     """Write the folder that recipes/tiny/base.yml trains."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0],
-        epilog="example: python recipes/tiny/init_base.py --seed 0",
-    )
-    parser.add_argument("--out", type=Path, default=Path("outputs/tiny-base/init"))
-    parser.add_argument("--seed", type=int, default=0, help="of the weights and the words")
-    args = parser.parse_args()
+    args = parser().parse_args()
     words = tokenizer(args.seed)
     gemma = model(len(words), args.seed)
     gemma.save_pretrained(args.out)

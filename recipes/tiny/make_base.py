@@ -34,6 +34,7 @@ KEPT = (
     "tokenizer_config.json",
     "chat_template.jinja",
 )
+MANIFEST = "manifest.json"
 LIMIT = 5_000_000  # bytes that may be committed
 
 
@@ -46,7 +47,7 @@ STEPS = (  # the commands, in their order; their seeds are their defaults
 
 def install() -> None:
     """Put the trained files beside their manifest in recipes/tiny/base, in one move."""
-    with replacing_folder(BASE) as new:
+    with replacing_folder(BASE, MANIFEST, [TRAINED]) as new:
         for name in KEPT:
             shutil.copyfile(TRAINED / name, new / name)
         size = sum(path.stat().st_size for path in new.iterdir())
@@ -64,7 +65,7 @@ def install() -> None:
             "recipe_sha256": sha256(RECIPE),
             "files_sha256": {name: sha256(new / name) for name in KEPT},
         }
-        write_json(new / "manifest.json", manifest)
+        write_json(new / MANIFEST, manifest)
     print(f"{BASE}: {size:,} bytes; {json.dumps(manifest['versions'])}")
 
 

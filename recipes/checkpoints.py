@@ -1,0 +1,65 @@
+"""Whether a run can go on from a checkpoint: all that its trainer needs is there, to the end."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from prep.errors import UserError
+from prep.jsonl import read_json
+from recipes.base import INDEX, unreadable
+
+# each part of a trainer's state by the names it may have: one process, FSDP, DeepSpeed
+DEEPSPEED = "global_step*"
+PARTS = (
+    ("model.safetensors", INDEX, "adapter_model.safetensors", "pytorch_model_fsdp*", DEEPSPEED),
+    ("optimizer.pt", "optimizer.bin", "optimizer_0", DEEPSPEED),
+    ("scheduler.pt", DEEPSPEED),
+)
+TORCH = {".pt", ".pth", ".bin"}  # archives of torch.save
+
+
+def in_order(folder: Path) -> list[Path]:
+    """The checkpoints in a run's folder, the newest first."""
+    found = [path for path in folder.glob("checkpoint-*") if path.name[11:].isdigit()]
+    return sorted(found, key=lambda path: int(path.name[11:]), reverse=True)
+
+
+def finished(checkpoint: Path) -> bool:
+    """Whether the trainer wrote it to its end: its own state comes last."""
+    try:
+        return bool(read_json(checkpoint / "trainer_state.json"))
+    except UserError:
+        return False
+
+
+def defect(checkpoint: Path, processes: int) -> str | None:
+    """Why a run of so many processes cannot go on from a checkpoint, or None where it can."""
+    if not checkpoint.is_dir():
+        return "no such folder"
+    return next(_defects(checkpoint, processes), None)
+
+
+def _defects(checkpoint: Path, processes: int) -> Iterator[str]:
+    if not finished(checkpoint):
+        yield "trainer_state.json is missing or cut off"
+    ranks = range(processes)
+    states = ("rng_state.pth",) if processes == 1 else (f"rng_state_{rank}.pth" for rank in ranks)
+    for names in (*PARTS, *((state,) for state in states)):
+        if not any(any(checkpoint.glob(name)) for name in names):
+            yield f"{names[0]} is missing"
+    if said := unreadable(checkpoint):
+        yield said
+    for path in sorted(checkpoint.rglob("*")):
+        if path.suffix in TORCH and not _complete(path):
+            yield f"{path.relative_to(checkpoint)} is cut off or spoilt"
+        if path.suffix == ".distcp" and not (path.parent / ".metadata").is_file():
+            yield f"{path.parent.name}/.metadata is missing"
+
+
+def _complete(archive: Path) -> bool:
+    """Whether an archive that torch wrote has its end, and parts with the right checksums."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return opened.testzip() is None
+    except (zipfile.BadZipFile, OSError, EOFError):
+        return False

@@ -1,0 +1,24 @@
+"""Leave out lines of libraries that are known and say nothing of a run; import it before them.
+
+What is said before a plugin of Axolotl is loaded, at the start of a training, cannot be reached.
+"""
+
+import logging
+import warnings
+
+# by the logger's name, what the line says
+KNOWN = {
+    "torchao": "Failed to load",  # kernels for GPUs that this machine has not, and no recipe uses
+    "torch.utils._pytree": "is an Enum subclass",  # torchao's own affair with a later torch
+    "axolotl.utils.data.sft": "Processing datasets during training",  # ours are small texts
+}
+
+
+def silence(name: str, known: str) -> None:
+    """Drop a logger's lines that hold a text, and no others."""
+    logging.getLogger(name).addFilter(lambda record: known not in record.getMessage())
+
+
+for _name, _known in KNOWN.items():
+    silence(_name, _known)
+warnings.filterwarnings("ignore", "'pin_memory' argument is set as true")  # as it is on a CPU
