@@ -81,12 +81,12 @@ def save_orders(data: Path, made: Sequence[Row], kind: Literal["cyclic", "all"])
 
 
 def by_letter(engine: Engine, tokenizer: Tokenizer, made: Sequence[Row]) -> tuple[dict, float]:
-    """The choices of rows by id, and their mean letter mass, as eval/score.py finds them."""
+    """The choices of rows by record, and their mean letter mass, as eval/score.py finds them."""
     method = Letter()
     asked = [method.ask(tokenizer, row) for row in made]
     answers = method.answers(engine, tokenizer, asked)
     choices = {
-        row.id: predict(row, answer).choice for row, answer in zip(made, answers, strict=True)
+        row.record: predict(row, answer).choice for row, answer in zip(made, answers, strict=True)
     }
     return choices, method.found(answers)["letter_mass"]["mean"]
 

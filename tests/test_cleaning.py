@@ -46,7 +46,10 @@ def test_each_rule_does_what_its_examples_show(name: str) -> None:
 
 
 def test_the_reasons_are_the_rules_and_the_page_shows_them() -> None:
-    assert get_args(Change) == ("not-a-string", "note-split", *RULES)
+    assert get_args(Change) == (
+        *("not-a-string", "nfc", "invisible", "absent", "note-split"),
+        *RULES,
+    )
     page = Path("docs/cleaning.md").read_text(encoding="utf-8")
     assert docs.page(page) == page, "run: python prep/cleaning/docs.py"
     assert {key for entry in ABBREVIATIONS for key in entry.sources.split()} == SOURCES.keys()

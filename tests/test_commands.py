@@ -56,11 +56,18 @@ def place(workplace: Path) -> Path:
     return workplace
 
 
+def prepared(place: Path) -> set[Path]:
+    """The rows that are tokenised; other tests may have left theirs."""
+    return set(place.glob("data/prepared/*/complete"))
+
+
 @pytest.fixture(scope="module")
 def done(place: Path) -> SimpleNamespace:
     """The commands one after the other, as a person would call them."""
+    before = prepared(place)
     found = SimpleNamespace(prepared=axolotl(place, "preprocess", "commanded.yml"))
-    found.folders = sorted(place.glob("data/prepared/*/complete"))
+    found.all = prepared(place)
+    found.new = found.all - before
     found.train = axolotl(place, "train", "commanded.yml", "--save-total-limit", "1")
     found.evaluate = axolotl(place, "evaluate", "commanded.yml")
     asked = ("inference", "commanded.yml", "--base-model", "commanded")
@@ -70,7 +77,7 @@ def done(place: Path) -> SimpleNamespace:
 
 def test_rows_are_made_ready_and_compared(place, done):
     assert done.prepared.returncode == 0, done.prepared.stderr[-3000:]
-    assert len(done.folders) == 1
+    assert len(done.new) == 1
     assert "cannot be imported" not in done.prepared.stderr
 
 
@@ -84,7 +91,7 @@ def test_the_guard_is_there_for_a_script_that_lies_elsewhere(place):
 
 def test_training_takes_the_rows_that_were_made_ready(place, done):
     assert done.train.returncode == 0, done.train.stderr[-3000:]
-    assert sorted(place.glob("data/prepared/*/complete")) == done.folders
+    assert prepared(place) == done.all
     assert (place / "commanded/model.safetensors").is_file()
     record = json.loads((place / "commanded/run.json").read_text(encoding="utf-8"))
     assert not {"shard", "debug", "prompter", "debug_num_examples"} & set(record["recipe"])

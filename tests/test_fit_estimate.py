@@ -79,7 +79,7 @@ def test_no_group_is_divided_between_a_fit_and_what_it_is_judged_on(
 def test_a_splitter_blind_to_groups_would_be_seen(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit, "GroupKFold", KFold)
+    monkeypatch.setattr("sklearn.model_selection.GroupKFold", KFold)
     assert divides(groups_seen(study, monkeypatch))
 
 

@@ -9,7 +9,7 @@ import yaml
 from conftest import ROOT, training_row
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from recipes import guard
+from recipes import guard, preflight
 from recipes.precision import lost_steps, moved, source
 
 FULL = {"bf16": True, "optimizer": "adamw_torch", "learning_rate": 2e-5}
@@ -76,12 +76,17 @@ def test_our_recipes_pass(name):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({}, "moves 30% of bfloat16 weights"), ({"bf16": False, **FUSED_HEAD}, "lm_head by, which")],
+    [(FULL, "moves 30% of bfloat16 weights"), (FUSED_HEAD, "lm_head by, which")],
 )
 def test_the_guard_refuses_before_anything_is_loaded(monkeypatch, capsys, change, said):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    can = {"bf16": True, "fp8": False, "tf32": True, "n_gpu": 1, "compute_capability": "sm_90"}
+    monkeypatch.setattr(
+        preflight, "gpu_capabilities", lambda: (can, {"torch_version": torch.__version__})
+    )
+    recipe = {**STAGE2, **change, "base_model": str(ROOT / "recipes/tiny/base")}
     with pytest.raises(SystemExit) as left:
-        guard.GuardPlugin().register({**FULL, **change, "base_model": "./none"})
+        guard.GuardPlugin().register({**recipe, "attn_implementation": "eager"})
     assert left.value.code == 2
     assert said in capsys.readouterr().err
 

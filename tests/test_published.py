@@ -135,7 +135,7 @@ def test_the_fingerprint_of_a_folder_is_that_of_what_is_read(tmp_path: Path) -> 
 LISTED = "### 선택지:\n(A) 그래서\n(B) 그러나\n(C) 또는\n\n### 정답:"
 CHOICES = {"options": "['그래서', '그러나', '또는']", "answer": "(B)"}
 ASKED = "(A)에 알맞은 말은?"
-PASSAGE = "비가 왔다. (A) 길이 젖었다.\n(A) 그리고 해가 났다."
+PASSAGE = "어제는 하루 종일 비가 왔다. (A) 그래서 길이 젖었다.\n(A) 그리고 오늘은 해가 났다."
 
 
 @pytest.mark.parametrize("heading", ["### 지문:", "### 참고:", "###지문 : ", "## 지문:\n"])

@@ -40,11 +40,11 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | C
     problems = given.problems
     parsed = literal(problems, inside) if isinstance(problems, str) else problems
     problem = validated(parsed, _Problem, inside)
-    both = (context(given.question_plus), context(problem.question_plus))
-    notes = {note for note in both if note}
+    both = (given.question_plus, problem.question_plus)
+    notes = {same: note for note in both if (same := context(note))}
     if len(notes) > 1:
         raise UserError(f"{inside}: question_plus differs from the column of that name; leave one")
-    passage, note = given.paragraph, notes.pop() if notes else None
+    passage, note = given.paragraph, next(iter(notes.values()), None)
     if note is None and (parts := split_note(passage)):
         passage, note = parts
         yield Changed(
