@@ -10,7 +10,7 @@ from ensemble import pictures
 from ensemble.diagnosis import Diagnosis
 from ensemble.findings import Item
 from eval.accuracy import Tally, wilson
-from eval.significance import LEVEL, Difference, verdict
+from eval.significance import LEVEL, Difference, told, verdict
 
 MEASURES = {
     "agreement": "agreement",
@@ -259,7 +259,7 @@ def _interval(change: Difference) -> str:
 
 
 def _p(change: Difference) -> str:
-    return "–" if change.p is None else f"{change.p:.2g}"
+    return "–" if change.p is None else told(change.p).removeprefix("p ").removeprefix("= ")
 
 
 def _option(choice: int | None) -> str:

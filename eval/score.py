@@ -21,6 +21,7 @@ from eval.rows import read_rows
 from eval.table import Result, show
 from prep.errors import UserError, entry
 from prep.jsonl import write_records
+from recipes import quiet  # noqa: F401, before the libraries that it quiets
 
 EPILOG = """\
 example:

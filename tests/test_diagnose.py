@@ -223,6 +223,17 @@ def test_a_member_that_harms_is_not_called_noise_alone(tmp_path: Path) -> None:
     assert "on these items, and m1 harms the vote. Choosing" in said
 
 
+def test_a_p_value_is_told_in_one_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sentence and table: the least p that draws of signs can give is no figure of its own."""
+    gold = np.zeros(80, dtype=int)
+    wrong = np.tile([1, 2], 40)
+    run(save(tmp_path, np.array([wrong, wrong, gold]), gold, options=3))
+    said = capsys.readouterr().out
+    assert "the best member is better than the vote at n=80 (p < 0.001)" in said
+    assert re.search(r"^\| m3 .*\| < 0.001 \|$", said, re.MULTILINE)
+    assert "0.0001" not in said
+
+
 def test_ids_join_whatever_their_order(members: list[Path], tmp_path: Path) -> None:
     given, meta = predictions.read(members[1])
     run(members, "--json", str(tmp_path / "before.json"))

@@ -273,6 +273,16 @@ def test_the_command_ends_with_2_and_one_sentence(tmp_path: Path) -> None:
     )
 
 
+def test_libraries_say_nothing_of_their_own(gemma: Path, data: Path, tmp_path: Path) -> None:
+    """A fresh process: libraries say what they have to say once, when they are imported."""
+    command = [sys.executable, "eval/score.py", "--model", gemma, "--data", data]
+    command += ["--out", tmp_path / "a.jsonl", "--backend", "hf"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    ours = ("warning: only", "Loading weights")  # the latter is transformers' bar
+    lines = [line.strip() for line in done.stderr.splitlines()]
+    assert [line for line in lines if line and not line.startswith(ours)] == []
+
+
 def test_vllm_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(backend, "ROOT", tmp_path)
