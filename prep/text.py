@@ -34,8 +34,10 @@ def visible(text: str) -> str:
 
 
 def nfc(text: str) -> str:
-    """The text with composed Hangul, without invisible characters and outer whitespace."""
-    return unicodedata.normalize("NFC", visible(text)).strip()
+    """The text with composed Hangul and "\n" at every line's end, without invisible characters and
+    outer whitespace."""
+    lines = visible(text).replace("\r\n", "\n").replace("\r", "\n")
+    return unicodedata.normalize("NFC", lines).strip()
 
 
 def one_line(text: str) -> str:
@@ -56,8 +58,8 @@ def context(text: str | None) -> str:
     An option or an answer of such words is meant, so that only contexts are looked at so.
     """
     given = nfc(present(text) or "")
-    said = "".join(char for char in given.lower() if char.isalnum() or _is_symbol(char))
-    return "" if not said or _PEOPLE.fullmatch(said) else given
+    said = "".join(char for char in plain(given) if char.isalnum() or _is_symbol(char))
+    return "" if said in _PROGRAMS or _PEOPLE.fullmatch(said) else given
 
 
 def short(value: object) -> str:

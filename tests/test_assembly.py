@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from prep.jsonl import dump, validated
 from tests.test_build import TOPICS, Place, item
 from tests.test_build import dump as dump_json
 
+SYLLABLES = [chr(code) for code in range(0xAC00, 0xD7A4)]
 ROOT = Path(__file__).resolve().parent.parent
 MIXED = {"source": "cci-2024", "name": "more", "path": "more.json", "licence": "made"}
 
@@ -188,6 +190,34 @@ def test_dev_may_be_held_out_of_train_by_whole_dialogues(place: Place) -> None:
     read = done.report["stages"]["stage2"]["sources"]["cci-2024"]["read"]
     assert read + done.report["scored"]["dev"]["read"] == 10
     assert not done.files["removed.jsonl"]
+
+
+@pytest.mark.parametrize("count", [10, 1])
+def test_what_is_near_to_a_held_out_passage_is_held_out_too(place: Place, count: int) -> None:
+    rng = random.Random(0)
+    texts = [" ".join(rng.sample(SYLLABLES, 30)) for _ in range(count)]
+    rows = [
+        (text, f"{k}번째 마을에서 {n}명이 살았다.")
+        for k, text in enumerate(texts)
+        for n in (2, 3, 4)
+    ]
+    with (place.folder / "train.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "paragraph", "problems", "question_plus"])
+        for k, (text, last) in enumerate(rows):
+            problem = {"question": "누가 살았는가?", "choices": ["어부", "농부"], "answer": 1}
+            table.writerow([f"train-{k}", f"{text} {last}", str(problem), ""])
+    corpus = {"source": "exam", "train": "train.csv", "dev_share": 0.3}
+    settings = {"corpus": corpus, "orders": "published", "prompt": "exam"}
+    settings["stages"] = {"s": [{"source": "exam"}]}
+    if count == 1:
+        with pytest.raises(UserError, match="cannot be held out of 1 dialogues or passages"):
+            built(place, **settings)
+        return
+    done = built(place, **settings)
+    assert not done.files["removed.jsonl"]
+    assert len(done.files["dev.jsonl"]) in range(6, 16)
+    assert len(done.files["dev.jsonl"]) + len(done.files["s.jsonl"]) == len(rows)
 
 
 def test_an_exam_may_be_the_corpus(place: Place) -> None:

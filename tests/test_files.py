@@ -41,6 +41,8 @@ FORMS: dict[str, Callable[[Path], object]] = {
     "blank.jsonl": lambda path: path.write_text("\n" + lines() + "\n\n", encoding="utf-8"),
     "set.json": lambda path: path.write_text(json.dumps(ROWS), encoding="utf-8"),
     "marked.json": lambda path: path.write_text(json.dumps(ROWS), encoding="utf-8-sig"),
+    "unpacked.jsonl.gz": lambda path: path.write_text(lines(), encoding="utf-8"),
+    "document.jsonl": lambda path: path.write_text(json.dumps({"version": "1", "data": ROWS})),
     "set.csv": write_csv,
     "set.parquet": lambda path: parquet.write_table(pa.Table.from_pylist(ROWS), path),
     "set.zip": lambda path: write_zip(path, "folder/set.jsonl", "__MACOSX/folder/._set.jsonl"),
@@ -109,6 +111,7 @@ def test_another_encoding_is_named_with_its_remedy(
     assert f"maybe {named}; save the file as UTF-8 (iconv -f {named} -t UTF-8)" in error(path)
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:6652\nsize 146946961\n"
 WRONG: dict[str, tuple[str, bytes, str]] = {
     "malformed JSON": ("a.json", b'[{"a": 1},\n {]', "malformed JSON at line 2, column 3"),
     "malformed line": ("a.jsonl", b'{"a": ', ", line 1: malformed JSON at column 7"),
@@ -129,6 +132,15 @@ WRONG: dict[str, tuple[str, bytes, str]] = {
     "a missing column": ("a.csv", b"original\na\n", ", line 2: field revised: Field required"),
     "no Parquet": ("a.parquet", b"PAR1 it is not", ": malformed Parquet"),
     "no zip": ("a.zip", b"PK\3\4 it is not", ": cannot be read (File is not a zip file)"),
+    "an empty zip": ("a.zip", b"", ": is empty; download it again"),
+    **{
+        f"a pointer for {name}": (name, POINTER, ": is a Git LFS pointer, not the file it stands")
+        for name in ("a.csv", "a.zip", "a.jsonl.gz", "a.parquet.gz", "a.tar.gz", "a.txt")
+    },
+    **{
+        f"a page for {name}": (name, b"<!doctype html><html>", ": is a web page, not data")
+        for name in ("a.json", "a.zip", "a.csv.gz")
+    },
     "another form": (
         "a.xlsx",
         b"PK\3\4",

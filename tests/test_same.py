@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep.dedup import Item, MinHash, Simhash, difference, duplicates
+from prep.sources.reader import Place
 from prep.text import compared, context, digest, nfc, one_line, present, visible
 from tests.texts import LONG
 
@@ -114,6 +115,12 @@ SAID = [
     "[지문없음]",
     "보기 없음.",
     "해당 없음",
+    "<지문 없음>",
+    "〈없음〉",
+    "- 없음",
+    "(None)",
+    "[nan]",
+    "<NULL>",
     ".",
     "-",
     "―",
@@ -139,3 +146,10 @@ def test_values_that_are_no_texts() -> None:
     assert present(float("nan")) is None is present(None)
     assert (present(0), present(0.0), present([]), present(False)) == (0, 0.0, [], False)
     assert context(None) == ""
+
+
+def test_lines_end_in_one_way_and_the_change_is_noted() -> None:
+    place = Place("made.csv, line 2", 2, "made")
+    assert place.text("a", "passage", "첫 줄\r\n둘째 줄\r셋째 줄") == "첫 줄\n둘째 줄\n셋째 줄"
+    assert place.text("a", "question", "첫 줄\n둘째 줄\r\n") == "첫 줄\n둘째 줄"
+    assert [(change.field, change.reason) for change in place.changes] == [("passage", "spaces")]

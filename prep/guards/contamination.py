@@ -30,7 +30,8 @@ from prep.text import compared
 
 CONTEXT = 40  # characters from which a context is compared by itself
 OPTIONS = 20  # letters from which options tell one question from another
-NEARNESS = MinHash(similarity=0.7)  # it misses least: here a doubt speaks for removal
+# it misses least: here a doubt speaks for removal
+NEARNESS = MinHash(similarity=0.7, hard_negatives="remove")
 NEAR_ITEM = 200  # characters from which question and options may be near
 IDENTIFIER = 8  # characters from which an id that holds a digit can be told from a word
 LETTER = re.compile(r"[^\W\d_ㄱ-ㆎ]")  # no digits and no single jamo

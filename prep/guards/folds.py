@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from prep.dedup import Item, Method, duplicates
 from prep.errors import UserError
-from prep.guards.contamination import context, spoken
+from prep.guards.contamination import NEARNESS, context, spoken
 from prep.records import Question, Row
 from prep.render import Renderer
 
@@ -59,12 +59,20 @@ def train_and_dev(
 ) -> tuple[list[Question], list[Question]]:
     """Questions to train on and, about the share of them, to hold out; whole groups.
 
-    Of round(1 / share) folds, the first is held out. Raises `UserError` for a share of none or more
-    than a half, and where there are too few groups.
+    Those that the guard against contamination calls near stay together: divided, it would remove
+    the ones to train on. Of round(1 / share) folds, the first is held out. Raises `UserError` for a
+    share of none or more than a half, and where there are too few groups.
     """
     if not 0 < share <= 0.5:
         raise UserError(f"a share of {share} cannot be held out; give more than 0, and 0.5 at most")
-    numbers = fold_numbers(questions, round(1 / share), seed)
+    near = near_contexts(questions, NEARNESS)
+    count, groups = round(1 / share), len(set(joined(questions, near)))
+    if groups < count:
+        raise UserError(
+            f"a share of {share} cannot be held out of {groups} dialogues or passages, those near "
+            "to one another being one; name a dev file"
+        )
+    numbers = fold_numbers(questions, count, seed, near)
     train = [one for one, number in zip(questions, numbers, strict=True) if number]
     dev = [one for one, number in zip(questions, numbers, strict=True) if not number]
     return train, dev

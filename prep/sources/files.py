@@ -81,7 +81,7 @@ def _opened(path: Path, member: str | None) -> Iterator[tuple[IO[bytes], str]]:
             with (path / name).open("rb") as file:
                 yield file, str(path / name)
     elif path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as packed, zipfile.ZipFile(_archive(packed, path)) as archive:
             infos = {
                 _name(info): info
                 for info in archive.infolist()
@@ -93,6 +93,12 @@ def _opened(path: Path, member: str | None) -> Iterator[tuple[IO[bytes], str]]:
     else:
         with path.open("rb") as file:
             yield file, str(path)
+
+
+def _archive(file: IO[bytes], path: Path) -> IO[bytes]:
+    """An open zip file; raises `UserError` where something else was downloaded."""
+    forms.refuse_others(file, str(path))
+    return file
 
 
 def _inside(folder: Path) -> list[str]:
@@ -151,11 +157,14 @@ def _readable(info: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
 
 @contextmanager
 def _unzipped(file: IO[bytes], name: str) -> Iterator[tuple[IO[bytes], str]]:
-    """A file as it is, or unpacked where it is gzipped, whatever it is called."""
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
+    """A file as it is, or unpacked where it is gzipped, whatever it is called.
+
+    Browsers unpack one and leave it its name.
+    """
+    packed = forms.refuse_others(file, name).startswith(b"\x1f\x8b")
+    inside = name[:-3] if name.lower().endswith(".gz") else name
     if not packed:
-        yield file, name
+        yield file, inside
         return
     with tempfile.TemporaryFile() as plain, gzip.open(file) as unpacked:
         while block := unpacked.read(2**20):
@@ -166,4 +175,4 @@ def _unzipped(file: IO[bytes], name: str) -> Iterator[tuple[IO[bytes], str]]:
                     "unpack and split it"
                 )
         plain.seek(0)
-        yield plain, name[:-3] if name.lower().endswith(".gz") else name
+        yield plain, inside

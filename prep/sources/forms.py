@@ -30,12 +30,28 @@ def read(file: IO[bytes], name: str) -> Iterator[Found]:
     The number is the line in JSONL and tables (of its first line, the header being line 1), else it
     counts the records. Raises `UserError` naming file, line and remedy.
     """
-    head = file.read(512)
-    file.seek(0)
+    head = refuse_others(file, name)
     suffix = next((one for one in SUFFIXES if name.lower().endswith(one)), None)
     if suffix is None:
         known = ", ".join([*SUFFIXES, ".zip"])
         raise UserError(f"{name}: is none of {known}, also with .gz; convert it or rename it")
+    if head.startswith(b"PK\3\4"):
+        raise UserError(f"{name}: is a zip file under another name; rename it to .zip or unpack it")
+    if head.startswith(b"PAR1") or suffix == ".parquet":
+        yield from _parquet(file, name)
+    elif suffix in (".csv", ".tsv"):
+        yield from _table(file, name)
+    else:
+        yield from (_jsonl if _in_lines(file, suffix) else _json)(file, name)
+
+
+def refuse_others(file: IO[bytes], name: str) -> bytes:
+    """The head of an open file, which is left at its start, whatever form its name promises.
+
+    Raises `UserError` where nothing was downloaded: nothing at all, a pointer or a web page.
+    """
+    head = file.read(512)
+    file.seek(0)
     if not head:
         raise UserError(f"{name}: is empty; download it again or name another file")
     if head.startswith(b"version https://git-lfs"):
@@ -48,14 +64,7 @@ def read(file: IO[bytes], name: str) -> Iterator[Found]:
             f"{name}: is a web page, not data; log in or agree to the terms where it is offered, "
             "then download the file again"
         )
-    if head.startswith(b"PK\3\4"):
-        raise UserError(f"{name}: is a zip file under another name; rename it to .zip or unpack it")
-    if head.startswith(b"PAR1") or suffix == ".parquet":
-        yield from _parquet(file, name)
-    elif suffix in (".csv", ".tsv"):
-        yield from _table(file, name)
-    else:
-        yield from (_jsonl if _in_lines(file, suffix) else _json)(file, name)
+    return head
 
 
 def _decoded(data: bytes, where: str) -> str:
@@ -132,12 +141,14 @@ def _in_lines(file: IO[bytes], suffix: str) -> bool:
     file.seek(0)
     if text.startswith("[") or text == "{":
         return False
-    if suffix == ".jsonl":
-        return True
     try:
-        return bool(second) and isinstance(json.loads(text), dict)
+        record = json.loads(text)
     except (ValueError, RecursionError):
-        return False
+        return suffix == ".jsonl"
+    if second:
+        return suffix == ".jsonl" or isinstance(record, dict)
+    listed = isinstance(record, dict) and isinstance(record.get("data"), list)
+    return suffix == ".jsonl" and not listed
 
 
 def _json(file: IO[bytes], name: str) -> Iterator[Found]:

@@ -46,7 +46,7 @@ Made = Question | Chat | Removed
 
 LONG = 20  # letters from which a passage tells its questions from others; placeholders have fewer
 # columns that name a question's subject or kind, in the order in which they are looked for
-CATEGORY = ("category", "categories", "subject", "과목", "영역", "분야")
+CATEGORY = ("category", "categories", "subject", "과목", "과목명", "교과", "영역", "분야")
 
 
 class Published(BaseModel):
