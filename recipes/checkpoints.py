@@ -10,11 +10,19 @@ from recipes.base import INDEX, unreadable
 
 # each part of a trainer's state by the names it may have: one process, FSDP, DeepSpeed
 DEEPSPEED = "global_step*"
+MODEL = (
+    "model.safetensors",
+    INDEX,
+    "adapter_model.safetensors",
+    "pytorch_model_fsdp*",
+    DEEPSPEED,
+)
 PARTS = (
-    ("model.safetensors", INDEX, "adapter_model.safetensors", "pytorch_model_fsdp*", DEEPSPEED),
+    MODEL,
     ("optimizer.pt", "optimizer.bin", "optimizer_0", DEEPSPEED),
     ("scheduler.pt", DEEPSPEED),
 )
+STATE = "trainer_state.json"
 TORCH = {".pt", ".pth", ".bin"}  # archives of torch.save
 
 
@@ -27,9 +35,18 @@ def in_order(folder: Path) -> list[Path]:
 def finished(checkpoint: Path) -> bool:
     """Whether the trainer wrote it to its end: its own state comes last."""
     try:
-        return bool(read_json(checkpoint / "trainer_state.json"))
+        return bool(read_json(checkpoint / STATE))
     except UserError:
         return False
+
+
+def best_of(checkpoint: Path) -> Path | None:
+    """The checkpoint with the best weights until then, next to this one; None where none is kept.
+
+    The trainer wrote down where it was; a folder that moved has it too.
+    """
+    best = read_json(checkpoint / STATE).get("best_model_checkpoint")
+    return checkpoint.with_name(Path(best).name) if best else None
 
 
 def defect(checkpoint: Path, processes: int) -> str | None:
@@ -41,11 +58,11 @@ def defect(checkpoint: Path, processes: int) -> str | None:
 
 def _defects(checkpoint: Path, processes: int) -> Iterator[str]:
     if not finished(checkpoint):
-        yield "trainer_state.json is missing or cut off"
+        yield f"{STATE} is missing or cut off"
     ranks = range(processes)
     states = ("rng_state.pth",) if processes == 1 else (f"rng_state_{rank}.pth" for rank in ranks)
     for names in (*PARTS, *((state,) for state in states)):
-        if not any(any(checkpoint.glob(name)) for name in names):
+        if not _has(checkpoint, names):
             yield f"{names[0]} is missing"
     if said := unreadable(checkpoint):
         yield said
@@ -54,6 +71,16 @@ def _defects(checkpoint: Path, processes: int) -> Iterator[str]:
             yield f"{path.relative_to(checkpoint)} is cut off or spoilt"
         if path.suffix == ".distcp" and not (path.parent / ".metadata").is_file():
             yield f"{path.parent.name}/.metadata is missing"
+    best = best_of(checkpoint)
+    if best and not _has(best, MODEL):
+        yield f"of {best.name}, the best until then, {MODEL[0]} is missing"
+    if best and (said := unreadable(best)):
+        yield f"of {best.name}, the best until then, {said}"
+
+
+def _has(folder: Path, names: tuple[str, ...]) -> bool:
+    """Whether a folder holds a file or folder of one of these names."""
+    return any(any(folder.glob(name)) for name in names)
 
 
 def _complete(archive: Path) -> bool:

@@ -174,7 +174,9 @@ def differences(one: dict[str, Any] | None, other: dict[str, Any]) -> list[str]:
 
 def require_own_checkpoint(checkpoint: Path, run: dict[str, Any]) -> None:
     """Raise `UserError` unless a run can go on from a checkpoint that is its own."""
-    record = record_in(checkpoint.parent)
+    if not checkpoint.is_dir():
+        raise UserError(f"resume_from_checkpoint {checkpoint}: no such folder")
+    record = record_in(checkpoint.resolve().parent)
     if others := differences(record, run):
         why = f"of another run ({'; '.join(others)})" if record else f"no {RECORD} next to it"
         raise UserError(

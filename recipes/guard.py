@@ -29,7 +29,7 @@ from recipes.commands import note, require_command, running, without_flags
 from recipes.finite import StayFinite
 from recipes.preflight import preflight, require_data
 from recipes.processes import join, place
-from recipes.resume import ResumableTrainer, leave_when_interrupted, say_if_unsaved
+from recipes.resume import OwnBest, ResumableTrainer, leave_when_interrupted, say_if_unsaved
 from recipes.rows import Rendered, compare, render
 from recipes.schedule import AsAsked, counted
 from recipes.targets import require_layers, require_unfrozen
@@ -143,6 +143,7 @@ class GuardPlugin(BasePlugin):
         axolotl.train.save_trained_model = refusing()(
             say_if_unsaved(axolotl.train.save_trained_model)
         )
+        trainer.add_callback(OwnBest(cfg.resume_from_checkpoint))
         trainer.add_callback(AsAsked(cfg, trainer))
         trainer.add_callback(StayFinite(trainer))
 

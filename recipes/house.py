@@ -101,8 +101,12 @@ def attention_problems(recipe: Recipe, softcap: bool) -> Iterator[str]:
 def precision_problems(recipe: Recipe) -> Iterator[str]:
     """Dtypes the scorer does not compute in, updates that are lost, optimizers that break."""
     optimizer = str(recipe.get("optimizer"))
-    if recipe.get("fp16") or recipe.get("bf16") not in (True, False):
-        yield "set bf16 to true or false, and no fp16: scoring computes in bfloat16 or float32"
+    half = recipe.get("fp16") or recipe.get("float16")
+    if half or recipe.get("bf16") not in (True, False):
+        yield (
+            "set bf16 to true or false, and neither fp16 nor float16: scoring computes in bfloat16 "
+            "or float32"
+        )
     sharding = next((key for key in SHARDED if recipe.get(key)), None)
     if sharding and "8bit" in optimizer and "torch" not in optimizer:
         yield (

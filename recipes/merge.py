@@ -201,6 +201,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: malformed YAML ({error}); mend it") from None
     if not isinstance(recipe, dict) or not recipe.get("adapter"):
         raise UserError(f"{path}: trains no adapter, so there is nothing to merge; name a stage 1")
+    if lost := [key for key in ("base_model", "datasets", "output_dir") if not recipe.get(key)]:
+        raise UserError(f"{path}: names no {', '.join(lost)}; name the recipe that was trained")
     return recipe
 
 
@@ -210,6 +212,7 @@ def main() -> None:
 
     recipe = read_recipe(args.recipe)
     adapter = args.adapter or Path(recipe["output_dir"])
+    adapter = adapter if adapter.name.strip(".") else adapter.resolve()  # . has no name to add to
     out = args.out or adapter.with_name(f"{adapter.name}-merged")
     if not (adapter / WEIGHTS).is_file():
         raise UserError(

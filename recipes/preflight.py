@@ -14,10 +14,11 @@ from transformers.utils import cached_file
 
 from prep.errors import UserError
 from prep.jsonl import read_json
-from recipes.base import base_of, unreadable
+from recipes.base import base_of, check_base, unreadable
 from recipes.commands import without_flags
 from recipes.house import Recipe, family_of, run_problems, track_problems
 from recipes.matrix import OUTPUTS
+from recipes.reading import read_mapping
 from recipes.schema import schema_problems
 
 ACCURACY = "recipes.accuracy.AccuracyPlugin"
@@ -30,12 +31,21 @@ def preflight(cfg: dict[str, Any], *, trains: bool = True) -> None:
     One that does not train, but makes the rows ready for one that does, needs no device.
     """
     recipe = without_flags(cfg)
+    require_no_repeated_key(cfg)
     if trains:
         require_device(cfg)
     require(cfg, schema_here(recipe))
     require_base(cfg)
+    require_adapter(cfg)
     require(cfg, rule_problems(recipe))
     require_metric(cfg)
+
+
+def require_no_repeated_key(cfg: dict[str, Any]) -> None:
+    """Raise `UserError` for a recipe that names a key twice, of which Axolotl takes the last."""
+    path = Path(str(cfg.get("axolotl_config_path")))
+    if path.is_file():
+        read_mapping(path)
 
 
 def require(cfg: dict[str, Any], problems: Iterator[str]) -> None:
@@ -59,8 +69,9 @@ def rule_problems(recipe: Recipe) -> Iterator[str]:
     yield from run_problems(recipe, family_of(recipe, []), bool(config.get(SOFTCAP)))
     yield from track_problems(recipe, [])
     room = config.get("max_position_embeddings")
-    if room and recipe["sequence_len"] > room and not recipe.get("overrides_of_model_config"):
-        yield f"sequence_len {recipe['sequence_len']} is over the model's {room}"
+    length = int(recipe.get("sequence_len") or 0)  # Axolotl's own, where none is given, is short
+    if room and length > room and not recipe.get("overrides_of_model_config"):
+        yield f"sequence_len {length} is over the model's {room}"
 
 
 def config_of(recipe: Recipe) -> dict[str, Any]:
@@ -79,6 +90,7 @@ def require_device(cfg: dict[str, Any]) -> None:
         for key, asked in (
             ("bf16", cfg.get("bf16") is True),
             ("attn_implementation", "flash" in str(cfg.get("attn_implementation"))),
+            ("tf32", cfg.get("tf32") is True),
             ("deepspeed", bool(cfg.get("deepspeed"))),
         )
         if asked
@@ -107,6 +119,15 @@ def require_base(cfg: dict[str, Any]) -> None:
             raise UserError(f"{base}: {said}; copy or download it again, or make it again")
         return
     base_of(base, cfg.get("revision_of_model"))
+
+
+def require_adapter(cfg: dict[str, Any]) -> None:
+    """Raise `UserError` where the adapter to go on with is not there, or is another base's."""
+    name = cfg.get("lora_model_dir")
+    if name and is_local(str(name)):
+        if not (Path(name) / "adapter_model.safetensors").is_file():
+            raise UserError(f"{name}: no adapter in this folder (lora_model_dir)")
+        check_base(str(cfg["base_model"]), cfg.get("revision_of_model"), Path(name))
 
 
 def made_by(base: Path) -> str:

@@ -4,6 +4,7 @@ import functools
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -65,6 +66,23 @@ class StayStopped(TrainerCallback):
             if isinstance(one, EarlyStoppingCallback):
                 spent = one.early_stopping_patience_counter >= one.early_stopping_patience
                 control.should_training_stop |= spent
+
+
+class OwnBest(TrainerCallback):
+    """Has a resumed run find its best checkpoint next to the one that it goes on from.
+
+    The trainer looks where it was written: in a folder that moved, it keeps the last in silence, or
+    takes the best of whatever run lies there now.
+    """
+
+    def __init__(self, start: str | None):
+        self.start = start
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look at what the checkpoint restored."""
+        if best := state.best_model_checkpoint:
+            folder = Path(self.start).parent if self.start else Path(args.output_dir)
+            state.best_model_checkpoint = str(folder / Path(best).name)
 
 
 def leave_when_interrupted(*_: Any) -> None:

@@ -21,7 +21,9 @@ REACHED = 0.999  # share of the rate from which on it counts as reached
 def counted(cfg: Any) -> dict[str, Any]:
     """Training arguments by which transformers counts steps, and the warm-up's share of them."""
     made: dict[str, Any] = {} if cfg.max_steps else {"max_steps": -1}
-    if cfg.warmup_steps is None and cfg.warmup_ratio is not None and cfg.warmup_ratio < 1:
+    if cfg.warmup_steps is not None:
+        made["warmup_steps"] = cfg.warmup_steps  # Axolotl makes two of one
+    elif cfg.warmup_ratio is not None and cfg.warmup_ratio < 1:
         made["warmup_steps"] = cfg.warmup_ratio  # below 1 it is a share
     return made
 

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import math
 import re
 from collections.abc import Collection, Iterator
 from typing import Any, get_args
@@ -35,10 +36,23 @@ NAMED = {
 POSITIVE = (
     "gradient_accumulation_steps",
     "learning_rate",
+    "logging_steps",
+    "lora_r",
     "micro_batch_size",
     "num_epochs",
     "sequence_len",
 )
+NOT_NEGATIVE = (
+    "eval_steps",
+    "max_grad_norm",
+    "max_steps",
+    "save_steps",
+    "warmup_ratio",
+    "warmup_steps",
+    "weight_decay",
+)
+PAIRS = ("lora", "qlora")  # adapters that are given pairs A and B
+TARGETS = ("lora_target_linear", "lora_target_modules", "lora_target_parameters")
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -122,10 +136,43 @@ def value_problems(recipe: dict[str, Any]) -> Iterator[str]:
     for key, known in NAMED.items():
         if (value := recipe.get(key)) is not None and str(value) not in known:
             yield unknown(key, value, known)
-    for key in POSITIVE:
-        value = recipe.get(key)
-        if isinstance(value, int | float) and value <= 0:
-            yield f"{key} is {value}; give a number over 0"
+    for key in (*POSITIVE, *NOT_NEGATIVE):
+        value = number(recipe.get(key))
+        zero = value == 0 and key in NOT_NEGATIVE
+        if value is not None and not zero and not 0 < value < math.inf:
+            least = "from 0 on" if key in NOT_NEGATIVE else "over 0"
+            yield f"{key} is {recipe[key]}; give a number {least}"
+    for key in ("datasets", "test_datasets"):
+        if not all(isinstance(part.get("path", 0), str) for part in recipe.get(key) or []):
+            yield f"{key}: one has no path; name the file that holds its rows"
+    options = recipe.get("optim_args")
+    if isinstance(options, str) and not all(pair.count("=") == 1 for pair in options.split(",")):
+        yield f"optim_args {options} is no list of key=value, parted by commas"
+    for name in recipe.get("unfrozen_parameters") or []:
+        try:
+            re.compile(str(name))
+        except re.error as error:
+            yield f"unfrozen_parameters: {name} is no regular expression ({error}); mend it"
+
+
+def adapter_problems(recipe: dict[str, Any]) -> Iterator[str]:
+    """What an adapter that begins anew lacks."""
+    if recipe.get("adapter") not in PAIRS or recipe.get("lora_model_dir"):
+        return
+    needs = f"adapter {recipe['adapter']} needs"
+    for key in ("lora_r", "lora_alpha"):
+        if recipe.get(key) is None:
+            yield f"{needs} {key}"
+    if not any(recipe.get(key) for key in TARGETS):
+        yield f"{needs} the layers it is for; set one of {', '.join(TARGETS)}"
+
+
+def number(value: Any) -> float | None:
+    """A number, which YAML may have read as a text (1e-3); None for anything else."""
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def unknown(key: str, value: Any, known: Collection[str]) -> str:
@@ -160,6 +207,7 @@ def schema_problems(
         return
     yield from key_problems(recipe)
     yield from value_problems(recipe)
+    yield from adapter_problems(recipe)
     try:
         plain = {key: value for key, value in recipe.items() if key != "plugins"}
         validate_config(DictDefault(plain), capabilities, torch_version)

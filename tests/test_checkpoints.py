@@ -1,5 +1,6 @@
 """A checkpoint serves a run only if everything that its trainer needs is there, to the end."""
 
+import json
 import shutil
 
 import pytest
@@ -60,6 +61,21 @@ def test_shards_that_an_index_names_must_be_there(checkpoint):
     assert defect(checkpoint, 1) == "model-00002-of-00002.safetensors is missing"
     halve(index)
     assert defect(checkpoint, 1) == "model.safetensors.index.json is no index of weights"
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_best_until_then_must_be_there(checkpoint, moved):
+    best = save_weights(checkpoint.with_name("checkpoint-2"))
+    state = {"global_step": 4, "best_model_checkpoint": str(best)}
+    (checkpoint / "trainer_state.json").write_text(json.dumps(state))
+    if moved:
+        run = checkpoint.parent.rename(checkpoint.parent.with_name("moved"))
+        checkpoint, best = run / checkpoint.name, run / best.name
+    assert defect(checkpoint, 1) is None
+    halve(best / "model.safetensors")
+    assert "of checkpoint-2, the best until then, model.safetensors is cut" in defect(checkpoint, 1)
+    shutil.rmtree(best)
+    assert defect(checkpoint, 1).endswith("the best until then, model.safetensors is missing")
 
 
 def test_sharded_states_of_fsdp_and_deepspeed_count(checkpoint):

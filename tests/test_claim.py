@@ -12,7 +12,7 @@ from conftest import training_row, write_rows
 from safetensors.torch import save_file
 
 from prep.errors import UserError
-from prep.jsonl import sha256
+from prep.jsonl import sha256, write_json
 from recipes.claim import claim, content, digest, run_of
 from recipes.preflight import require_data
 
@@ -266,9 +266,14 @@ def test_only_a_checkpoint_of_the_same_run_is_resumed(recipe):
     own = save_checkpoint(Path("out"), 3)
     elsewhere = changed(recipe, output_dir="more", resume_from_checkpoint=str(own))
     claimed(elsewhere)
+    Path("mine").mkdir()
+    Path("mine/checkpoint-3").symlink_to(own.resolve())
+    write_json(Path("mine/run.json"), run_of(changed(recipe, seed=7).to_dict(), {}, 1))
     for other, said in (
         ({"seed": 7}, r"of another run \(recipe differs in seed\); to start from its weights"),
         ({"resume_from_checkpoint": "models/base"}, r"no run\.json next to it"),
+        ({"resume_from_checkpoint": "out/checkpoint-9"}, "checkpoint-9: no such folder"),
+        ({"resume_from_checkpoint": "mine/checkpoint-3", "seed": 7}, "of another run"),
     ):
         with pytest.raises(UserError, match=said):
             claimed(changed(elsewhere, **other, output_dir="new"))

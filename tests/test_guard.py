@@ -12,11 +12,11 @@ import torch
 from axolotl.utils.dict import DictDefault
 from conftest import THINGS, chat_row, training_row, write_rows
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, TrainerControl, TrainerState, TrainingArguments
 
 from prep.errors import UserError
 from recipes import guard
-from recipes.resume import EpochSampler, say_if_unsaved
+from recipes.resume import EpochSampler, OwnBest, say_if_unsaved
 from recipes.rows import check_letter, compare, key, render
 
 
@@ -242,6 +242,17 @@ def test_unfit_preferences_are_refused_by_name(tmp_path, tokenizer, row, said):
     with pytest.raises(UserError, match=said) as refused:
         rendered(tmp_path, tokenizer, row, preferred=True)
     assert "rows.jsonl, row t-0" in str(refused.value)
+
+
+@pytest.mark.parametrize("start", [None, "moved/checkpoint-4"])
+def test_a_run_that_moved_finds_its_best_in_its_own_folder(start):
+    state = TrainerState(best_model_checkpoint="./before/checkpoint-2")
+    arguments = TrainingArguments(output_dir="elsewhere" if start else "moved")
+    OwnBest(start).on_train_begin(arguments, state, TrainerControl())
+    assert state.best_model_checkpoint == "moved/checkpoint-2"
+    fresh = TrainerState()
+    OwnBest(None).on_train_begin(arguments, fresh, TrainerControl())
+    assert fresh.best_model_checkpoint is None
 
 
 def test_what_cannot_be_saved_ends_in_a_sentence():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -130,6 +131,7 @@ def test_another_base_is_refused(base, adapter, tmp_path):
         ("recipes/tiny/stage2.yml", "trains no adapter"),
         ("recipes/stage1.yml", "no finished adapter; run accelerate launch"),
         ("recipes/none.yml", "no such file"),
+        ("bare.yml", "names no base_model, datasets, output_dir"),
     ],
 )
 def test_what_cannot_be_merged_is_refused_and_nothing_touched(
@@ -137,6 +139,7 @@ def test_what_cannot_be_merged_is_refused_and_nothing_touched(
 ):
     before = {path: path.stat().st_mtime_ns for path in merged.iterdir()}
     monkeypatch.chdir(chain.place)
+    Path("bare.yml").write_text("adapter: lora\n")
     monkeypatch.setattr("sys.argv", ["merge.py", recipe, "--out", str(merged)])
     with pytest.raises(UserError, match=said):
         main()

@@ -11,7 +11,9 @@ from safetensors.torch import save_file
 from prep.errors import UserError
 from prep.jsonl import write_json
 from recipes import matrix, preflight
+from recipes.base import base_of
 
+LORA = {"adapter": "lora", "lora_r": 4, "lora_alpha": 8, "lora_target_linear": True}
 BACKBONES = Path(matrix.__file__).parent / "members/backbones"
 
 
@@ -49,6 +51,16 @@ def changed(recipe, **change):
 
 def test_a_sound_recipe_passes(recipe):
     preflight.preflight(recipe)
+    preflight.preflight(changed(recipe, **LORA))
+    preflight.preflight(changed(recipe, warmup_ratio=0, max_steps=0, learning_rate="1e-3"))
+    del recipe["sequence_len"]  # Axolotl has one of its own
+    preflight.preflight(recipe)
+
+
+def test_a_key_that_is_there_twice_stops_a_run(recipe):
+    Path("member.yml").write_text("seed: 1\nlearning_rate: 1e-3\nseed: 2\n")
+    with pytest.raises(UserError, match=r"member\.yml, line 3: key seed is there twice"):
+        preflight.preflight(recipe)
 
 
 def softcapped(key):
@@ -65,12 +77,27 @@ def softcapped(key):
         ({"lr_scheduler": "cosin"}, "did you mean cosine?"),
         ({"micro_batch_size": "two"}, "micro_batch_size: Input should be a valid integer"),
         ({"micro_batch_size": 0}, "micro_batch_size is 0"),
-        ({"fp16": True}, "no fp16: scoring computes in bfloat16 or float32"),
+        ({"learning_rate": "-1e-3"}, "learning_rate is -1e-3; give a number over 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan; give a number over 0"),
+        ({"max_steps": -1}, "max_steps is -1; give a number from 0 on"),
+        ({"warmup_ratio": -0.1}, "warmup_ratio is -0.1"),
+        ({"logging_steps": 0}, "logging_steps is 0"),
+        ({"optim_args": "kahan"}, "optim_args kahan is no list of key=value"),
+        ({"datasets": [{"type": "chat_template"}]}, "datasets: one has no path"),
+        ({"test_datasets": [{"path": None}]}, "test_datasets: one has no path"),
+        (LORA | {"lora_r": None}, "adapter lora needs lora_r"),
+        (LORA | {"lora_alpha": None}, "adapter lora needs lora_alpha"),
+        (LORA | {"lora_target_linear": None}, "adapter lora needs the layers it is for"),
+        ({"unfrozen_parameters": ["layers.(9"]}, "layers.(9 is no regular expression"),
+        (LORA | {"lora_r": 0}, "lora_r is 0"),
+        ({"fp16": True}, "scoring computes in bfloat16 or float32"),
+        ({"float16": True}, "scoring computes in bfloat16 or float32"),
         ({"bf16": None}, "set bf16 to true or false"),
         ({"excess_length_strategy": None}, "otherwise long rows vanish"),
         ({"val_set_size": 0.1}, "take out val_set_size"),
         ({"trust_remote_code": True}, "take out trust_remote_code"),
         ({"sequence_len": 513}, "sequence_len 513 is over the model's 512"),
+        ({"sequence_len": "513"}, "sequence_len 513 is over the model's 512"),
         ({"sample_packing": True, "attn_implementation": "sdpa"}, "show rows of a pack"),
         ({"datasets": "rows.jsonl"}, "datasets must be a list of mappings"),
     ],
@@ -130,6 +157,7 @@ def test_a_wrong_key_is_refused_by_name(recipe, change, said):
     [
         ({"bf16": True}, r"no GPU here, and the recipe asks for one \(bf16\)"),
         ({"attn_implementation": "flash_attention_2"}, "use recipes/tiny/stage1.yml"),
+        ({"tf32": True}, r"the recipe asks for one \(tf32\)"),
         ({"load_in_4bit": True, "test_datasets": [{"path": "x"}]}, "take out test_datasets"),
     ],
 )
@@ -145,6 +173,19 @@ def test_the_best_checkpoint_is_not_asked_for_without_the_plugin_that_keeps_it(r
             preflight.require_metric(changed(recipe, **asked))
         preflight.require_metric(changed(recipe, plugins=[preflight.ACCURACY], **asked))
     preflight.require_metric(recipe)
+
+
+def test_an_adapter_goes_on_only_on_its_own_base(recipe):
+    on = changed(recipe, lora_model_dir="adapter")
+    with pytest.raises(UserError, match=r"adapter: no adapter in this folder \(lora_model_dir\)"):
+        preflight.preflight(on)
+    Path("adapter").mkdir()
+    save_file({"weight": torch.zeros(1)}, "adapter/adapter_model.safetensors")
+    write_json(Path("adapter/run.json"), {"base": base_of("base", None)})
+    preflight.preflight(on)
+    save_file({"weight": torch.ones(1)}, "base/model.safetensors")
+    with pytest.raises(UserError, match="not what adapter was trained on"):
+        preflight.preflight(on)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_transformers_counts_unless_the_recipe_does():
     assert counted(recipe(num_epochs=2)) == {"max_steps": -1}
     assert counted(recipe(max_steps=7)) == {}
     assert counted(recipe(max_steps=7, warmup_ratio=0.1)) == {"warmup_steps": 0.1}
-    assert counted(recipe(max_steps=7, warmup_ratio=0.1, warmup_steps=3)) == {}
+    assert counted(recipe(max_steps=7, warmup_ratio=0.1, warmup_steps=1)) == {"warmup_steps": 1}
 
 
 @pytest.mark.parametrize(
