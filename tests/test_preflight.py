@@ -176,7 +176,7 @@ def test_the_best_checkpoint_is_not_asked_for_without_the_plugin_that_keeps_it(r
 
 
 def test_an_adapter_goes_on_only_on_its_own_base(recipe):
-    on = changed(recipe, lora_model_dir="adapter")
+    on = changed(recipe, lora_model_dir="./adapter")
     with pytest.raises(UserError, match=r"adapter: no adapter in this folder \(lora_model_dir\)"):
         preflight.preflight(on)
     Path("adapter").mkdir()
