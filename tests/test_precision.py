@@ -15,6 +15,8 @@ from recipes.precision import lost_steps, moved, source
 FULL = {"bf16": True, "optimizer": "adamw_torch", "learning_rate": 2e-5}
 FUSED_HEAD = {
     "adapter": "lora",
+    "lora_r": 8,
+    "lora_alpha": 16,
     "lora_target_modules": ["lm_head"],
     "liger_fused_linear_cross_entropy": True,
     "plugins": ["axolotl.integrations.liger.LigerPlugin"],
