@@ -40,7 +40,12 @@ def test_a_merge_on_a_full_disk_leaves_the_older_result(tmp_path):
     base = save_llama(tmp_path / "base")
     save_adapter(tmp_path / "adapter", base)
     write_rows(tmp_path / "rows.jsonl", [training_row(0)])
-    recipe = {"base_model": "./base", "adapter": "lora", "datasets": [{"path": "rows.jsonl"}]}
+    recipe = {
+        "base_model": "./base",
+        "adapter": "lora",
+        "datasets": [{"path": "rows.jsonl"}],
+        "output_dir": "trained",
+    }
     (tmp_path / "recipe.yml").write_text(yaml.safe_dump(recipe))
     script = MERGES.format(root=str(ROOT), tests=str(ROOT / "tests"))
     done = subprocess.run(

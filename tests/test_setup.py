@@ -92,7 +92,7 @@ def test_a_python_of_the_right_version_is_found(place: Path) -> None:
     command(place, "python3", "exit 1")
     command(place, "python3.11", f'exec {BASE} "$@"')
     done = subprocess.run(
-        ["make", "--eval=said:; @echo $(PYTHON)", "said"],
+        ["make", "--no-print-directory", "--eval=said:; @echo $(PYTHON)", "said"],
         cwd=place,
         env={**os.environ, "PATH": f"{place / 'commands'}:{os.environ['PATH']}"},
         capture_output=True,
