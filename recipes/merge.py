@@ -13,13 +13,22 @@ merged model has a head of its own. transformers reads it; vLLM's Gemma-2 has no
 
 import argparse
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
+import torch
+import yaml
+from peft import PeftModel
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 
-from recipes import quiet  # noqa: F401, before the libraries that it quiets
+from core.errors import UserError, entry
+from core.files import atomic_dir, read_text, sha256
+from core.jsonl import read_objects, write_json
+from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
+from recipes.weights.base_model import check_base, require_none_missing
+from recipes.weights.finite import is_finite
+from recipes.weights.lora import WEIGHTS, check_fit, grow, held, read_adapter, tensors, untie
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,22 +45,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="folder of the result (default: ADAPTER-merged)")
     return parser
 
-
-if __name__ == "__main__":
-    parser().parse_args()  # --help and mistakes need not wait half a minute for what follows
-
-import torch
-import yaml
-from peft import PeftModel
-from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
-
-from prep.errors import UserError, entry
-from prep.jsonl import read_objects, read_text, sha256, write_json
-from recipes.base import check_base, require_none_missing
-from recipes.finite import is_finite
-from recipes.lora import WEIGHTS, check_fit, grow, held, read_adapter, tensors, untie
-from recipes.swap import replacing_folder
 
 ROWS = 8
 # root mean square of the logits' change over that of the logits: float32 is exact but for the order
@@ -220,7 +213,7 @@ def main() -> None:
             f"accelerate launch -m axolotl.cli.train {args.recipe}"
         )
     inputs = [args.recipe, adapter, Path(recipe["base_model"]), Path(recipe["datasets"][0]["path"])]
-    with replacing_folder(out, RESULT, inputs) as part:
+    with atomic_dir(out, RESULT, inputs) as part:
         measured = merge(recipe, adapter, part)
         digest = sha256(adapter / WEIGHTS)
         write_json(part / RESULT, {"recipe": str(args.recipe), "adapter": digest, **measured})

@@ -5,14 +5,22 @@ Run as: python recipes/tiny/init_base.py --out outputs/tiny-base/init
 
 import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
 
-from recipes import quiet  # noqa: F401, before the libraries that it quiets
+from core.errors import entry
+from core.jsonl import write_json
+from prep.demo.exercises import exercises
+from prep.demo.grammar import BORDER
+from prep.demo.synthetic import corpus, proofreading
+from prep.render import Renderer, load_prompt
+from prep.sources import cci
+from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,30 +34,15 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-if __name__ == "__main__":
-    parser().parse_args()  # --help and mistakes need not wait half a minute for what follows
-
-import torch
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
-
-from prep.drills import drills
-from prep.errors import entry
-from prep.grammar import BORDER
-from prep.jsonl import write_json
-from prep.render import Renderer, load_prompt
-from prep.sources import cci
-from prep.synthetic import corpus, proofreading
-
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 SPACE = "▁"
 
 
 def texts(seed: int) -> Iterator[str]:
-    """What the tokenizer learns its words from: drills, questions and instructions, marked."""
-    for drill in drills(seed, 20_000):
-        yield from (message["content"] for message in drill["messages"])
+    """What the tokenizer learns its words from: exercises, questions and instructions, marked."""
+    for exercise in exercises(seed, 20_000):
+        yield from (message["content"] for message in exercise["messages"])
     for pair in proofreading(seed, 300):
         yield from pair.values()
     with tempfile.TemporaryDirectory() as folder:
