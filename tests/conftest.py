@@ -24,6 +24,12 @@ CHAIN = {
     "test_merge.py",
     "test_trained_is_scored.py",
 }  # whose tests take the fixture `chain`
+TRAINING = {"chain", "run", "runs"}  # fixtures over `workplace` that train
+NEEDED = {
+    "vllm": ".venv-vllm",
+    "dvc": "DVC",
+    "browser": "chromium",
+}  # mark: part of a reason to skip
 
 
 class ByFile(LoadFileScheduling):
@@ -40,6 +46,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
     xdist 3.8 loses its own groups on pytest 9.2, silently (its issue 1386).
     """
     return ByFile(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they need, as their fixtures and their reasons to be skipped say it."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "workplace" in fixtures and TRAINING & fixtures:
+            item.add_marker(pytest.mark.training)
+        for mark in [*item.iter_markers("skipif")]:
+            for name, said in NEEDED.items():
+                if said in str(mark.kwargs.get("reason", "")):
+                    item.add_marker(name)
 
 
 @pytest.fixture(scope="session")
