@@ -104,14 +104,14 @@ CURRICULUM: tuple[tuple[float, dict[Exercise, float]], ...] = (
 
 def exercises(seed: int, count: int) -> Iterator[dict[str, Any]]:
     """`count` exercises in the curriculum's order, as rows with messages, borders in the text."""
-    rng = random.Random(f"{seed}/exercises")
+    rng = random.Random(f"{seed}/drills")  # the name that the committed base was drawn by
     number = 0
     for share, mix in CURRICULUM:
-        for drill in rng.choices(list(mix), list(mix.values()), k=round(share * count)):
-            user, assistant = drill(rng)
+        for exercise in rng.choices(list(mix), list(mix.values()), k=round(share * count)):
+            user, assistant = exercise(rng)
             number += 1
             yield {
-                "id": f"exercise-{number:06d}",
+                "id": f"drill-{number:06d}",
                 "messages": [
                     {"role": "user", "content": user},
                     {"role": "assistant", "content": assistant},
