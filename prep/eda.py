@@ -11,56 +11,15 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from core import look
 from core.errors import UserError, entry
 from core.files import sha256
 from core.records import Question
 from prep import corpus
 from prep.cleaning import clean
-from prep.plots.counts import Facts
-from prep.plots.draw import Chart
-
-TEMPLATE = Path(__file__).with_name("plots") / "corpus.html.jinja"
-
-
-def corpus_page(
-    title: str,
-    inputs: Sequence[dict[str, str]],
-    facts: Facts,
-    pictures: Sequence[tuple[Chart, bytes]],
-) -> str:
-    """The page as text; `inputs` are what was read (split, file, sha256)."""
-    context = {
-        "title": title,
-        "inputs": inputs,
-        "overview": facts.overview(),
-        "versions": list(facts.items["version"].unique()),
-        "figures": _by_version(pd.DataFrame(facts.figures())),
-        "charts": [
-            {"chart": chart, "source": look.address("png", png), "same": len(chart.rows) == 1}
-            for chart, png in pictures
-        ],
-    }
-    return look.page(TEMPLATE, **context)
-
-
-def _by_version(figures: pd.DataFrame) -> list[dict[str, Any]]:
-    """One line a measure and split, with the figures of each version under its name."""
-    return [
-        {
-            "measure": measure,
-            "split": split,
-            "n": int(part["n"].iloc[0]),
-            "by": {line["version"]: line for line in part.to_dict("records")},
-        }
-        for (measure, split), part in figures.groupby(["measure", "split"], sort=False)
-    ]
 
 
 def draw(
@@ -72,6 +31,7 @@ def draw(
     """All files of a corpus's plots by name, in memory; the same questions give the same bytes."""
     # seconds to import, and of no use to --help
     from prep.plots.charts import charts
+    from prep.plots.corpus_page import corpus_page
     from prep.plots.counts import Facts, word_counts
 
     versions = {"raw": raw} if cleaned is None else {"raw": raw, "cleaned": cleaned}

@@ -17,9 +17,9 @@ from transformers import AutoModelForCausalLM
 from core.errors import UserError
 from core.files import sha256
 from recipes.combine import main
-from recipes.merge import merge
 from recipes.weights.adapter_math import factors, merged_pairs
 from recipes.weights.lora import WEIGHTS, read_adapter
+from recipes.weights.merging import merge
 from tests.support.tiny_models import save_adapter, save_llama
 from tests.support.training_rows import training_row, write_rows
 

@@ -10,8 +10,9 @@ import yaml
 from safetensors.torch import load_file
 
 from recipes import combine
-from recipes.merge import main, merge
+from recipes.merge import main
 from recipes.weights.lora import WEIGHTS, read_adapter
+from recipes.weights.merging import merge
 from tests.support.paths import ROOT
 
 SCRIPT = ROOT / "tests/support/train_lora_methods.py"

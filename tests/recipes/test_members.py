@@ -366,7 +366,16 @@ for name in made:
 @pytest.fixture
 def story(tmp_path):
     """A folder with the story and empty corpora, where every command is a stub; runs DVC in it."""
-    for name in ("dvc.yaml", "params.yaml", "recipes", "prep", "eval", "ensemble"):
+    for name in (
+        "dvc.yaml",
+        "params.yaml",
+        "core",
+        "earlier_systems",
+        "recipes",
+        "prep",
+        "eval",
+        "ensemble",
+    ):
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(ROOT / name)

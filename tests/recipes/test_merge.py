@@ -11,9 +11,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.errors import UserError
-from recipes.merge import check_weights, distance, main
+from recipes.merge import main
 from recipes.weights.base_model import check_base
 from recipes.weights.lora import read_adapter
+from recipes.weights.merging import check_weights, distance
 from tests.support.training_rows import training_row
 
 

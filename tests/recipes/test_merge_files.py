@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.errors import UserError
-from recipes.merge import merge
 from recipes.weights.lora import WEIGHTS, check_fit, read_adapter
+from recipes.weights.merging import merge
 from tests.support.tiny_models import save_adapter, save_gemma2, save_llama
 from tests.support.training_rows import training_row, write_rows
 

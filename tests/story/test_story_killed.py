@@ -36,7 +36,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 @pytest.fixture
 def place(tmp_path):
     """A folder with the story, rows to score and two tiny members."""
-    for name in ("dvc.yaml", "params.yaml", "recipes", "eval"):
+    for name in ("dvc.yaml", "params.yaml", "core", "recipes", "eval"):
         (tmp_path / name).symlink_to(ROOT / name)
     for folder in (".dvc", "bin", "data/demo"):
         (tmp_path / folder).mkdir(parents=True)
