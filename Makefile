@@ -8,7 +8,6 @@ PYTHON := $(or $(shell for python in python3 python3.11 $$($(UV) python find --s
 	&& echo $$python && break; done),python3)
 endif
 TRAIN := .venv/bin
-IMPORTED := .venv/lib/python3.11/site-packages/maerak.pth
 VLLM := .venv-vllm/bin
 DVC := .venv-dvc/bin
 # nothing is looked up on the net while the story runs, and no tool reports to anyone
@@ -18,7 +17,7 @@ export DVC_NO_ANALYTICS = 1
 export WANDB_MODE = disabled
 export AXOLOTL_LOG_LEVEL = WARNING
 export TOKENIZERS_PARALLELISM = false
-# torch warns of what torchao does with it; recipes/quiet.py is too late for the start of a training
+# torch warns of what torchao does with it; recipes/plugins/quiet.py is too late for the start of a training
 export TORCH_LOGS = -torch.utils._pytree
 # threads that wait must sleep: spinning ones starve each other on two shared cores (7x, docs/LOG.md)
 export OMP_WAIT_POLICY = PASSIVE
@@ -27,7 +26,7 @@ export OMP_NUM_THREADS ?= $(shell nproc)
 # `python` and `accelerate` in dvc.yaml are those of the training environment
 export PATH := $(CURDIR)/$(TRAIN):$(PATH)
 
-.PHONY: help demo test check setup python lock tiny-base clean
+.PHONY: help demo test test-fast check setup environments python lock tiny-base clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,6 +43,10 @@ test: setup ## All tests
 		"skipped (Debian: apt-get install chromium)"
 	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc)
 
+test-fast: setup ## The tests that need no training, no vLLM, no DVC and no browser: under a minute
+	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc) \
+		-m "not (training or vllm or dvc or browser or slow)"
+
 check: setup ## Lint, and hold every recipe against the installed Axolotl's schema
 	ruff check . && ruff format --check . && hadolint Dockerfile
 	python recipes/check.py recipes/*.yml recipes/tiny/*.yml --members
@@ -51,14 +54,13 @@ check: setup ## Lint, and hold every recipe against the installed Axolotl's sche
 tiny-base: setup ## Pretrain the demo's base from scratch: up to an hour on two CPU cores
 	python recipes/tiny/make_base.py
 
-# `dvc` too is there for who activates .venv
-setup: $(TRAIN)/.locked $(IMPORTED) $(VLLM)/.locked $(DVC)/.locked ## Install the three environments
-	@test -e $(TRAIN)/dvc || ln -sf ../../$(DVC)/dvc $(TRAIN)/dvc
+setup: environments ## Install the three environments, and the project where it trains and scores
+	@$(call package,.venv)
+	@[ ! -x $(VLLM)/python ] || { $(call package,.venv-vllm); }
 
-# `axolotl preprocess` and its like look for a recipe's plugins beside their own script alone, and go on without
-# those that they do not find: let them look in the folder they are called in, as `python -m` does
-$(IMPORTED): $(TRAIN)/.locked
-	@echo "import sys; sys.path.append('')" > $@
+# `dvc` too is there for who activates .venv
+environments: $(TRAIN)/.locked $(VLLM)/.locked $(DVC)/.locked
+	@test -e $(TRAIN)/dvc || ln -sf ../../$(DVC)/dvc $(TRAIN)/dvc
 
 $(TRAIN)/.locked: requirements-cpu.txt
 	@$(call environment,.venv,requirements-cpu.txt)
@@ -93,6 +95,12 @@ endef
 
 python: ## Fetch Python 3.11 by uv, where this machine has another (from uv's own server)
 	$(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv && $(UV) python install 3.11
+
+# the project itself, editable; nothing to do where this very code is found already, as by PYTHONPATH in the container
+define package
+	(cd / && $(CURDIR)/$(1)/bin/python -c 'import core, os, sys; sys.exit(not os.path.samefile(core.__path__[0], "$(CURDIR)/core"))' 2> /dev/null) \
+	|| $(1)/bin/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+endef
 
 lock: setup ## Resolve the four environments anew from requirements/*.in; UPGRADE=--upgrade takes newer versions
 	python requirements/lock.py $(UPGRADE)

@@ -12,12 +12,8 @@ attention and bitsandbytes are not covered by this.
 import argparse
 import multiprocessing
 import os
-import sys
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
-
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import torch
 from rich.console import Console
@@ -26,8 +22,8 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from bench.meter import peak
-from recipes.dryrun import adapt, batch_of, dry_run, loss_of
-from recipes.memory import states, training
+from recipes.planner.costs import states, training
+from recipes.planner.dry_run import adapt, batch_of, dry_run, loss_of
 
 # width, layers
 WIDTHS = {"11M": (256, 4), "36M": (512, 6), "99M": (768, 12), "303M": (1152, 17)}

@@ -13,11 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[0] = str(ROOT)
-
 from bench.workload import device
-from prep.errors import UserError
+from core.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
 
 VLLM = Path(os.environ.get("MAERAK_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
 LETTERS = [35, 36, 37]
@@ -47,17 +46,17 @@ def contender(name: str, folder: Path) -> Callable[[list[list[int]]], list[list[
 
         return loop
     if name in (SEGMENTS, FUSED, MORE):
-        from eval import engine_hf
+        from eval.engines import hf
 
         size = 64 if name == MORE else 16
-        engine = engine_hf.Engine(folder, dtype="bfloat16", batch_size=size)
+        engine = hf.Engine(folder, dtype="bfloat16", batch_size=size)
         engine.fused = name != SEGMENTS
         return lambda rows: engine.letter_logprobs(rows, [LETTERS] * len(rows))
-    from eval import engine_vllm
+    from eval.engines import vllm
 
     if name == PLAIN:
-        engine_vllm.BLOCK = 128  # vLLM's own
-    served = engine_vllm.Engine(folder, dtype="bfloat16", batch_size=16, longest=2000)
+        vllm.BLOCK = 128  # vLLM's own
+    served = vllm.Engine(folder, dtype="bfloat16", batch_size=16, longest=2000)
 
     def plain(rows: list[list[int]]) -> list[list[float]]:
         served.llm.reset_prefix_cache()

@@ -5,21 +5,18 @@ Run as: python bench/curves.py --figures dedup.jsonl
 
 import argparse
 import json
-import sys
 from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import matplotlib
 import numpy as np
-
-matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
 from bench.pairs import LENGTHS, Pair, labelled
 from prep.dedup import difference
 from prep.dedup import simhash as bits_of
 from prep.dedup.minhash import gram_set, jaccard
+
+matplotlib.use("agg")
 
 SEED = 11
 EACH = 200

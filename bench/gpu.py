@@ -18,21 +18,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
 import yaml
 from transformers import AutoTokenizer
 
 from bench.workload import TOKENIZER, save_random
-from prep.errors import UserError, entry
-from prep.grammar import TARGET, particle
-from prep.jsonl import read_json, read_objects, write_json, write_records
-from recipes.backbones import shape_of
-from recipes.memory import CONTEXT, GPUS, work
+from core.errors import UserError, entry
+from core.jsonl import read_json, read_objects, write_json, write_records
+from prep.demo.grammar import TARGET, particle
 from recipes.plan import setting
-from recipes.planning import account, read_plan
+from recipes.planner.costs import CONTEXT, GPUS, work
+from recipes.planner.estimate import account, read_plan
+from recipes.planner.model_shapes import shape_of
 
-ROOT = Path(sys.path[0])
+ROOT = Path(__file__).resolve().parent.parent
 SEED = 7
 Count = Callable[[str], int]
 WARM = 2  # steps that are not counted
@@ -47,7 +45,7 @@ TAKEN = (
     *("attn_implementation", "load_in_4bit", "adapter", "lora_r", "lora_alpha", "bf16"),
     *("micro_batch_size", "gradient_accumulation_steps", "gradient_checkpointing"),
 )
-ACCURACY = "recipes.accuracy.AccuracyPlugin"
+ACCURACY = "recipes.plugins.answer_accuracy.AccuracyPlugin"
 METER = "bench.meter.MeterPlugin"
 
 

@@ -13,7 +13,7 @@ from axolotl.integrations.base import BasePlugin
 from torch.profiler import ProfilerActivity, profile
 from transformers import Trainer, TrainerCallback
 
-from prep.jsonl import write_json
+from core.jsonl import write_json
 
 
 def peak() -> int:
@@ -31,7 +31,7 @@ def status(key: str) -> int:
 
 
 def wait_for(turn: str) -> None:
-    """Where several runs stand ready for one GPU (bench/drill/run.py), wait for this one's turn.
+    """Where several runs are ready for one GPU (bench/rented_gpu/run.py), wait for this one's turn.
 
     BENCH_TURNS names a folder: `turn.ready` there says that this run waits, `turn` that it may go.
     """

@@ -15,10 +15,10 @@ def _ours(**settings: object) -> Callable[[list[str]], set[int]]:
     def run(texts: list[str]) -> set[int]:
         from pydantic import TypeAdapter
 
-        from prep.dedup import Item, Method, duplicates
+        from prep.dedup import Document, Method, duplicates
 
         method = TypeAdapter(Method).validate_python(settings)
-        found = duplicates([Item(text, 0, f"{i:08}") for i, text in enumerate(texts)], method)
+        found = duplicates([Document(text, 0, f"{i:08}") for i, text in enumerate(texts)], method)
         print(found.counts, file=sys.stderr)
         return set(found.removed)
 

@@ -21,19 +21,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
 from bench.contenders import FUSED, LOOP, MORE, PLAIN, RATE, SEGMENTS, VLLM, WAVES, Worker
 from bench.workload import device, prompts, save_model, sizes
-from eval import prefixes
-from prep.errors import entry
-from prep.jsonl import write_json
+from core.errors import entry
+from core.jsonl import write_json
+from eval.engines import prefix_sharing
 
 
 def side_by_side(folder: Path, items: int, rounds: int, only: list[str]) -> list[dict[str, Any]]:
     """Items a second of every contender, against the loop and against the limit."""
     rows = prompts(items)
-    distinct = len(prefixes.pack(rows).ids)
+    distinct = len(prefix_sharing.pack(rows).ids)
     weights = sizes(folder)
     operations = 2 * (distinct * weights["layers"] + items * weights["head"])
     print(
@@ -116,7 +114,8 @@ def costs(folder: Path, items: int, rounds: int) -> dict[str, dict[int, float]]:
     for n in (1, 2, 3, 6):
         rows = cases["orders", n]
         print(
-            f"{n} orders: {len(prefixes.pack(rows).ids)} distinct of {sum(map(len, rows))} tokens"
+            f"{n} orders: {len(prefix_sharing.pack(rows).ids)} distinct "
+            f"of {sum(map(len, rows))} tokens"
         )
     return found
 

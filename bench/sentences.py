@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-from prep import josa
+from core import particles
 
 SURNAMES = "김이박최정강조윤장임한오서신권황안송류홍"
 FIRST = "가나다라민서지하은유도채윤소예현수진우태주시"
@@ -48,7 +48,8 @@ def _several(draw: Callable[[], str], tag: str, particle: str = "") -> Word:
     """A drawn word and three others of its kind, each with the particle that fits it."""
     drawn = list(dict.fromkeys(draw() for _ in range(9)))
     words = [
-        josa.attach(word, particle) if particle in josa.PAIRS else word + particle for word in drawn
+        particles.attach(word, particle) if particle in particles.PAIRS else word + particle
+        for word in drawn
     ]
     return Word(words[0], tag, (), tuple(words[1:4]))
 
@@ -93,7 +94,7 @@ def sentence(rng: random.Random) -> Sentence:
     said_so = Word(adverb, "adverb", ("", *rng.sample([a for a in ADVERBS if a != adverb], 3)))
     twins = rng.choice(SYNONYMS).split()
     rng.shuffle(twins)
-    a, b = (josa.attach(word, "을") for word in twins)
+    a, b = (particles.attach(word, "을") for word in twins)
     past, stem = rng.choice(VERBS).split()
     ending, *endings = rng.sample(ENDINGS, 4)
     verb = Word(

@@ -6,8 +6,6 @@ Run as: python bench/trl_run.py FOLDER, which holds rows.jsonl and trl.json
 import sys
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
 import torch
 from datasets import Dataset
 from peft import LoraConfig
@@ -15,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from trl import SFTConfig, SFTTrainer
 
 from bench.meter import Meter, status, wait_for
-from prep.jsonl import read_json, read_objects
+from core.jsonl import read_json, read_objects
 
 
 def main(place: Path) -> None:

@@ -19,16 +19,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
 import numpy as np
 from pyarrow import json as arrow_json
 
-from ensemble import ballots
-from ensemble.ballots import Items
+from core.files import atomic_file, sha256
+from core.jsonl import write_json
+from ensemble import member_answers
+from ensemble.member_answers import Items
 from ensemble.rules import RULES, Tally
 from eval import predictions
-from prep.jsonl import replacing, sha256, write_json
 
 TIMED = ("hard", "soft", "log-odds")
 
@@ -53,7 +52,7 @@ def generate(folder: Path, files: int, rows: int, distinct: int) -> list[Path]:
 def _write(path: Path, rows: int, seed: int) -> None:
     shares = np.random.default_rng(seed).dirichlet([0.5] * 3, rows)
     logprobs = np.maximum(np.log(np.maximum(shares, 1e-20)), -46).round(6).tolist()
-    with replacing(path) as file:
+    with atomic_file(path) as file:
         for number, (values, choice) in enumerate(
             zip(logprobs, shares.argmax(axis=1).tolist(), strict=True)
         ):
@@ -74,9 +73,9 @@ def vote(rule: str, folder: Path, rows: int) -> None:
     started = time.perf_counter()
     paths = sorted(folder.glob("*.jsonl"))
     items = voted_on(rows)
-    ballots.read_members(paths, mixed=False)
+    member_answers.read_members(paths, mixed=False)
     tally = Tally(RULES[rule], items.options)
-    for member in ballots.read_all(paths, items):
+    for member in member_answers.read_all(paths, items):
         tally.add(member)
     outcome = tally.decide()
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -97,11 +96,11 @@ def readers() -> dict[str, Callable[[Path, Items], object]]:
     """Ways to read one file into columns: as a vote does, and its two parts alone."""
 
     def parsed(path: Path, items: Items) -> object:
-        options = arrow_json.ParseOptions(explicit_schema=ballots.SCHEMA)
+        options = arrow_json.ParseOptions(explicit_schema=member_answers.SCHEMA)
         return arrow_json.read_json(path, parse_options=options)
 
     return {
-        "with hash, checks and join": ballots.read,
+        "with hash, checks and join": member_answers.read,
         "pyarrow.json alone": parsed,
         "strict reader": lambda path, items: predictions.read(path),
     }

@@ -8,7 +8,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prep.errors import UserError
+from core.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -55,7 +55,7 @@ def save_model(folder: Path, shape: str | None = None) -> None:
         initializer_range=0.05,
     )
     if shape:
-        from recipes.backbones import shape_of
+        from recipes.planner.model_shapes import shape_of
 
         config = shape_of(Path("--config"), {}, shape)
     save_random(folder, config, "bfloat16")

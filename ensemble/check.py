@@ -4,14 +4,11 @@ Run as: python ensemble/check.py submission.json --test corpus/test.json
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
+from core.errors import entry
 from ensemble.submission import read_sheet
-from prep.errors import entry
 
 EPILOG = """\
 example:

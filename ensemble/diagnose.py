@@ -10,21 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ensemble.diagnosis import Diagnosis
-from ensemble.panel import read
-from prep.errors import entry
-from prep.jsonl import replacing, require_place, sha256, write_json
+from core.errors import entry
+from core.files import atomic_file, require_place, sha256
+from core.jsonl import write_json
+from ensemble.diagnosis.diagnosis import Diagnosis
+from ensemble.diagnosis.labelled_answers import read
 
 if TYPE_CHECKING:
-    from ensemble.told import Section
+    from ensemble.diagnosis.diagnosis_text import Section
 
-TEMPLATE = Path(__file__).with_name("diagnosis.html.jinja")
+
+TEMPLATE = Path(__file__).with_name("diagnosis") / "diagnosis.html.jinja"
 PRINTED, SHOWN = 20, 500  # lines of a table in the terminal and on the page; --json has all
 EPILOG = """\
 example:
@@ -47,21 +47,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_json(args.json, {"inputs": inputs, **found.as_dict()})
     if args.html:
         text = page(found, inputs)
-        with replacing(args.html) as file:
+        with atomic_file(args.html) as file:
             file.write(text)
     show(found)
 
 
 def page(found: Diagnosis, inputs: Sequence[dict[str, str]]) -> str:
     """The HTML page; the same predictions give the same bytes."""
-    from ensemble.told import sections, sentences
-    from look import page as look
-    from look.picture import png
+    from core import look
+    from core.look import png
+    from ensemble.diagnosis.diagnosis_text import sections, sentences
 
     parts: list[dict[str, Any]] = []
     for section in sections(found):
         picture = section.draw and look.address("png", png(partial(section.draw, found)))
-        parts.append({"told": section, "lines": section.lines[:SHOWN], "picture": picture})
+        parts.append({"text": section, "lines": section.lines[:SHOWN], "picture": picture})
     return look.page(
         TEMPLATE,
         title="What the members add to the vote",
@@ -73,7 +73,10 @@ def page(found: Diagnosis, inputs: Sequence[dict[str, str]]) -> str:
 
 def show(found: Diagnosis) -> None:
     """Print sentences and tables as Markdown."""
-    from ensemble.told import sections, sentences  # seconds to import, and of no use to --help
+    from ensemble.diagnosis.diagnosis_text import (  # seconds to import, and of no use to --help
+        sections,
+        sentences,
+    )
 
     # a pipe has no width to fit: nothing is wrapped there
     width = None if sys.stdout.isatty() else 240

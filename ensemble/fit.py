@@ -4,26 +4,24 @@ Run as: python ensemble/fit.py oof/*/*.jsonl --data data/folds/*/dev.jsonl --rul
 """
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from ensemble import heldout
-from ensemble.ballots import Ballots
-from ensemble.heldout import HeldOut
+from core.errors import UserError, entry
+from core.files import require_place
+from core.jsonl import write_json
+from ensemble import out_of_fold
+from ensemble.member_answers import MemberAnswers
+from ensemble.out_of_fold import OutOfFold
 from ensemble.rules import RULES, Tally
 from ensemble.selection import FITS, Fit
-from ensemble.weights import Fitted, Weights, of_items
-from prep.errors import UserError, entry
-from prep.jsonl import require_place, write_json
+from ensemble.weights_file import Fitted, Weights, of_items
 
 FOLDS = 5  # of the estimate
 EPILOG = """\
@@ -50,10 +48,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, fit, and write the weights."""
     args = _arguments(argv)
     require_place(args.out, *args.predictions, *args.data)
-    held = heldout.read(args.predictions, args.data, args.dev)
+    held = out_of_fold.read(args.predictions, args.data, args.dev)
     if args.rule != "weighted":
-        for name, ballots in held.members.items():
-            if not ballots.complete:
+        for name, answers in held.members.items():
+            if not answers.complete:
                 raise UserError(
                     f"{held.files[name][0].path}: holds answers without log-probabilities, which "
                     f"rule {args.rule} needs; leave member {name} out, or fit --rule weighted"
@@ -78,25 +76,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     show(found, right, args.out)
 
 
-def decided(rule: str, members: Mapping[str, Ballots]) -> NDArray[np.int8]:
+def decided(rule: str, members: Mapping[str, MemberAnswers]) -> NDArray[np.int8]:
     """The choices of a vote without weights."""
     return weighed(Weights(rule=rule, weights=dict.fromkeys(members, 1.0)), members, [])
 
 
 def weighed(
-    found: Weights, members: Mapping[str, Ballots], categories: Sequence[str]
+    found: Weights, members: Mapping[str, MemberAnswers], categories: Sequence[str]
 ) -> NDArray[np.int8]:
     """The choices of a vote with weights, as ensemble/vote.py decides it."""
     options = next(iter(members.values())).options
     tally = Tally(RULES[found.rule], options, found.intercept)
-    for name, ballots in members.items():
+    for name, answers in members.items():
         weight = of_items(found, name, categories)
         if np.any(weight):
-            tally.add(ballots, weight)
+            tally.add(answers, weight)
     return tally.decide().choice
 
 
-def estimate(held: HeldOut, fit: Fit, categories: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+def estimate(held: OutOfFold, fit: Fit, categories: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
     """Which questions [items] are right by each vote; fits see no group that they are judged on.
 
     `fitted` is by the weights, `hard` and `soft` are votes without, and `best member` is the one
@@ -110,7 +108,7 @@ def estimate(held: HeldOut, fit: Fit, categories: Sequence[str]) -> dict[str, ND
         raise UserError("all questions are of one dialogue or passage; fit on more")
     names = list(held.members)
     choices = {"hard": decided("weighted", held.members)}
-    if all(ballots.complete for ballots in held.members.values()):
+    if all(answers.complete for answers in held.members.values()):
         choices["soft"] = decided("soft", held.members)
     choices |= {"best member": choices["hard"].copy(), "fitted": choices["hard"].copy()}
     for seen, unseen in GroupKFold(folds).split(groups, groups=groups):

@@ -12,32 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from ensemble.ballots import Ballots, offered
+from ensemble.member_answers import MemberAnswers, offered
 
 Floats = NDArray[np.float64]
 DECIMALS = 6  # as stored log-probabilities: sums that differ by less are equal
 SURE = math.log((1 - 5e-7) / 5e-7)  # log-odds of the last probability that DECIMALS tells from 1
 
 
-def one_vote(ballots: Ballots) -> Floats:
+def one_vote(answers: MemberAnswers) -> Floats:
     """1 for the option chosen and 0 for the others, [items, options]."""
-    return (ballots.choice[:, None] == np.arange(ballots.width, dtype=np.int8)).astype(np.float64)
+    return (answers.choice[:, None] == np.arange(answers.width, dtype=np.int8)).astype(np.float64)
 
 
-def probabilities(ballots: Ballots) -> Floats:
+def probabilities(answers: MemberAnswers) -> Floats:
     """The probability of each option, [items, options]; 0 for all where the member abstains."""
-    if ballots.logprobs is None:
-        return np.zeros(ballots.offered.shape)  # of a member that never answers
-    return ballots.where_answered(np.exp(ballots.logprobs))
+    if answers.logprobs is None:
+        return np.zeros(answers.offered.shape)  # of a member that never answers
+    return answers.where_answered(np.exp(answers.logprobs))
 
 
-def log_odds(ballots: Ballots) -> Floats:
+def log_odds(answers: MemberAnswers) -> Floats:
     """log(p / (1 - p)) of each option, at most `SURE` from 0; 0 where the member abstains."""
-    if ballots.logprobs is None:
-        return np.zeros(ballots.offered.shape)
-    logprobs = np.minimum(ballots.logprobs, -5e-7)
+    if answers.logprobs is None:
+        return np.zeros(answers.offered.shape)
+    logprobs = np.minimum(answers.logprobs, -5e-7)
     odds = np.clip(logprobs - np.log(-np.expm1(logprobs)), -SURE, SURE)
-    return ballots.where_answered(odds)
+    return answers.where_answered(odds)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Rule:
     weights of those who answered. `exact` compares sums as floats, with the noise they have.
     """
 
-    told: str
-    gives: Callable[[Ballots], Floats]
+    what: str
+    gives: Callable[[MemberAnswers], Floats]
     mean: bool = False
     ties: tuple[str, ...] = ("log-probabilities", "the file named first")
     exact: bool = False
@@ -66,7 +66,7 @@ class Rule:
 
 
 K_FOLD = "k-fold"
-SEED_001 = (0.3, 0.2, 0.2, 0.2, 0.1, 0.1)  # as in its code, for six files; they sum to 1.1
+NLP_13 = (0.3, 0.2, 0.2, 0.2, 0.1, 0.1)  # as in its code, for six files; they sum to 1.1
 RULES = {
     "hard": Rule("the option that most models chose", one_vote),
     "weighted": Rule("the option whose voters have the greatest sum of weights", one_vote),
@@ -80,13 +80,13 @@ RULES = {
         "the greatest mean of log(p / (1 - p)), each at most 14.5 from 0", log_odds, mean=True
     ),
     "stacking": Rule("the greatest score of a logistic regression on the log-odds", log_odds),
-    "seed-001": Rule(
+    "nlp-13": Rule(
         "six files with weights .3, .2, .2, .2, .1, .1; of equal options the lowest number",
         one_vote,
         ties=(),
         exact=True,
     ),
-    "seed-002": Rule(
+    "pohanghang": Rule(
         "most votes; of equal options the one that the file named first among them chose",
         one_vote,
         ties=("the file named first",),
@@ -125,20 +125,20 @@ class Tally:
         self.logprobs = np.zeros(shape)  # summed, for ties
         self.first = np.zeros(shape, np.int32)  # -1 - place of its first voter, or 0
 
-    def add(self, ballots: Ballots, weight: float | Floats = 1.0) -> None:
+    def add(self, answers: MemberAnswers, weight: float | Floats = 1.0) -> None:
         """Count one member's ballots; `weight` may be another one for each item.
 
         An abstention adds nothing: no vote, no log-probability, no weight.
         """
-        answered = ballots.answered
+        answered = answers.answered
         self.answered += answered
         self.weight += answered * weight
         of_item = weight[:, None] if isinstance(weight, np.ndarray) else weight
-        self.score += self.rule.gives(ballots) * of_item
-        if ballots.logprobs is not None:
-            known = ballots.where_answered(ballots.logprobs)
+        self.score += self.rule.gives(answers) * of_item
+        if answers.logprobs is not None:
+            known = answers.where_answered(answers.logprobs)
             self.logprobs += np.where(np.isnan(known), 0.0, known)
-        voted, chosen = np.flatnonzero(answered), ballots.choice[answered]
+        voted, chosen = np.flatnonzero(answered), answers.choice[answered]
         new = self.first[voted, chosen] == 0
         self.first[voted[new], chosen[new]] = -1 - self.members
         self.members += 1

@@ -9,40 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from ensemble.ballots import Ballots
+from ensemble.member_answers import MemberAnswers
 from ensemble.rules import DECIMALS, Floats, log_odds, probabilities
-from ensemble.weights import Weights
+from ensemble.weights_file import Weights
 
 ROUNDS = 50  # of greedy selection: no member's share is finer than 1 in 50
 Ints = NDArray[np.int64]
-Fit = Callable[[Mapping[str, Ballots], Ints, Sequence[str]], Weights]
+Fit = Callable[[Mapping[str, MemberAnswers], Ints, Sequence[str]], Weights]
 
 
-def by_accuracy(members: Mapping[str, Ballots], gold: Ints, categories: Sequence[str]) -> Weights:
+def by_accuracy(
+    members: Mapping[str, MemberAnswers], gold: Ints, categories: Sequence[str]
+) -> Weights:
     """Weights for votes: the log-odds of a member's accuracy less those of chance, none below 0.
 
     The best weights where members err independently (Nitzan and Paroush 1982, for two options;
     for more, wrong ones being alike). Accuracy is over what the member answers, by Laplace's rule.
     """
     weights = {}
-    for name, ballots in members.items():
-        answered = ballots.answered
-        right = int((ballots.choice == gold)[answered].sum())
-        chances = np.reciprocal(ballots.options, dtype=float)[answered]
+    for name, answers in members.items():
+        answered = answers.answered
+        right = int((answers.choice == gold)[answered].sum())
+        chances = np.reciprocal(answers.options, dtype=float)[answered]
         chance = float(chances.mean()) if answered.any() else 0.5
         worth = logit((right + 1) / (answered.sum() + 2)) - logit(chance)
         weights[name] = round(max(0.0, float(worth)), DECIMALS)
     return Weights(rule="weighted", weights=weights)
 
 
-def greedy(members: Mapping[str, Ballots], gold: Ints, categories: Sequence[str]) -> Weights:
+def greedy(members: Mapping[str, MemberAnswers], gold: Ints, categories: Sequence[str]) -> Weights:
     """Weights for the soft vote: members added one by one, with replacement (Caruana et al. 2004).
 
     Each round adds the member whose addition makes most answers right; of equal ones that with the
     greatest mean log-probability of the right options, then the first. What stood best after any
     round stays. A tie counts as wrong: what settles it in a vote, no weight has earned.
     """
-    given = [probabilities(ballots) for ballots in members.values()]
+    given = [probabilities(answers) for answers in members.values()]
     items = np.arange(len(gold))
 
     def quality(summed: Floats) -> tuple[int, float]:
@@ -67,7 +69,9 @@ def greedy(members: Mapping[str, Ballots], gold: Ints, categories: Sequence[str]
     return Weights(rule="soft", weights=weights)
 
 
-def stacking(members: Mapping[str, Ballots], gold: Ints, categories: Sequence[str]) -> Weights:
+def stacking(
+    members: Mapping[str, MemberAnswers], gold: Ints, categories: Sequence[str]
+) -> Weights:
     """A logistic regression (Wolpert 1992): is this option right, by the members' log-odds of it?
 
     Options are rows of their own, so that items of any number of options fit and no position is
@@ -75,7 +79,7 @@ def stacking(members: Mapping[str, Ballots], gold: Ints, categories: Sequence[st
     0 (L2, C = 1), so that a category with few questions keeps near the common one.
     """
     offered = next(iter(members.values())).offered
-    odds = np.stack([log_odds(ballots)[offered] for ballots in members.values()], axis=1)
+    odds = np.stack([log_odds(answers)[offered] for answers in members.values()], axis=1)
     names = sorted(set(categories))
     of_row = np.repeat(np.searchsorted(names, list(categories)), offered.sum(axis=1))
     own = [odds * (of_row == number)[:, None] for number in range(len(names))]

@@ -17,18 +17,19 @@ from typing import Any
 
 import numpy as np
 
-from ensemble.ballots import Items
-from prep.errors import UserError
-from prep.jsonl import loads, read_json, read_text, replacing
+from core.errors import UserError
+from core.files import atomic_file, read_text
+from core.jsonl import loads, read_json
+from ensemble.member_answers import Items
 from prep.sources import exam
-from prep.sources.files import records
+from prep.sources.downloads import records
 from prep.sources.reader import collect
 
 OPTION = re.compile(r"inference_[1-5]")
 COLUMNS = ["id", "answer"]
 ANEW = "write it anew"
 
-Item = dict[str, Any]
+TestItem = dict[str, Any]
 
 
 class Sheet(ABC):
@@ -68,7 +69,7 @@ class Sheet(ABC):
         self.require_suffix(out)
         text = self.text(choices)
         self.validate(text, out)
-        with replacing(out) as file:
+        with atomic_file(out) as file:
             file.write(text)
 
     def check(self, path: Path) -> None:
@@ -216,7 +217,7 @@ def _parsed(text: str, path: Path) -> Any:
         raise UserError(f"{path}: {error}; {ANEW}") from None
 
 
-def _written(item: Item) -> str:
+def _written(item: TestItem) -> str:
     """An item as JSON, in which 1, 1.0 and true differ and the order of keys does not count."""
     return json.dumps(item, sort_keys=True)
 
@@ -236,11 +237,13 @@ def _dialogue(given: dict[str, Any]) -> str | None:
         return None
 
 
-def _by_id(value: Any, path: Path, mend: str = "name the official test file") -> dict[str, Item]:
+def _by_id(
+    value: Any, path: Path, mend: str = "name the official test file"
+) -> dict[str, TestItem]:
     """Items of an official file by id (NFC), in their order; raises `UserError`."""
     if not isinstance(value, list) or not value:
         raise UserError(f"{path}: not a list of items; {mend}")
-    items: dict[str, Item] = {}
+    items: dict[str, TestItem] = {}
     for number, item in enumerate(value, start=1):
         where = f"{path}, item {number}"
         if not isinstance(item, dict) or not isinstance(item.get("id"), str):

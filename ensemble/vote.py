@@ -4,32 +4,29 @@ Run as: python ensemble/vote.py predictions/*.jsonl --test corpus/test.json --ou
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from ensemble import ballots, folds, weights
+from core.errors import UserError, entry
+from core.files import require_place, sha256
+from core.records import Prediction
+from ensemble import k_fold, member_answers, weights_file
 from ensemble.rules import K_FOLD, RULES, Outcome, Tally
 from ensemble.submission import Sheet, read_sheet
 from eval import predictions
-from prep.errors import UserError, entry
-from prep.jsonl import require_place, sha256
-from prep.records import Prediction
 
 DESCRIPTION = "Let several models vote on the official test file and write the submission."
 TIES = """\
 Ties (sums that differ by less than a millionth are equal) are counted in what is printed. They go
 to the tied option with the greatest sum of log-probabilities over all models; if that is equal too,
 to the one that the model named first on the command line chose, then to the one published first.
-Only seed-001 and seed-002 settle them at once, as told above. seed-001 adds floating-point numbers
+Only nlp-13 and pohanghang settle them at once, as told above. nlp-13 adds floating-point numbers
 as its own code did, so that .2 + .1 beats .3.
 
 k-fold takes files of one name, such as folds/0/gemma.jsonl and folds/1/gemma.jsonl, as folds of one
@@ -44,7 +41,7 @@ EPILOG = "\n".join(
         "  python ensemble/vote.py predictions/*.jsonl --test test.json --out submission.json",
         "",
         "rules:",
-        *(f"  {name:10}{rule.told}" for name, rule in RULES.items()),
+        *(f"  {name:10}{rule.what}" for name, rule in RULES.items()),
         "",
         TIES,
     ]
@@ -58,13 +55,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     sheet = read_sheet(args.test)
     sheet.require_suffix(args.out)
     require_places(args)
-    metas = ballots.read_members(args.predictions, args.mixed)
+    metas = member_answers.read_members(args.predictions, args.mixed)
     name, intercept, by_member = weigh(args, sheet)
     if name == K_FOLD:
-        folds.require_different(args.predictions, metas)
+        k_fold.require_different(args.predictions, metas)
 
     tally = Tally(RULES[name], sheet.items.options, intercept)
-    given = ballots.read_all(args.predictions, sheet.items)
+    given = member_answers.read_all(args.predictions, sheet.items)
     console = Console(stderr=True)
     for path, meta, weight, member in track(
         zip(args.predictions, metas, by_member, given, strict=True),
@@ -84,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         predictions.write(args.votes, as_predictions(sheet, outcome), about)
     print(summary(args.out, name, outcome))
     if name == K_FOLD:
-        print(folds.told(args.predictions))
+        print(k_fold.summary(args.predictions))
 
 
 def require_places(args: argparse.Namespace) -> None:
@@ -101,21 +98,25 @@ def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weig
     paths, path = args.predictions, args.weights
     if path is None:
         name = args.rule or "hard"
-        return name, 0.0, list(weights.by_place(name, paths))
-    found = weights.read(path)
+        return name, 0.0, list(weights_file.by_place(name, paths))
+    found = weights_file.read(path)
     by_fold = args.rule == K_FOLD and found.rule == "soft"  # folds share their recipe's weight
     if args.rule not in (None, found.rule) and not by_fold:
         raise UserError(f"{path}: is for rule {found.rule}; leave out --rule {args.rule}")
-    weights.require_unseen(found, path, sheet.groups, args.test)
-    names = weights.for_members(found, path, paths, by_fold)
-    counts = [weights.of_items(found, name, sheet.categories) for name in names]
+    weights_file.require_unseen(found, path, sheet.groups, args.test)
+    names = weights_file.for_members(found, path, paths, by_fold)
+    counts = [weights_file.of_items(found, name, sheet.categories) for name in names]
     if by_fold:
-        counts = [one * share for one, share in zip(counts, folds.shares(paths), strict=True)]
+        counts = [one * share for one, share in zip(counts, k_fold.shares(paths), strict=True)]
     return args.rule if by_fold else found.rule, found.intercept, counts
 
 
 def require_logprobs(
-    rule: str, path: Path, meta: predictions.Meta, member: ballots.Ballots, weights: Path | None
+    rule: str,
+    path: Path,
+    meta: predictions.Meta,
+    member: member_answers.MemberAnswers,
+    weights: Path | None,
 ) -> None:
     """Raise `UserError` where the rule needs log-probabilities that a member does not give."""
     if RULES[rule].needs_logprobs and not member.complete:

@@ -1,15 +1,22 @@
-"""A model's folder, before anything heavy is loaded: where it is, what it holds, its hash."""
+"""Folders of models and adapters, before anything heavy is loaded: what they hold, their hash.
+
+Of LoRA adapters over one backbone: do they fit it, and which engine can serve them.
+"""
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from prep.errors import UserError
-from prep.jsonl import read_json, sha256
+from core.errors import UserError
+from core.files import sha256
+from core.jsonl import read_json
+
+pass
+
 
 # what stored weights are computed in
 DTYPES = {
@@ -151,3 +158,97 @@ def _download(name: str) -> Path:
             f"{name}: neither a folder here nor a model that can be downloaded ({why(error)}); "
             "check the name, your access to it (hf auth login) and the network"
         ) from None
+
+
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM can be told to make room for
+# What vLLM's LoRA layers do not compute, by the key of adapter_config.json that asks for it
+UNSERVED = {
+    "use_dora": "uses DoRA",
+    "modules_to_save": "trains whole modules (modules_to_save)",
+    "lora_bias": "gives its pairs a bias",
+    "layer_replication": "repeats layers",
+    "target_parameters": "adapts parameters that are no layers",
+    "trainable_token_indices": "trains single rows of the embeddings",
+    "alora_invocation_tokens": "is active after some tokens only",
+}
+PAIR, PARTNER = re.compile(r"(\.lora_(?:embedding_)?)([AB])\b"), {"A": "B", "B": "A"}
+ENDS = re.compile(r"\.(lm_head|embed_tokens)\.")  # head and embeddings: few families can
+
+
+def resolve_adapter(folder: Path, base: Path) -> Path:
+    """An adapter's folder, made for `base`; raises `UserError` where it is not."""
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder}: no {name} in it; name the folder that LoRA training wrote")
+    said = read_object(folder / ADAPTER_CONFIG)
+    if said.get("peft_type") == "LORA" and type(said.get("r")) is not int:
+        raise UserError(
+            f"{folder / ADAPTER_CONFIG}: its rank r is {said.get('r')}; copy the adapter again"
+        )
+    _require_same_base(folder, base)
+    _require_shapes(folder, base)
+    return folder
+
+
+def unserved(folders: Sequence[Path]) -> str | None:
+    """Why vLLM cannot serve one of these adapters, in a few words, or None where it can."""
+    for folder in folders:
+        said = read_object(folder / ADAPTER_CONFIG)
+        if said.get("peft_type") != "LORA":
+            return f"{folder} is a {said.get('peft_type')} adapter"
+        for key, what in UNSERVED.items():
+            if said.get(key):
+                return f"{folder} {what}"
+        if said.get("bias", "none") != "none":
+            return f"{folder} trains biases"
+        if any(ENDS.search(name) for name in shapes(folder / ADAPTER_WEIGHTS)):
+            return f"{folder} adapts the head or the embeddings"
+        if _rank(said) > RANKS[-1]:
+            return f"{folder} has rank {_rank(said)}, over {RANKS[-1]}"
+    return None
+
+
+def room(folders: Sequence[Path]) -> int:
+    """The least rank that vLLM can be told to make room for and that holds all adapters."""
+    rank = max(_rank(read_object(folder / ADAPTER_CONFIG)) for folder in folders)
+    return next(size for size in RANKS if size >= rank)
+
+
+def _rank(said: Mapping[str, Any]) -> int:
+    return max(said["r"], *(said.get("rank_pattern") or {}).values(), 1)
+
+
+def _require_same_base(folder: Path, base: Path) -> None:
+    """Compare weights where the adapter's own base lies here; a name alone proves nothing."""
+    named = read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or ""
+    own = Path(named)
+    if not named or not own.is_dir() or own.resolve() == base.resolve():
+        return
+    if weights_sha256(own) != weights_sha256(base):
+        raise UserError(f"{folder}: made for {own}, not for {base}; name the adapter of this base")
+
+
+def _require_shapes(folder: Path, base: Path) -> None:
+    have: dict[str, list[int]] = {}
+    for file in sorted(base.glob("*.safetensors")):
+        have |= shapes(file)
+    mine = shapes(folder / ADAPTER_WEIGHTS)
+    if not any(".lora_" in name for name in mine):
+        raise UserError(f"{folder / ADAPTER_WEIGHTS}: holds no LoRA weights; name a LoRA adapter")
+    for name in mine:
+        whole = PAIR.sub(lambda found: found[1] + PARTNER[found[2]], name)
+        if whole not in mine:
+            raise UserError(
+                f"{folder / ADAPTER_WEIGHTS}: {name} has no counterpart; copy the adapter again"
+            )
+    for name, (_, width) in ((n, s) for n, s in mine.items() if n.endswith(".lora_A.weight")):
+        stem = name.removesuffix(".lora_A.weight")
+        module = stem.removeprefix("base_model.model.")
+        shape = [mine[f"{stem}.lora_B.weight"][0], width]
+        if module == "lm_head" and "lm_head.weight" not in have:
+            continue  # a tied head is not in the files
+        if have.get(f"{module}.weight") != shape:
+            raise UserError(
+                f"{folder}: adapts {module} of {shape[0]} x {shape[1]}, and {base} has none such; "
+                "name the adapter of this base"
+            )

@@ -7,7 +7,7 @@ option shown as label k.
 import math
 from collections.abc import Sequence
 
-from prep.records import Row
+from core.records import Row
 
 DECIMALS = 6  # of a stored log-probability: finer than two engines agree, coarse enough to read
 

@@ -9,9 +9,10 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from prep.errors import UserError
-from prep.jsonl import read_json, read_objects, sha256, validated, write_json, write_records
-from prep.records import Prediction, Row, Strict
+from core.errors import UserError
+from core.files import sha256
+from core.jsonl import read_json, read_objects, validated, write_json, write_records
+from core.records import Prediction, Row, Strict
 
 LETTERS = "letter"  # the method that chooses the most probable letter of each row
 SUM = 0.01  # how far from 1 the sum of probabilities may be: as of logarithms with 2 decimals
@@ -68,19 +69,19 @@ def meta_path(path: Path) -> Path:
 
 def read_meta(path: Path) -> Meta:
     """The sidecar of a prediction file; raises `UserError` where it is missing or malformed."""
-    beside = meta_path(path)
-    if path.is_file() and not beside.is_file():
-        raise UserError(f"{beside}: missing, so what made {path} is unknown; score it again")
-    return _validated(read_json(beside), Meta, str(beside))
+    sidecar = meta_path(path)
+    if path.is_file() and not sidecar.is_file():
+        raise UserError(f"{sidecar}: missing, so what made {path} is unknown; score it again")
+    return _validated(read_json(sidecar), Meta, str(sidecar))
 
 
 def write(path: Path, predictions: Iterable[Prediction], meta: dict[str, Any]) -> None:
     """Replace a prediction file and its sidecar; the sidecar's hash ties the two together."""
-    beside = meta_path(path)
+    sidecar = meta_path(path)
     write_records(path, predictions)
     full = {**meta, "predictions_sha256": sha256(path)}
     Meta.model_validate(full)
-    write_json(beside, full)
+    write_json(sidecar, full)
 
 
 def read(path: Path) -> tuple[dict[str, Prediction], Meta]:
@@ -89,8 +90,8 @@ def read(path: Path) -> tuple[dict[str, Prediction], Meta]:
     Raises `UserError` for an empty file, one cut off, a missing sidecar or that of another run, a
     doubled id, and a prediction that contradicts itself.
     """
-    beside = meta_path(path)
-    if path.is_file() and not beside.is_file():
+    sidecar = meta_path(path)
+    if path.is_file() and not sidecar.is_file():
         read_meta(path)  # which says what is missing
     if cut_off(path):
         raise UserError(f"{path}: its last line is cut off; score it again")
@@ -107,7 +108,7 @@ def read(path: Path) -> tuple[dict[str, Prediction], Meta]:
         raise UserError(f"{path}: holds no prediction; score it again")
     meta = read_meta(path)
     if meta.predictions_sha256 != sha256(path):
-        raise UserError(f"{path}: not the file that {beside} describes; score it again")
+        raise UserError(f"{path}: not the file that {sidecar} describes; score it again")
     if meta.method == LETTERS:
         for prediction in predictions.values():
             _require_greatest(prediction, path)

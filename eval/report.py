@@ -5,22 +5,19 @@ Run as: python eval/report.py predictions/*.jsonl --data data/dev.jsonl --html r
 
 import argparse
 import csv
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
 from rich.console import Console
 
-from eval.reporting.facets import facets
+from core.errors import entry
+from core.files import atomic_file, require_place
+from core.jsonl import write_json
+from eval.reporting.accuracy_table import show
+from eval.reporting.breakdowns import breakdowns
 from eval.reporting.figures import figures
-from eval.reporting.items import items
-from eval.reporting.runs import load, questions_of
-from eval.table import show
-from prep.errors import entry
-from prep.jsonl import replacing, require_place, write_json
+from eval.reporting.runs import items, load, questions_of
 
 TABLES = ("categories.csv", "calibration.csv")
 EPILOG = """\
@@ -35,15 +32,15 @@ corpus must not share it, unless it is made with --errors 0."""
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, write what is asked for and print the table."""
     args = _arguments(argv)
-    beside = args.questions or args.data.with_name("questions.jsonl")
-    _require_places(args, [*args.predictions, args.data, beside])
+    questions_file = args.questions or args.data.with_name("questions.jsonl")
+    _require_places(args, [*args.predictions, args.data, questions_file])
     scored = load(args.predictions, args.data, args.mixed)
-    known = args.questions is not None or beside.is_file()
-    questions = questions_of(scored.rows, beside) if known else {}
+    known = args.questions is not None or questions_file.is_file()
+    questions = questions_of(scored.rows, questions_file) if known else {}
     if args.html or args.markdown or args.json or args.plots:
         from eval.reporting.page import html, markdown  # seconds to import, and only wanted here
 
-        parts = facets(scored.rows, questions)
+        parts = breakdowns(scored.rows, questions)
         found = figures(scored, parts)
         title = f"{args.data}: {', '.join(run.name for run in scored.runs[:4])}"
         title += f" and {len(scored.runs) - 4} more" * (len(scored.runs) > 4)
@@ -70,7 +67,7 @@ def _require_places(args: argparse.Namespace, read: Sequence[Path]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    with replacing(path) as file:
+    with atomic_file(path) as file:
         file.write(text)
 
 
@@ -98,7 +95,7 @@ def _tables(folder: Path, found: Mapping[str, Any]) -> None:
 
 
 def _csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
-    with replacing(path) as file:
+    with atomic_file(path) as file:
         csv.writer(file, lineterminator="\n").writerows([columns, *lines])
 
 

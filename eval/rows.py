@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from prep.errors import UserError
-from prep.jsonl import read_records
-from prep.records import Row
+from core.errors import UserError
+from core.jsonl import read_records
+from core.records import Row
 
 
 def read_rows(path: Path) -> list[Row]:

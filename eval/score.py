@@ -10,18 +10,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
-from eval import backend, blocks, members, predictions
-from eval.members import Backbone, Member
+from core.errors import UserError, entry
+from core.jsonl import write_records
+from eval import predictions, runner, targets
+from eval.engines import loader
 from eval.methods import arguments
 from eval.methods.base import Answer, Method
-from eval.methods.plan import Plan, plan
+from eval.methods.permutations import Plan, plan
+from eval.reporting.accuracy_table import Result, show
 from eval.rows import read_rows
-from eval.table import Result, show
-from prep.errors import UserError, entry
-from prep.jsonl import write_records
-from recipes import quiet  # noqa: F401, before the libraries that it quiets
+from eval.targets import Backbone, Target
+from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 EPILOG = """\
 example:
@@ -44,15 +43,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, score, write both files and print the accuracy where it is known."""
     argv = sys.argv[1:] if argv is None else argv
     args = _arguments(argv)
-    models = members.resolve(args.model, args.adapter or [], args.out)
+    models = targets.resolve(args.model, args.adapter or [], args.out)
     on_ray = args.replicas > 1 or args.ray_address is not None
     unfits = []
     for model in models:
         loras = list(model.loras.values())
         free = args.backend == "auto" and args.tensor_parallel == 1
-        slow = backend.slow(loras) if free else None
-        unfits.append(backend.unfit(model.folder, loras, on_ray) or slow)
-    chosen = backend.choose(args.backend, unfits, argv)
+        slow = loader.slow(loras) if free else None
+        unfits.append(loader.unfit(model.folder, loras, on_ray) or slow)
+    chosen = loader.choose(args.backend, unfits, argv)
     rows = read_rows(args.data)
     method = arguments.method_of(args)
     planned = plan(
@@ -65,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     # all are prepared before the first is scored: what is wrong with one shows at once
     backbones = [
-        members.prepare(model, engine, method, planned, args)
+        targets.prepare(model, engine, method, planned, args)
         for model, engine in zip(models, chosen, strict=True)
     ]
     places = args.replicas, args.ray_address
@@ -82,12 +81,12 @@ def score(
     """Score all rows for the members of a backbone; each is written when its rows are done."""
     results, started = {}, time.monotonic()
     partials = {name: member.partial for name, member in backbone.members.items()}
-    for name in blocks.run(backbone.setup, backbone.ask, partials, replicas, cluster):
+    for name in runner.run(backbone.setup, backbone.ask, partials, replicas, cluster):
         results[name] = finish(backbone.members[name], method, planned, started)
     return [results[name] for name in backbone.members]
 
 
-def finish(member: Member, method: Method, planned: Plan, started: float) -> Result:
+def finish(member: Target, method: Method, planned: Plan, started: float) -> Result:
     """Write a member's predictions and sidecar from the answers to all rows."""
     rows, asked = planned.rows, len(planned.asked)
     answers = [Answer.model_validate(value) for value in member.partial.values(asked)]

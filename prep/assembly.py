@@ -7,31 +7,25 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from prep import corpus, jsonl
-from prep.augment.preferences import preferences
+from core import jsonl
+from core.errors import UserError
+from core.files import as_spelled
+from core.records import Prediction, Question, Split
+from core.text import nfc
+from prep import corpus
 from prep.cleaning import clean, rules_of
 from prep.config import Run
 from prep.dedup import Ray
-from prep.errors import UserError
-from prep.guards import lengths
-from prep.guards.folds import fold_files, near_contexts
+from prep.guards import token_lengths
+from prep.guards.group_folds import fold_files, near_contexts
 from prep.guards.track import check_augmentation, check_sources, enforce
-from prep.mix import (
-    Portion,
-    QuestionSet,
-    Scored,
-    chat_portions,
-    question_portions,
-    without_answer,
-)
-from prep.paths import spelled
-from prep.reasons import counted
-from prep.records import Prediction, Question, Split
+from prep.mix import Portion, QuestionSet, Scored, chat_portions, question_portions, without_answer
+from prep.preferences import preferences
 from prep.render import Renderer, load_prompt
-from prep.sources.files import fingerprint
+from prep.sources.downloads import fingerprint
 from prep.sources.reader import Read
 from prep.sources.source import Source, read
-from prep.text import nfc
+from prep.summary import counted
 
 SCORED: tuple[Split, ...] = ("dev", "test")
 
@@ -145,7 +139,7 @@ class Build:
         if sets:
             self.report["stages"][name]["compared"] = compared
         if ruler:
-            tokens = [one.figures() for one in lengths.report(rows, ruler)]
+            tokens = [one.figures() for one in token_lengths.report(rows, ruler)]
             self.report["stages"][name]["tokens"] = tokens
 
     def _corpus(self, split: Split) -> Read | None:
@@ -180,7 +174,7 @@ class Build:
         title = f"{source.title}/train" if facts.kind == "questions" else source.title
         if source.hub:
             self.report["inputs"][title] = {"hub": source.hub, "revision": source.pinned}
-        file = spelled(Path(source.path)) if source.path else None
+        file = as_spelled(Path(source.path)) if source.path else None
         return self._cleaned(got, title, file, source.member)
 
     def _cleaned(self, got: Read, title: str, file: Path | None, member: str | None = None) -> Read:
@@ -193,20 +187,20 @@ class Build:
                 "file": nfc(file.name),
                 "sha256": fingerprint(file, member),
             }
-        told = {(change.source, change.split) for change in self.files["changed.jsonl"]}
-        self.files["changed.jsonl"] += [c for c in changed if (c.source, c.split) not in told]
+        listed = {(change.source, change.split) for change in self.files["changed.jsonl"]}
+        self.files["changed.jsonl"] += [c for c in changed if (c.source, c.split) not in listed]
         return replace(got, questions=[question for question, _ in done], changed=changed)
 
     def _shown(self, source: Source) -> Renderer:
         """How a source's questions are shown."""
         return replace(self.renderer, prompt=load_prompt(source.prompt or self.run.prompt))
 
-    def _ruler(self, stage: str) -> lengths.Ruler | None:
+    def _ruler(self, stage: str) -> token_lengths.Ruler | None:
         """What measures a stage's rows by its recipe, where the run names one."""
         given = self.run.lengths
         if given is None or stage not in given.recipes:
             return None
-        return lengths.ruler(Path(given.recipes[stage]), given.tokenizer)
+        return token_lengths.ruler(Path(given.recipes[stage]), given.tokenizer)
 
     def _of_corpus(self, questions: list[Question], renderer: Renderer) -> None:
         """Folds and preferences of the corpus's training questions, where the run wants them."""
@@ -231,7 +225,7 @@ def build(name: str, run: Run, stages: Sequence[str], ray: Ray | None = None) ->
     findings = check_sources(run.track, {one.title: one.facts for one in mixed}.values())
     notes = enforce([*findings, *check_augmentation(run.track, run.orders, weights)])
     files = [(one.path or run.corpus.train, one) for one in mixed if not one.hub]
-    if absent := [(file, one) for file, one in files if not spelled(Path(file)).exists()]:
+    if absent := [(file, one) for file, one in files if not as_spelled(Path(file)).exists()]:
         raise corpus.missing(absent)
     prompt = load_prompt(run.prompt)
     renderer = Renderer(

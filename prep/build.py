@@ -14,16 +14,16 @@ from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
 from rich.console import Console
 
-from prep import corpus, jsonl
+from core import jsonl
+from core.errors import UserError, entry
+from core.files import atomic_file
+from prep import corpus
 from prep.assembly import SCORED, Build, build
 from prep.card import card
 from prep.config import RESERVED
 from prep.dedup import Ray
-from prep.errors import UserError, entry
 from prep.summary import table
 
 
@@ -36,7 +36,7 @@ def write(done: Build, out: Path, needed: str = "") -> None:
         with ExitStack() as stack:
             # the stack ends in reverse, so that build.json takes its place last
             names = ["build.json", "README.md", *done.files]
-            opened = {name: stack.enter_context(jsonl.replacing(out / name)) for name in names}
+            opened = {name: stack.enter_context(atomic_file(out / name)) for name in names}
             outputs = {}
             for name, records in sorted(done.files.items()):
                 digest = sha256()

@@ -11,9 +11,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from prep.jsonl import read_text
-from prep.reasons import WHY
-from prep.summary import lines, rows
+from core.files import read_text
+from prep.summary import WHY, lines, rows
 
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
 OTHERS = {

@@ -2,14 +2,14 @@
 prompts.
 
 The official definitions are told here in words of our own, as noun phrases about "그 일", what the
-reference utterances tell of; `OWN_DEFINITIONS` follow the idea of seed 000, one phrase about the
+reference utterances tell of; `OWN_DEFINITIONS` follow the idea of malbbungchi, one phrase about the
 utterance itself for each category. Its 반응 mixed up the speakers and took in behaviour: here it is
 what the listener feels, as the institute has it.
 """
 
 from collections.abc import Callable, Mapping
 
-from prep.errors import UserError
+from core.errors import UserError
 
 OFFICIAL_TERMS = {
     "원인": "원인(cause)",

@@ -6,13 +6,14 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import AfterValidator, Field, model_validator
 
-from prep.augment.orders import Orders
+from core.errors import UserError
+from core.files import read_text
+from core.jsonl import validated
+from core.option_orders import Orders
+from core.records import Split, Strict
 from prep.cleaning import known
 from prep.dedup import Method, Simhash
-from prep.errors import UserError
 from prep.guards.track import Track
-from prep.jsonl import read_text, validated
-from prep.records import Split, Strict
 from prep.sources.registry import REGISTRY
 from prep.sources.source import CORPUS, Name, Source
 

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from core.errors import UserError
+from core.files import as_spelled
+from core.records import Split
 from prep.cleaning import rules_of
 from prep.config import Run, load_run
-from prep.errors import UserError
-from prep.guards.folds import train_and_dev
-from prep.paths import spelled
-from prep.reasons import counted
-from prep.records import Split
+from prep.guards.group_folds import train_and_dev
 from prep.sources.cci import REQUEST
 from prep.sources.reader import Read
 from prep.sources.registry import REGISTRY
 from prep.sources.source import Source, read
+from prep.summary import counted
 
-DEMO = Path("data/demo/raw")  # where prep/synthetic.py writes
+DEMO = Path("data/demo/raw")  # where prep/demo/synthetic.py writes
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -55,7 +55,9 @@ def missing(files: Sequence[tuple[str, Source]]) -> UserError:
     """What to do about files that are not there, each with the source it is for."""
     names = ", ".join(dict.fromkeys(file for file, _ in files))
     if all(DEMO in Path(file).parents for file, _ in files):
-        return UserError(f"no such file: {names}; make the demo's by `python prep/synthetic.py`")
+        return UserError(
+            f"no such file: {names}; make the demo's by `python prep/demo/synthetic.py`"
+        )
     own = {remedy(one.source) for _, one in files if one.at_corpus}
     others = {one.title for _, one in files if not one.at_corpus}
     remedies = [f"{one} and name its files in params.yaml or give --corpus" for one in own]
@@ -79,7 +81,7 @@ def file_of(run: Run, split: Split) -> Path | None:
     """
     held_out = split == "dev" and run.corpus.dev_share
     name = run.corpus.files().get("train" if held_out else split)
-    path = spelled(Path(name)) if name else None
+    path = as_spelled(Path(name)) if name else None
     return path if path and path.is_file() else None
 
 

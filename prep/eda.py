@@ -9,19 +9,17 @@ corpus's own: whoever may not share the corpus must not share its plots.
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from rich.console import Console
 from rich.progress import track
 
-from prep import corpus, jsonl
+from core.errors import UserError, entry
+from core.files import sha256
+from core.records import Question
+from prep import corpus
 from prep.cleaning import clean
-from prep.errors import UserError, entry
-from prep.records import Question
 
 
 def draw(
@@ -33,9 +31,8 @@ def draw(
     """All files of a corpus's plots by name, in memory; the same questions give the same bytes."""
     # seconds to import, and of no use to --help
     from prep.plots.charts import charts
-    from prep.plots.facts import Facts
-    from prep.plots.page import page
-    from prep.plots.words import word_counts
+    from prep.plots.corpus_page import corpus_page
+    from prep.plots.counts import Facts, word_counts
 
     versions = {"raw": raw} if cleaned is None else {"raw": raw, "cleaned": cleaned}
     facts = Facts.of(versions)
@@ -47,7 +44,7 @@ def draw(
     return {
         **{f"{chart.name}.png": png for chart, png in pictures},
         "figures.json": (json.dumps(report, ensure_ascii=False, indent=2) + "\n").encode(),
-        "index.html": page(title, inputs, facts, pictures).encode(),
+        "index.html": corpus_page(title, inputs, facts, pictures).encode(),
     }
 
 
@@ -87,7 +84,7 @@ def main() -> None:
         part, path = corpus.questions_of(run, split), corpus.file_of(run, split)
         if part and path:
             raw += part.questions
-            inputs.append({"split": split, "file": path.name, "sha256": jsonl.sha256(path)})
+            inputs.append({"split": split, "file": path.name, "sha256": sha256(path)})
     if not raw:
         named = ", ".join(run.corpus.files().values())
         raise UserError(f"no such file: {named}; name the corpus in {args.params} or by --corpus")

@@ -5,19 +5,16 @@ Run as: python prep/lengths.py --rows data/stage2.jsonl --recipe recipes/stage2.
 
 import argparse
 import json
-import sys
 from dataclasses import fields
 from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from rich.console import Console
 from rich.table import Table
 
-from prep.errors import UserError, entry
-from prep.guards.lengths import Lengths, report, ruler
-from prep.jsonl import read_objects, validated
-from prep.records import Preference, Row
+from core.errors import UserError, entry
+from core.jsonl import read_objects, validated
+from core.records import Preference, Row
+from prep.guards.token_lengths import Lengths, report, ruler
 
 
 def read(path: Path) -> list[Row | Preference]:

@@ -3,14 +3,47 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TypeVar
 
-from prep.augment.mixing import names, times
-from prep.dedup import Item, Method, Simhash, copies, duplicates
+from core.hash_rng import draw
+from core.records import Chat, Question, Reason, Removed, Row, ids_of_copies
+from core.text import compared
+from prep.dedup import Document, Method, Simhash, copies, duplicates
 from prep.guards.contamination import Contact, Scored
-from prep.records import Chat, Question, Reason, Removed, Row
 from prep.render import Renderer
-from prep.text import compared
+
+
+# Weight 2 takes every record twice, 0.5 a half of them, 2.5 every record twice and a half of them a
+# third time.
+def times(records: Sequence[Question | Chat], weight: float, seed: int) -> list[int]:
+    """How often each record is taken: the whole of the weight, and once more for a drawn share.
+
+    The share is the weight's fraction of the number of records. Groups (chats: each its own) are
+    put into an order drawn by seed, source and group; as many of the first ones are taken whole as
+    bring their number of records nearest to the share, of two equally near numbers the smaller. So
+    a smaller share is always a part of a larger one, wherever the records stand.
+    """
+    exact = Fraction(str(weight))
+    if exact < 0:
+        raise ValueError(f"weight {weight}: give 0 or more")
+    whole = exact.numerator // exact.denominator
+    share = (exact - whole) * len(records)
+    places: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, record in enumerate(records):
+        group = record.group if isinstance(record, Question) else record.id
+        places[record.source, group].append(place)
+    result = [whole] * len(records)
+    taken = 0
+    for group in sorted(places, key=lambda group: (draw(seed, "weight", *group), group)):
+        size = len(places[group])
+        if abs(taken + size - share) >= abs(taken - share):
+            break
+        taken += size
+        for place in places[group]:
+            result[place] += 1
+    return result
+
 
 Record = TypeVar("Record", Question, Chat)
 Fits = Callable[[Row], bool]
@@ -142,7 +175,7 @@ def chat_portions(
 
     alike = copies(tuple((m.role, m.content) for m in chat.messages) for chat in chats)
     drop({i: chats[first].id for i, first in alike.items()}, "exact-duplicate")
-    items = [Item(_conversation(chat), priority[chat.source], chat.id) for chat in chats]
+    items = [Document(_conversation(chat), priority[chat.source], chat.id) for chat in chats]
     found = duplicates(items, method, scored.ray)
     drop({i: chats[near.kept].id for i, near in found.removed.items()}, "near-duplicate")
 
@@ -151,7 +184,7 @@ def chat_portions(
         return [
             row.model_copy(update={"id": name})
             for row, count in pairs
-            for name in names(row.id, count)
+            for name in ids_of_copies(row.id, count)
         ]
 
     kept = {(chat.source, chat.id) for chat in chats}

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, meta
 
-from prep.augment.orders import Orders, arranged
+from core.errors import UserError
+from core.files import read_text
+from core.option_orders import Orders, arranged
+from core.particles import attach
+from core.records import LABELS, Chat, Message, Preference, Question, Row
 from prep.categories import FILTERS, OFFICIAL_TERMS
-from prep.errors import UserError
-from prep.josa import attach
-from prep.jsonl import read_text
-from prep.records import LABELS, Chat, Message, Preference, Question, Row
 
 PROMPTS = Path(__file__).resolve().parent / "prompts"
 

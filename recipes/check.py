@@ -14,16 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
-from prep.errors import UserError, entry
-from recipes import quiet  # noqa: F401, before the libraries that it quiets
+from core.errors import UserError, entry
+from core.yaml_io import read_mapping
 from recipes.compose import compose
-from recipes.matrix import MEMBERS, backbones, load_matrix
-from recipes.reading import read_mapping
+from recipes.members.tables import MEMBERS, backbones, load_matrix
+from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 if TYPE_CHECKING:
-    from recipes.house import Recipe
+    from recipes.checks.recipe_rules import Recipe
 
 
 def members() -> dict[Path, tuple[Recipe, str]]:
@@ -38,17 +36,17 @@ def problems_of(
 ) -> Iterator[str]:
     """All problems of one recipe; of one that the schema cannot read, those of the schema."""
     # half a minute to import, and of no use to --help
-    from recipes.house import family_of, house_problems
-    from recipes.schema import schema_problems
+    from recipes.checks.recipe_rules import family_of, rule_problems
+    from recipes.checks.schema import schema_problems
 
     unread = list(schema_problems(recipe))
     yield from unread
     if unread:
         return
-    yield from house_problems(path, recipe, others, text)
+    yield from rule_problems(path, recipe, others, text)
     family = family_of(recipe, others)
     if live and family and recipe["base_model"] in backbones():
-        from recipes.fit import live_problems  # heavy, and only wanted here
+        from recipes.checks.model_compatibility import live_problems  # heavy, and only wanted here
 
         yield from live_problems(recipe, family)
 

@@ -1,27 +1,25 @@
-"""Compose the plain Axolotl recipe of a member of recipes/members/matrix.yml, next to its outputs.
+"""Compose the plain Axolotl recipe of a member of recipes/members/members.yml, next to its outputs.
 
-Run as: python recipes/compose.py seed-002-01-polar-v02
+Run as: python recipes/compose.py pohanghang-01-polar-v02
 
 The method's recipe, the keys of the backbone's family and the member's own changes lie over one
 another in this order; a key of None is taken out. The same entry gives the same bytes.
 """
 
 import argparse
-import sys
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
 import yaml
 
+from core.errors import UserError, entry
+from core.files import atomic_file
+from core.yaml_io import read_mapping
 from prep.config import Run, load_run
-from prep.errors import UserError, entry
 from prep.guards.track import NAMES, check_model, enforce
-from prep.jsonl import replacing
-from recipes.matrix import (
+from recipes.members.tables import (
     MEMBERS,
     OUTPUTS,
     Matrix,
@@ -34,7 +32,6 @@ from recipes.matrix import (
     origin,
     pick,
 )
-from recipes.reading import read_mapping
 
 PARAMS = Path("params.yaml")
 # how an answer is written: a stage goes on with what the stage before has taught
@@ -147,7 +144,7 @@ def header(made: Composed) -> str:
         "Composed": f"python recipes/compose.py {made.name}; change {MEMBERS}, not this file",
         "Needs": f"{made.run.out} (python prep/build.py --run {member.rows})",
         "Run": f"accelerate launch -m axolotl.cli.train {made.path.as_posix()}",
-        "Then": f"python recipes/whole.py {made.path.as_posix()}",
+        "Then": f"python recipes/export.py {made.path.as_posix()}",
         "Backbone": ", ".join([made.origin.name, *facts]),
         "Starts": member.base,
         "Rows": f"prompt {made.run.prompt}, cleaning {clean}, {track}, seed {made.run.seed}",
@@ -165,7 +162,7 @@ def main() -> None:
     """Write the recipes of the members named."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
-        epilog="example: python recipes/compose.py --set seed-002",
+        epilog="example: python recipes/compose.py --set pohanghang",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="members of the matrix")
@@ -181,7 +178,7 @@ def main() -> None:
         raise UserError(f"no member named; name one, or one of the sets {', '.join(sets)} by --set")
     # all are made before the first is written: what is wrong with one shows at once
     for made in [compose(name, matrix, args.params) for name in names]:
-        with replacing(made.path) as file:
+        with atomic_file(made.path) as file:
             file.write(made.text)
         print(made.path)
         for note in made.notes:

@@ -2,36 +2,34 @@
 
 Run as: python recipes/plan.py recipes/stage2.yml --gpu h200
 
-Memory comes from a dry run of the recipe's own model (recipes/dryrun.py), time from an assumed
-share of the GPU's speed. Nothing is downloaded and no GPU is needed.
+Memory comes from a dry run of the recipe's own model (recipes/planner/dry_run.py), time from an
+assumed share of the GPU's speed. Nothing is downloaded and no GPU is needed.
 """
 
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
-
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-# read when the libraries are imported
-os.environ |= {"HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
 
 import yaml
 from rich.console import Console
 from rich.table import Table
 
-from prep.errors import UserError, entry
-from recipes import quiet  # noqa: F401, before the libraries that it quiets
-from recipes.backbones import BACKBONES
-from recipes.memory import GPUS, SHARDS
+from core.errors import UserError, entry
+from recipes.planner.costs import GPUS, SHARDS
+from recipes.planner.model_shapes import BACKBONES
+from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
+
+# read when the libraries are imported
+os.environ |= {"HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
 
 TIGHT = 16  # prompts at once, below which scoring needs a batch of its own
 
 
 def show(made: dict[str, Any]) -> None:
     """Print a plan as a table and a few sentences."""
-    from recipes.planning import CHARACTERS
+    from recipes.planner.estimate import CHARACTERS
 
     console = Console(highlight=False)
     table = Table(title=f"{made['recipe']} on {made['gpus']} × {made['gpu']}, by estimate")
@@ -115,7 +113,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.gpus < 1 or not 0 < args.mfu <= 1:
         raise UserError("--gpus must be at least 1 and --mfu above 0, at most 1")
-    from recipes.planning import plan  # half a minute to import, and of no use to --help
+    from recipes.planner.estimate import plan  # half a minute to import, and of no use to --help
 
     made = plan(args)
     print(json.dumps(made, indent=2)) if args.json else show(made)

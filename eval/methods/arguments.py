@@ -5,13 +5,12 @@ import math
 
 from eval.methods.base import Method
 from eval.methods.generated import TOKENS, Generated
-from eval.methods.letter import Letter
-from eval.methods.likelihood import Option, Pmi
+from eval.methods.likelihood import Letter, Option, Pmi
 
 METHODS = ("letter", "option", "pmi", "greedy", "cot", "self-consistency")
 WRITES = ("greedy", "cot", "self-consistency")
 # by option: what it is where it is not given, and the methods it goes with
-GOES_WITH = {
+NEEDS = {
     "normalise": ("sum", ("option",)),
     "max_tokens": (None, WRITES),
     "samples": (8, ("self-consistency",)),
@@ -71,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Fill in what was not given; end with a usage error where options do not go together."""
-    for name, (default, methods) in GOES_WITH.items():
+    for name, (default, methods) in NEEDS.items():
         if getattr(args, name) is None:
             setattr(args, name, default)
         elif args.method not in methods:

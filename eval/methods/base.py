@@ -8,11 +8,11 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
-from eval.backend import Engine
-from eval.letters import Tokenizer
+from core.errors import UserError
+from core.records import Prediction, Row, Strict
+from eval.answer_tokens import Tokenizer
+from eval.engines.interface import Engine
 from eval.options import choose, option_logprobs
-from prep.errors import UserError
-from prep.records import Prediction, Row, Strict
 
 Reason = Literal[
     "cut-off",  # the model was still writing at --max-tokens
@@ -84,7 +84,7 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Questions:
-    """Rows to be answered by a method, as eval/blocks.py asks them: some places at a time."""
+    """Rows to be answered by a method, as eval/runner.py asks them: some places at a time."""
 
     method: Method
     tokenizer: Tokenizer

@@ -1,25 +1,88 @@
 """`greedy`, `cot` and `self-consistency`: the model writes, and its answer is read from the text.
 
-`greedy` writes the most probable text. `cot` does so within the JSON schema of a reasoned reply.
-`self-consistency` draws several replies and takes the majority of their answers: Wang et al.
-(2023), arXiv 2203.11171.
+An answer is read strictly, and never given by default.
 """
 
 import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eval.backend import Decoding, Engine
-from eval.letters import Tokenizer, answered
+from pydantic import ValidationError
+
+from core.errors import UserError
+from core.hash_rng import draw
+from core.records import Row, Strict
+from eval.answer_tokens import Tokenizer, answered
+from eval.engines.interface import Decoding, Engine
 from eval.methods.base import Answer, Asked, Failure, Reason
-from eval.methods.replies import read_json, read_text, schema
 from eval.options import share_logprobs
-from prep.augment.seeded import draw
-from prep.errors import UserError
-from prep.records import Row
+
+# How the engines' grammar writes JSON: as json.dumps does, so that no space is left to chance.
+GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+
+class Reasoned(Strict):
+    """The reply that a prompt for reasoning asks for."""
+
+    reasoning: str
+    answer: str
+
+
+def schema(labels: Sequence[str]) -> dict[str, Any]:
+    """The JSON schema of a reply: reasoning first, then one of the row's own labels."""
+    return {
+        "type": "object",
+        "properties": {"reasoning": {"type": "string"}, "answer": {"enum": list(labels)}},
+        "required": ["reasoning", "answer"],
+        "additionalProperties": False,
+        "x-guidance": GUIDANCE,
+    }
+
+
+def read_text(text: str, labels: Sequence[str], options: Sequence[str] | None) -> int | Reason:
+    """The place of the label that a text answers with, or why it answers with none.
+
+    An answer is a letter alone or "A. text", as trained. The text may name other letters only
+    where it is the option's own.
+    """
+    found = re.fullmatch(r"([A-Z])(?:[.)](.*))?", text.strip(), re.DOTALL)
+    if found is None:
+        named = set(_letters(text)) & set(labels)
+        return "several-letters" if len(named) > 1 else "no-letter"
+    label, rest = found[1], (found[2] or "").strip()
+    if label not in labels:
+        return "not-a-label"
+    place = labels.index(label)
+    if options is not None and rest == options[place].strip():
+        return place
+    return "several-letters" if set(_letters(rest)) & set(labels) - {label} else place
+
+
+def read_json(text: str, labels: Sequence[str]) -> int | Reason:
+    """The place of the label that a JSON reply answers with, or why it answers with none."""
+    try:
+        reply = Reasoned.model_validate(json.loads(text, object_pairs_hook=_once))
+    except ValidationError:
+        return "wrong-fields"
+    except (ValueError, RecursionError):
+        return "invalid-json"
+    return labels.index(reply.answer) if reply.answer in labels else "not-a-label"
+
+
+def _letters(text: str) -> list[str]:
+    """Capital letters that stand alone, without a Latin letter or a digit beside them."""
+    return re.findall(r"(?<![0-9A-Za-z])[A-Z](?![0-9A-Za-z])", text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
 
 Form = Literal["text", "json"]
 TOKENS: dict[Form, int] = {"text": 128, "json": 1024}  # of a reply, where --max-tokens says nothing

@@ -1,8 +1,9 @@
-"""`option` and `pmi`: the likelihood of each option's text as the whole of the answer.
+"""`letter`, `option`, `pmi`: how likely each option's letter, or its text, is as the answer.
 
-The names in lm-evaluation-harness: `option` with --normalise sum is its acc, with characters
-acc_norm, with bytes acc_bytes; `pmi` is its acc_mutual_info with another neutral context.
-eval/lm_eval/make.py writes the task in which it finds the first three.
+`letter` takes the log-probability of each letter as the answer's first token. The names of the
+others in lm-evaluation-harness: `option` with --normalise sum is its acc, with characters acc_norm,
+with bytes acc_bytes; `pmi` is its acc_mutual_info with another neutral context.
+eval/lm_eval_task/make.py writes the task in which it finds the first three.
 """
 
 import math
@@ -10,11 +11,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eval.backend import Engine
-from eval.letters import Tokenizer, answered, split_answers
+from core.errors import UserError
+from core.records import Message, Row
+from eval.answer_tokens import Tokenizer, answered, encode, split_answers
+from eval.engines.interface import Engine
 from eval.methods.base import Answer, Asked
-from prep.errors import UserError
-from prep.records import Message, Row
+from eval.options import letter_mass
+from eval.predictions import LetterMass
+
+
+@dataclass(frozen=True)
+class Letter:
+    """Scores are raw: log-probabilities over the whole vocabulary, which the letter mass needs."""
+
+    reads = structured = False
+
+    def ask(self, tokenizer: Tokenizer, row: Row) -> Asked:
+        """The prompt, and each letter as a continuation of one token."""
+        prompt, letters = encode(tokenizer, row)
+        return Asked(row, [prompt], [[[letter] for letter in letters]], len(prompt))
+
+    def answers(self, engine: Engine, tokenizer: Tokenizer, asked: Sequence[Asked]) -> list[Answer]:
+        """The raw log-probabilities of each row's letters."""
+        found = engine.letter_logprobs(
+            [one.prompts[0] for one in asked],
+            [[letter for [letter] in one.continuations[0]] for one in asked],
+        )
+        return [Answer(scores=list(values)) for values in found]
+
+    def meta(self) -> dict[str, Any]:
+        """The method; its scores are the model's own probabilities."""
+        return {"method": "letter", "probabilities": True}
+
+    def found(self, answers: Sequence[Answer]) -> dict[str, Any]:
+        """How much probability falls on the letters, over all rows asked."""
+        shares = [letter_mass(answer.scores or []) for answer in answers]
+        mass = LetterMass(
+            mean=round(math.fsum(shares) / len(shares), 4),
+            min=round(min(shares), 4),
+            below_half=round(sum(share < 0.5 for share in shares) / len(shares), 4),
+        )
+        return {"letter_mass": mass.model_dump()}
+
 
 Normalise = Literal["sum", "characters", "bytes", "tokens"]
 NEUTRAL = [Message(role="user", content="")]  # the chat template around an empty user turn

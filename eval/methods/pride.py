@@ -9,9 +9,9 @@ looked at.
 import math
 from collections.abc import Sequence
 
+from core.hash_rng import draw
+from core.records import Row
 from eval.options import log_sum
-from prep.augment.seeded import draw
-from prep.records import Row
 
 Scores = Sequence[float]
 Prior = dict[int, list[float]]  # by number of options, the log-probability (nats) of each letter

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from eval.accuracy import chance
-from eval.calibration import brier, confusion, ece, recalls, reliability, rstd
-from eval.reporting.facets import Facet
+from eval.metrics.accuracy import chance
+from eval.metrics.calibration import brier, confusion, ece, recalls, reliability, rstd
+from eval.metrics.significance import differences, intervals, rounded, too_few, verdict
+from eval.reporting.breakdowns import Breakdown
 from eval.reporting.runs import Run, Scored
-from eval.significance import differences, intervals, rounded, too_few, verdict
 
 
-def figures(scored: Scored, facets: Sequence[Facet]) -> dict[str, Any]:
+def figures(scored: Scored, facets: Sequence[Breakdown]) -> dict[str, Any]:
     """Shares are 0 to 1, rounded to six decimals; a figure that a method cannot give is null."""
     groups = [row.group for row in scored.rows]
     right = np.column_stack([scored.right(run) for run in scored.runs])
@@ -32,7 +32,7 @@ def figures(scored: Scored, facets: Sequence[Facet]) -> dict[str, Any]:
     }
 
 
-def _result(scored: Scored, run: Run, facets: Sequence[Facet]) -> dict[str, Any]:
+def _result(scored: Scored, run: Run, facets: Sequence[Breakdown]) -> dict[str, Any]:
     """Everything that is counted of one run alone."""
     right = scored.right(run)
     mass = run.meta.letter_mass

@@ -6,11 +6,11 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from eval.reporting import draw
-from eval.reporting.facets import Facet
-from eval.reporting.items import Item
-from look.page import address, page
-from prep.jsonl import read_text
+from core.files import read_text
+from core.look import address, page
+from eval.reporting import svg
+from eval.reporting.breakdowns import Breakdown
+from eval.reporting.runs import ItemView
 
 HERE = Path(__file__).parent
 MANY = 12  # pairs that are told before they fold away
@@ -19,19 +19,19 @@ MANY = 12  # pairs that are told before they fold away
 def html(
     title: str,
     figures: Mapping[str, Any],
-    facets: Sequence[Facet],
-    items: Sequence[Item],
+    facets: Sequence[Breakdown],
+    items: Sequence[ItemView],
     all_: int,
 ) -> str:
     """The page; `items` are those to look through, out of `all_`."""
     return page(
-        HERE / "page.html.jinja",
+        HERE / "report.html.jinja",
         script=read_text(HERE / "filter.js"),
         title=title,
         figures=figures,
-        facets=[(facet, _shown(draw.by_facet(figures, facet))) for facet in facets],
-        accuracies=_shown(draw.accuracies(figures)),
-        calibration=_shown(draw.calibration(figures)),
+        facets=[(facet, _shown(svg.by_breakdown(figures, facet))) for facet in facets],
+        accuracies=_shown(svg.accuracies(figures)),
+        calibration=_shown(svg.calibration(figures)),
         confusions=_confusions(figures),
         gaps={(one["first"], one["second"]): one for one in figures["pairs"]},
         items=items,
@@ -41,13 +41,13 @@ def html(
     )
 
 
-def markdown(title: str, figures: Mapping[str, Any], facets: Sequence[Facet]) -> str:
+def markdown(title: str, figures: Mapping[str, Any], facets: Sequence[Breakdown]) -> str:
     """The same figures for a terminal or an issue; names are escaped for a table's cell."""
     environment = Environment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["cell"] = _cell
-    template = environment.from_string(read_text(HERE / "page.md.jinja"))
+    template = environment.from_string(read_text(HERE / "report.md.jinja"))
     return template.render(title=title, figures=figures, facets=facets)
 
 
@@ -60,12 +60,12 @@ def _confusions(figures: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         for one in figures["results"].values()
     ]
     half = len(counts) // 2
-    told = list(keys.items())[: 1 if counts[:half] == counts[half:] else 2]
-    drawn = [(what, _shown(draw.confusions(figures, key))) for what, key in told]
+    orders = list(keys.items())[: 1 if counts[:half] == counts[half:] else 2]
+    drawn = [(what, _shown(svg.confusions(figures, key))) for what, key in orders]
     return [(what, picture) for what, picture in drawn if picture]
 
 
-def _shown(picture: draw.Picture | None) -> dict[str, Any] | None:
+def _shown(picture: svg.Picture | None) -> dict[str, Any] | None:
     """What an <img> needs: its address and its width in CSS pixels."""
     return picture and {
         "source": address("svg+xml", picture.svg),

@@ -1,18 +1,22 @@
-"""What a report reads: rows with answers, the runs that predicted them, and their questions."""
+"""What a report reads: rows with answers, the runs that predicted them, and their questions.
+
+The items that can be looked through stand first where most runs got them wrong.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from core.errors import UserError
+from core.files import sha256
+from core.jsonl import read_records
+from core.records import Prediction, Question, Row
 from eval.options import gold
 from eval.predictions import Meta, join, names, read, require_comparable
+from eval.reporting.accuracy_table import Result
 from eval.rows import read_rows
-from eval.table import Result
-from prep.errors import UserError
-from prep.jsonl import read_records, sha256
-from prep.records import Prediction, Question, Row
 
 
 @dataclass(frozen=True)
@@ -114,3 +118,66 @@ def questions_of(rows: Sequence[Row], path: Path) -> dict[str, Question]:
             )
         found[row.record] = question
     return found
+
+
+@dataclass(frozen=True)
+class RunAnswer:
+    """What one run says of an item; `probabilities` by published option."""
+
+    run: Run
+    choice: int | None
+    right: bool
+    probabilities: list[float] | None
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """One row with its question, if that is known, and every run's answer."""
+
+    row: Row
+    question: Question | None
+    gold: int
+    answers: list[RunAnswer]
+
+    @property
+    def wrong(self) -> list[int]:
+        """The places of the runs that got it wrong."""
+        return [place for place, one in enumerate(self.answers) if not one.right]
+
+    @property
+    def disagree(self) -> bool:
+        """Whether two runs chose different options."""
+        return len({one.choice for one in self.answers}) > 1
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a run gave no answer."""
+        return any(one.choice is None for one in self.answers)
+
+    @property
+    def options(self) -> list[tuple[int, str, str]]:
+        """Published index, label and text in the order shown; no text where it is unknown."""
+        texts = self.question.options if self.question else [""] * len(self.row.labels)
+        return [
+            (k, label, texts[k]) for label, k in zip(self.row.labels, self.row.order, strict=True)
+        ]
+
+
+def items(scored: Scored, questions: Mapping[str, Question]) -> list[ItemView]:
+    """All items: by how many runs got them wrong, then those they disagree on, then as scored."""
+    right = [scored.right(run) for run in scored.runs]
+    found = [
+        ItemView(
+            row,
+            questions.get(row.record),
+            scored.golds[number],
+            [
+                RunAnswer(
+                    run, run.predictions[number].choice, hits[number], run.probabilities[number]
+                )
+                for run, hits in zip(scored.runs, right, strict=True)
+            ],
+        )
+        for number, row in enumerate(scored.rows)
+    ]
+    return sorted(found, key=lambda one: (-len(one.wrong), not one.disagree))

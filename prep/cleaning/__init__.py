@@ -6,29 +6,35 @@ A run's `clean:` is the name of a preset or a list of rules in their order.
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from prep.cleaning import dialogue, jamo, seed002, seed004, symbols, text
-from prep.cleaning.rule import Rule
-from prep.records import Changed, Question
+from core.records import Changed, Question
+from earlier_systems import pohanghang
+from prep.cleaning import dialogue_rules, jamo, text_rules
+from prep.cleaning.rule import Rule, TextRule, TurnsRule
 
 _CORRECTED: tuple[Rule, ...] = (
-    text.SPACES,
-    *symbols.RULES,
-    text.SPEAKERS,
-    text.NAMES,
-    text.MARKS,
+    text_rules.SPACES,
+    *text_rules.SYMBOL_RULES,
+    text_rules.SPEAKERS,
+    text_rules.NAMES,
+    text_rules.MARKS,
     *jamo.RULES,
-    text.GREETINGS,
-    text.WORDLESS,
-    *dialogue.RULES,
+    text_rules.GREETINGS,
+    text_rules.WORDLESS,
+    *dialogue_rules.RULES,
+)
+_POHANGHANG: tuple[Rule, ...] = (
+    *(TextRule(*step, spares=False) for step in pohanghang.ON_TEXTS),
+    TurnsRule(*pohanghang.EMPTY),
 )
 RULES: dict[str, Rule] = {
-    rule.name: rule for rule in (*_CORRECTED, *seed004.RULES, *seed002.STEPS, seed002.SHORT)
+    rule.name: rule
+    for rule in (*_CORRECTED, *text_rules.TAMAGO_RULES, *_POHANGHANG, TurnsRule(*pohanghang.SHORT))
 }
 PRESETS: dict[str, tuple[str, ...]] = {
     "none": (),
     "maerak": tuple(rule.name for rule in _CORRECTED),
-    "seed-002": (*(step.name for step in seed002.STEPS), "merge"),
-    "seed-004": (*(rule.name for rule in seed004.RULES), "empty"),
+    "pohanghang": (*(rule.name for rule in _POHANGHANG), "merge"),
+    "tamago": (*(rule.name for rule in text_rules.TAMAGO_RULES), "empty"),
 }
 
 
@@ -56,7 +62,7 @@ def clean(question: Question, rules: Sequence[str]) -> tuple[Question, list[Chan
     """The question after the rules in their order, and one line for each change of each rule.
 
     A question on a passage is left as it is, and so is a dialogue of which no text would be left.
-    A reference that a rule drops, as only those of seed 002 do, is no longer in the focus. Raises
+    A reference that a rule drops, as only those of pohanghang do, is no longer in the focus. Raises
     `ValueError` for an unknown rule.
     """
     if question.passage is not None:

@@ -5,18 +5,15 @@ Run as: python prep/cleaning/docs.py
 
 import argparse
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
-
+from core.errors import UserError, entry
+from core.files import atomic_file, read_text
+from core.records import Question, Turn
 from prep.cleaning import PRESETS, RULES, clean
 from prep.cleaning.jamo import ABBREVIATIONS, SOURCES
 from prep.cleaning.rule import Rule, TextRule
-from prep.errors import UserError, entry
-from prep.jsonl import read_text, replacing
-from prep.records import Question, Turn
 
 PAGE = Path("docs/cleaning.md")
 MARKS = "<!-- written by `python prep/cleaning/docs.py` -->", "<!-- end -->"
@@ -50,13 +47,13 @@ def written(question: Question) -> str:
     )
 
 
-def seeds(rule: Rule, example: str) -> str:
-    """What the nine steps of seed 002 make of an example."""
+def by_pohanghang(rule: Rule, example: str) -> str:
+    """What the nine steps of pohanghang make of an example."""
     if not isinstance(rule, TextRule):
-        return written(clean(dialogue(example), PRESETS["seed-002"])[0])
+        return written(clean(dialogue(example), PRESETS["pohanghang"])[0])
     if "turns" not in rule.places:
         return example
-    for name in PRESETS["seed-002"]:
+    for name in PRESETS["pohanghang"]:
         step = RULES[name]
         if isinstance(step, TextRule):
             example = step.change(example)
@@ -65,22 +62,22 @@ def seeds(rule: Rule, example: str) -> str:
 
 def tables() -> str:
     """The rules, the presets and the abbreviations as Markdown."""
-    ours = [rule for name, rule in RULES.items() if not name.startswith("seed-002-")]
-    steps = [rule for name, rule in RULES.items() if name.startswith("seed-002-")]
+    ours = [rule for name, rule in RULES.items() if not name.startswith("pohanghang-")]
+    steps = [rule for name, rule in RULES.items() if name.startswith("pohanghang-")]
     presets = [(f"`{name}`", ", ".join(f"`{r}`" for r in rules)) for name, rules in PRESETS.items()]
     spelt = [(entry.jamo, entry.words, entry.sources) for entry in ABBREVIATIONS]
     return "\n\n".join(
         [
             "### Rules",
             _table(
-                ("rule", "what it does", "before", "after", "what seed 002 makes of it"),
+                ("rule", "what it does", "before", "after", "what pohanghang makes of it"),
                 (
-                    (f"`{r.name}`", r.what, _code(a), _code(b), _code(seeds(r, a)))
+                    (f"`{r.name}`", r.what, _code(a), _code(b), _code(by_pohanghang(r, a)))
                     for r in ours
                     for a, b in r.examples
                 ),
             ),
-            "### The steps of seed 002",
+            "### The steps of pohanghang",
             _table(
                 ("rule", "what it does", "before", "after"),
                 ((f"`{r.name}`", r.what, _code(a), _code(b)) for r in steps for a, b in r.examples),
@@ -128,7 +125,7 @@ def main() -> None:
         text = page(read_text(PAGE))
     except ValueError as error:
         raise UserError(f"{PAGE}: {error}; restore it from the repository") from None
-    with replacing(PAGE) as file:
+    with atomic_file(PAGE) as file:
         file.write(text)
     print(PAGE)
 

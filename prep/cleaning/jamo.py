@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from prep.cleaning.rule import TextRule
-from prep.cleaning.symbols import JAMO
+from prep.cleaning.text_rules import JAMO
 
 SOURCES = {
     "W": "Korean Wiki Project, Internet and text messaging, revision 28518, "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
-from prep.records import Turn
+from core.records import Turn
 
 
 @dataclass(frozen=True)

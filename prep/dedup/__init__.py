@@ -1,12 +1,12 @@
 """Near-duplicates among texts, by Simhash or MinHash, and what stands too near to a scored text."""
 
-from prep.dedup.clusters import Item, Near, Result, duplicates
+from core.ray_session import Ray
+from prep.dedup.clusters import Document, Near, Result, copies, duplicates, near_any
 from prep.dedup.meaning import difference
-from prep.dedup.methods import Method, MinHash, Ray, Simhash
-from prep.dedup.scored import copies, near_any
+from prep.dedup.methods import Method, MinHash, Simhash
 
 __all__ = [
-    "Item",
+    "Document",
     "Method",
     "MinHash",
     "Near",

@@ -6,7 +6,7 @@ order of the list, as long as ids differ.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -14,17 +14,18 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from core.ray_session import Ray
+from core.text import nfc
 from prep.dedup import join
 from prep.dedup.meaning import difference, form
-from prep.dedup.methods import Method, MinHash, Ray, Signatures, sign
-from prep.dedup.text import Indices
-from prep.text import nfc
+from prep.dedup.methods import Method, MinHash, Signatures, sign
+from prep.dedup.ngrams import Indices
 
 MEMBERS = 8  # texts of one signature that others are compared with
 PARTNERS = 20  # closest texts before it in keep order that a text is verified against
 
 
-class Item(NamedTuple):
+class Document(NamedTuple):
     """A text, the place of its source in the mix (the first has priority), and its id."""
 
     text: str
@@ -66,7 +67,7 @@ class _Edges:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def duplicates(items: Sequence[Item], method: Method, ray: Ray | None = None) -> Result:
+def duplicates(items: Sequence[Document], method: Method, ray: Ray | None = None) -> Result:
     """Find the duplicates among items; many are signed on Ray, if it is given."""
     texts = [nfc(item.text) for item in items]
     order = sorted(
@@ -217,3 +218,34 @@ def _clusters(order: list[int], ranks: list[int], edges: _Edges) -> list[list[in
     for place, rank in zip(order, ranks, strict=True):
         members[int(labels[rank])].append(place)
     return [places for places in members.values() if len(places) > 1]
+
+
+def copies(texts: Iterable[object]) -> dict[int, int]:
+    """For every item that equals an earlier one: its place, and that of the first such."""
+    first: dict[object, int] = {}
+    return {i: place for i, text in enumerate(texts) if (place := first.setdefault(text, i)) != i}
+
+
+def near_any(
+    texts: Sequence[str], scored: Sequence[str], method: Method, ray: Ray | None = None
+) -> dict[int, int]:
+    """For every text equal or near to a scored one: its place, and the first such one's.
+
+    A change of number, name or polarity does not excuse a text, and no bucket is capped.
+    """
+    if not scored:
+        return {}
+    places: dict[str, int] = {}
+    numbers = [places.setdefault(nfc(text), len(places)) for text in texts]
+    targets: dict[str, int] = {}
+    for j, text in enumerate(scored):
+        targets.setdefault(nfc(text), j)
+    distinct, aims, first = list(places), list(targets), list(targets.values())
+    found = {i: targets[text] for i, text in enumerate(distinct) if text in targets}
+    left, right = sign(distinct, method, ray), sign(aims, method)
+    pairs = join.between(method.tables(left), method.tables(right), method.close(left, right))
+    near = method.near(distinct, left, aims, right)
+    for i, j in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True):
+        if left.grams[i] and right.grams[j] and near(i, j) is not None:
+            found[i] = min(first[j], found.get(i, first[j]))
+    return {i: found[number] for i, number in enumerate(numbers) if number in found}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prep.dedup.text import Hashes, Indices
+from prep.dedup.ngrams import Hashes, Indices
 
 CHUNK = 1_000_000  # candidate pairs compared at a time
 Close = Callable[[Indices, Indices], NDArray[np.bool_]]

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Literal
 
-from prep.text import plain, signs
+from core.text import plain, signs
 
 Change = Literal["number", "sign", "name", "polarity"]
 TYPO = 1  # letter (jamo) that a typing error may change

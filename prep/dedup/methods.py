@@ -4,18 +4,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 from rich.console import Console
 from rich.progress import track
 
-from prep.dedup import minhash, on_ray, simhash
+from core.ray_session import Ray, session
+from core.records import Strict
+from prep.dedup import minhash, simhash
 from prep.dedup.join import Close
-from prep.dedup.text import Hashes, Indices, batches
-from prep.records import Strict
+from prep.dedup.ngrams import Hashes, Indices, batches
 
 PART = 2_000_000  # characters signed by one thread at a time
 MANY = 20_000  # texts whose signing is worth a progress bar
@@ -150,24 +153,13 @@ class MinHash(_Base):
 Method = Annotated[Simhash | MinHash, Field(discriminator="method")]
 
 
-class Ray(Strict):
-    """Where texts are signed on Ray: a cluster's address, or this machine with some workers.
-
-    Fewer than `smallest` texts are signed here, since Ray costs seconds to start.
-    """
-
-    address: str | None = None
-    workers: int | None = Field(default=None, ge=1)
-    smallest: int = Field(default=200_000, ge=0)
-
-
 def sign(texts: Sequence[str], method: Method, ray: Ray | None = None) -> Signatures:
     """The signatures of texts: on Ray, or on all cores of this machine.
 
     Where there are many, a progress bar shows.
     """
     if ray and len(texts) >= max(1, ray.smallest):
-        return on_ray.sign(texts, method, ray)
+        return sign_on_ray(texts, method, ray)
     parts = list(batches(texts, PART))
     with ThreadPoolExecutor() as pool:
         done = pool.map(method.sign_part, parts)
@@ -177,4 +169,39 @@ def sign(texts: Sequence[str], method: Method, ray: Ray | None = None) -> Signat
     return Signatures(
         np.concatenate([part.values for part in signed]),
         np.concatenate([part.grams for part in signed]),
+    )
+
+
+ROWS = 10_000  # texts of one task
+PACKAGE = Path(__file__).resolve().parent.parent  # prep, which the workers import
+
+
+def sign_on_ray(texts: Sequence[str], method: Method, ray: Ray) -> Signatures:
+    """The signatures of texts, signed by the workers and put in order on the driver.
+
+    Texts travel as UTF-8 with lone surrogates passed, which Arrow's strings would refuse; to a
+    cluster's workers this package travels too.
+    """
+
+    raw = [text.encode("utf-8", "surrogatepass") for text in texts]
+    parts = [(k, raw[k : k + ROWS]) for k in range(0, len(raw), ROWS)]
+    tables = [
+        pa.table({"place": np.arange(k, k + len(part)), "text": pa.array(part, pa.binary())})
+        for k, part in parts
+    ]
+
+    def signed(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        done = method.sign_part([raw.decode("utf-8", "surrogatepass") for raw in batch["text"]])
+        return {"place": batch["place"], "value": done.values, "grams": done.grams}
+
+    with session(ray, PACKAGE):
+        import ray as engine
+
+        engine.data.DataContext.get_current().enable_progress_bars = False
+        whole = engine.data.from_arrow(tables).map_batches(signed, batch_size=None)
+        done = list(whole.iter_batches(batch_size=None))
+    order = np.argsort(np.concatenate([part["place"] for part in done]))
+    return Signatures(
+        np.concatenate([part["value"] for part in done])[order],
+        np.concatenate([part["grams"] for part in done])[order],
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rensa import RMinHash
 
-from prep.dedup.text import (
+from prep.dedup.ngrams import (
     GRAM,
     PLACES,
     Hashes,

@@ -10,7 +10,7 @@ from itertools import combinations, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from prep.dedup.text import GRAM, Hashes, Indices, Kept, batches, gram_hashes, kept
+from prep.dedup.ngrams import GRAM, Hashes, Indices, Kept, batches, gram_hashes, kept
 
 BITS = 64
 BLOCK = 255  # grams whose bits are counted in one byte

@@ -9,7 +9,7 @@
 | its prompt or dialogue as a user's message, equal or near                | near-scored     |
 | 48 characters on end of its dialogue or passage, who speaks left out     | near-scored     |
 
-Near is what MinHash calls near, whatever finds duplicates; equal is what `prep.text.compared` calls
+Near is what MinHash calls near, whatever finds duplicates; equal is what `core.text.compared` calls
 the same. A record's own id is no sign, nor is one that a training record has too: published sets
 count each split from 1. Nor is what many questions have in common: options with fewer than 20
 letters between them (numbers, "예"), and contexts below 40 characters, which count as a part of
@@ -21,12 +21,55 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from core.records import Chat, Question, Reason
+from core.text import compared
 from prep.dedup import MinHash, Ray, near_any
-from prep.dedup.text import kept_characters
-from prep.guards.quotes import Quotes
-from prep.records import Chat, Question, Reason
+from prep.dedup.ngrams import kept_characters
 from prep.render import Renderer
-from prep.text import compared
+
+# Records are compared as a whole elsewhere; this finds a dialogue inside a longer text, and windows
+# cut from one conversation. A run of 48 letters and digits is some 13 to 15 Korean words; 13 words
+# is the run at which Brown et al. (2020, appendix C) call a text contaminated.
+RUN = 48  # characters in common
+STEP = 16  # of a text, every 16th window is looked up
+WINDOW = RUN - STEP + 1  # every run holds one of these
+SPEAKER = re.compile(
+    r"^[^\w\n]{0,8}\w{1,8}(?: ?\d)?\s?[:：]|(?:화자|name) ?\d\s?[:：]?", re.MULTILINE
+)
+
+
+class Quotes:
+    """Known texts, and which of them another text quotes."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[str, str]] = []  # (text, name)
+        self._windows: dict[str, list[int]] = {}  # to the known texts that hold it
+
+    def add(self, text: str, name: str) -> None:
+        """Make a text known by a name."""
+        kept = _compared(text)
+        for window in {kept[k : k + WINDOW] for k in range(len(kept) - WINDOW + 1)}:
+            self._windows.setdefault(window, []).append(len(self._known))
+        self._known.append((kept, name))
+
+    def find(self, text: str) -> str | None:
+        """The name of a known text that has a run in common with this one, or None."""
+        if not self._windows:
+            return None
+        kept = _compared(text)
+        for start in range(0, len(kept) - WINDOW + 1, STEP):
+            around = range(max(0, start - STEP + 1), min(start, len(kept) - RUN) + 1)
+            for place in self._windows.get(kept[start : start + WINDOW], ()):
+                known, name = self._known[place]
+                if any(kept[k : k + RUN] in known for k in around):
+                    return name
+        return None
+
+
+def _compared(text: str) -> str:
+    """Letters and digits of a text, without who speaks at the start of a line."""
+    return kept_characters(SPEAKER.sub(" ", text))
+
 
 CONTEXT = 40  # characters from which a context is compared by itself
 OPTIONS = 20  # letters from which options tell one question from another

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, Protocol
 
-from prep.augment.orders import ADDS_ROWS, Orders
-from prep.errors import UserError
+from core.errors import UserError
+from core.option_orders import ADDS_ROWS, Orders
 
 Track = Literal["ga", "na"]
 NAMES: dict[Track, str] = {"ga": "가", "na": "나"}

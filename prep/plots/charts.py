@@ -6,9 +6,9 @@ from math import ceil
 
 import pandas as pd
 
+from core.records import CATEGORIES
+from prep.plots.counts import KEY, Facts
 from prep.plots.draw import Chart, bars, cloud, heat, histogram
-from prep.plots.facts import KEY, Facts
-from prep.records import CATEGORIES
 
 MOST = 15  # categories shown; the rest stands as one
 TOP, CLOUD = 20, 100  # words shown as bars, and in the cloud

@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from wordcloud import WordCloud
 
-from look.picture import png
-from look.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, REGULAR
-from prep.plots.facts import SPLITS
+from core.look import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, REGULAR, png
+from prep.plots.counts import SPLITS
 
 WIDTH = 10.5  # inches
 

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from prep.errors import UserError
-from prep.jsonl import validated
-from prep.records import CATEGORIES, Changed, Question, Split, Turn
-from prep.sources.files import records
+from core.errors import UserError
+from core.jsonl import validated
+from core.records import CATEGORIES, Changed, Question, Split, Turn
+from core.text import nfc, present, short
+from prep.sources.downloads import records
 from prep.sources.reader import Place, collect
-from prep.text import nfc, present, short
 
 SOURCE = "cci-2024"
 OPTIONS = ("inference_1", "inference_2", "inference_3")

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from prep.errors import UserError
-from prep.jsonl import validated
-from prep.records import Changed, Question, Removed
+from core.errors import UserError
+from core.jsonl import validated
+from core.records import Changed, Question, Removed
+from core.text import context
 from prep.sources.literal import literal
 from prep.sources.reader import Answer, Id, Option, Place, Published, Text
-from prep.text import context
 
 HEADING = re.compile(r"(?:^|(?<=\s))[<＜〈《\[【]\s*보\s*기\s*[>＞〉》\]】](?=[\s:]|$):?")
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from prep.errors import UserError
-from prep.text import nfc, short
+from core.errors import UserError
+from core.text import nfc, short
 
 RECORD = 16 * 2**20  # bytes of one line, or of one CSV field
 FILE = 4 * 2**30  # bytes of a zipped or gzipped file, or of the rows of a Parquet file, unpacked

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from prep.errors import UserError
-from prep.jsonl import validated
-from prep.records import Question, Removed
+from core.errors import UserError
+from core.jsonl import validated
+from core.records import Question, Removed
+from core.text import nfc, present
 from prep.sources.reader import Id, Number, Place, Published
-from prep.text import nfc, present
 
 NO_YES = ["아니요", "예"]
 BECAUSE = {"원인": "이 일의 원인으로 알맞은 것은?", "결과": "이 일의 결과로 알맞은 것은?"}

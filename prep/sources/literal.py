@@ -8,8 +8,8 @@ import warnings
 from itertools import pairwise
 from typing import Any
 
-from prep.errors import UserError
-from prep.text import writable
+from core.errors import UserError
+from core.text import writable
 
 LONGEST = 200_000  # characters; exam questions have some hundreds
 NOT_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)

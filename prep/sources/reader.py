@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from prep.dedup.text import kept_characters
-from prep.errors import UserError
-from prep.jsonl import validated
-from prep.records import Change, Changed, Chat, Question, Reason, Removed, Split
-from prep.text import context, digest, nfc, one_line, present, visible, writable
+from core.errors import UserError
+from core.jsonl import validated
+from core.records import Change, Changed, Chat, Question, Reason, Removed, Split
+from core.text import context, digest, nfc, one_line, present, visible, writable
+from prep.dedup.ngrams import kept_characters
 
 
 def _as_id(value: Any) -> Any:

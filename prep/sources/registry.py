@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from prep.sources import cci, chats, click, exam, hae_rae, klue_mrc, kobest, mmlu
+from prep.sources import cci, chats, exam, exam_benchmarks, kobest
 from prep.sources.forms import Found
 from prep.sources.reader import Reader
 
@@ -136,7 +136,7 @@ ENTRIES = (
         date(2024, 3, 5),
         ("question", "A", "B", "C", "D", "answer", "Category"),
         "questions",
-        mmlu.kmmlu,
+        exam_benchmarks.kmmlu,
         revision="d61b3f19e552c576bf5960dd24289763edc36a88",
     ),
     Entry(
@@ -148,7 +148,7 @@ ENTRIES = (
         None,
         ("Question", "A", "B", "C", "D", "Answer", "Subject"),
         "questions",
-        mmlu.mmmlu,
+        exam_benchmarks.mmmlu,
     ),
     Entry(
         "klue-mrc",
@@ -159,8 +159,8 @@ ENTRIES = (
         date(2021, 5, 20),
         ("guid", "context", "question", "is_impossible", "answers"),
         "chats",
-        klue_mrc.row,
-        parts=klue_mrc.questions,
+        chats.klue_mrc,
+        parts=chats.questions,
     ),
     # the licence is that of its repository; the hub's page names none
     Entry(
@@ -172,7 +172,7 @@ ENTRIES = (
         date(2024, 3, 19),
         ("id", "paragraph", "question", "choices", "answer"),
         "questions",
-        click.row,
+        exam_benchmarks.click,
     ),
     # the licence is that of 1.1; of 1.0 none is known
     Entry(
@@ -184,7 +184,7 @@ ENTRIES = (
         date(2023, 9, 26),
         ("query", "options", "answer"),
         "questions",
-        hae_rae.row,
+        exam_benchmarks.hae_rae,
     ),
     Entry(
         "kobest",

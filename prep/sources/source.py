@@ -8,9 +8,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from prep.errors import UserError
-from prep.records import Split, Strict
-from prep.sources.files import hub_records, records
+from core.errors import UserError
+from core.records import Split, Strict
+from prep.sources.downloads import hub_records, records
 from prep.sources.forms import SUFFIXES
 from prep.sources.reader import Read, collect
 from prep.sources.registry import REGISTRY, Entry

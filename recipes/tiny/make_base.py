@@ -15,13 +15,11 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
+from core.errors import UserError, entry
+from core.files import atomic_dir, sha256
+from core.jsonl import write_json
 
-from prep.errors import UserError, entry
-from prep.jsonl import sha256, write_json
-from recipes.swap import replacing_folder
-
-DRILLS = Path("data/tiny-base/drills.jsonl")
+EXERCISES = Path("data/tiny-base/exercises.jsonl")
 INIT = Path("outputs/tiny-base/init")
 TRAINED = Path("outputs/tiny-base/trained")
 BASE = Path("recipes/tiny/base")
@@ -39,7 +37,7 @@ LIMIT = 5_000_000  # bytes that may be committed
 
 
 STEPS = (  # the commands, in their order; their seeds are their defaults
-    [sys.executable, "prep/drills.py", "--out", str(DRILLS)],
+    [sys.executable, "prep/demo/exercises.py", "--out", str(EXERCISES)],
     [sys.executable, "recipes/tiny/init_base.py", "--out", str(INIT)],
     ["accelerate", "launch", "-m", "axolotl.cli.train", str(RECIPE)],
 )
@@ -47,7 +45,7 @@ STEPS = (  # the commands, in their order; their seeds are their defaults
 
 def install() -> None:
     """Put the trained files beside their manifest in recipes/tiny/base, in one move."""
-    with replacing_folder(BASE, MANIFEST, [TRAINED]) as new:
+    with atomic_dir(BASE, MANIFEST, [TRAINED]) as new:
         for name in KEPT:
             shutil.copyfile(TRAINED / name, new / name)
         size = sum(path.stat().st_size for path in new.iterdir())
@@ -57,11 +55,11 @@ def install() -> None:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout
         manifest = {
             "command": "make tiny-base",
-            "seeds": {"drills": 2024, "weights": 0, "order": "the curriculum's"},
+            "seeds": {"exercises": 2024, "weights": 0, "order": "the curriculum's"},
             "commit": commit.strip(),
             "machine": f"{os.cpu_count()} cores, {platform.machine()}",
             "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
-            "drills_sha256": sha256(DRILLS),
+            "exercises_sha256": sha256(EXERCISES),
             "recipe_sha256": sha256(RECIPE),
             "files_sha256": {name: sha256(new / name) for name in KEPT},
         }
@@ -70,7 +68,7 @@ def install() -> None:
 
 
 def main() -> None:
-    """Make drills and a random model, train it, install it."""
+    """Make exercises and a random model, train it, install it."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
         epilog="example: python recipes/tiny/make_base.py",

@@ -1,0 +1,1 @@
+"""Every figure in ten minutes on a bare GPU machine."""

@@ -1,0 +1,1 @@
+"""The ground on which all chapters stand; it imports none of them."""

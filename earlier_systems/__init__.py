@@ -1,0 +1,1 @@
+"""What known systems did, defects included, to be compared with; docs/earlier-systems.md."""

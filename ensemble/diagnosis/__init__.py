@@ -1,0 +1,1 @@
+"""What each member adds to the hard vote, where answers are known."""

@@ -1,0 +1,1 @@
+"""What computes log-probabilities and replies: vLLM, transformers, and which of them."""

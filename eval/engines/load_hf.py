@@ -1,0 +1,90 @@
+"""Loading a model and its adapters by transformers and PEFT: whole, or not at all."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import transformers
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils import is_flash_attn_2_available
+
+from core.errors import UserError, full_disk
+from eval.engines import shared_attention
+from eval.model_files import ADAPTER_WEIGHTS, require_none_missing, shapes, why
+
+
+def load(folder: Path, dtype: str, device: torch.device) -> tuple[nn.Module, str]:
+    """A model with all its weights, and the attention it computes; raises `UserError`."""
+    try:
+        attention = attention_for(AutoConfig.from_pretrained(folder), dtype, device)
+        model, about = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            attn_implementation=attention,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        if full_disk(error):
+            raise
+        raise UserError(
+            f"{folder}: transformers cannot load it ({why(error)}); does config.json describe "
+            "these weights, and is there room for them?"
+        ) from error
+    # transformers would draw them at random
+    require_none_missing(folder, about["missing_keys"])
+    return model, attention
+
+
+def with_adapters(model: nn.Module, adapters: Mapping[str, Path]) -> nn.Module:
+    """A PEFT model that holds all adapters beside the weights, the first of them in use."""
+    # not in the environment that vLLM has of its own
+    from peft import PeftModel, get_peft_model_state_dict
+
+    loras = None
+    for name, folder in adapters.items():
+        try:
+            if loras is None:
+                loras = PeftModel.from_pretrained(model, folder, adapter_name=module(name))
+            else:
+                loras.load_adapter(folder, adapter_name=module(name))
+        except Exception as error:
+            raise UserError(
+                f"{folder}: PEFT cannot load it ({why(error)}); copy the adapter again"
+            ) from error
+        # what is missing would stay as it was drawn, what is too much would be left out
+        used = get_peft_model_state_dict(
+            loras, adapter_name=module(name), save_embedding_layers=False
+        )
+        odd = sorted(
+            n for n in used.keys() ^ shapes(folder / ADAPTER_WEIGHTS).keys() if ".lora_" in n
+        )
+        if odd:
+            raise UserError(
+                f"{folder}: {odd[0]} stands in its configuration or its weights alone; copy both "
+                "from one training"
+            )
+    return loras
+
+
+def module(name: str) -> str:
+    """A member's name as a module of torch's may be called: without dots."""
+    return name.replace(".", "·")
+
+
+def attention_for(config: transformers.PretrainedConfig, dtype: str, device: torch.device) -> str:
+    """The attention that computes what the model was trained to: sdpa drops Gemma-2's soft-cap."""
+    text = config.get_text_config()
+    if text.model_type in shared_attention.FAMILIES:
+        return shared_attention.NAME
+    return plain_attention(config, dtype, device)
+
+
+def plain_attention(config: transformers.PretrainedConfig, dtype: str, device: torch.device) -> str:
+    """The same of those that read a batch, and keep what they have read."""
+    text = config.get_text_config()
+    if device.type == "cuda" and dtype != "float32" and is_flash_attn_2_available():
+        return "flash_attention_2"
+    return "eager" if getattr(text, "attn_logit_softcapping", None) else "sdpa"

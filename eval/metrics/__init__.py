@@ -1,0 +1,1 @@
+"""Figures over right and wrong answers; no model, no file."""

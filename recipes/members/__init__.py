@@ -1,0 +1,1 @@
+"""The members of the ensembles: their tables, and what reads them."""

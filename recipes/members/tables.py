@@ -1,0 +1,183 @@
+"""The matrix of members as data: the tables of recipes/members, validated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from core.errors import UserError
+from core.jsonl import validated
+from core.records import Strict
+from core.yaml_io import read_mapping
+from prep.guards.track import ModelFacts
+
+MEMBERS = Path("recipes/members/members.yml")
+METHODS = Path("recipes/members/methods.yml")
+BACKBONES = Path("recipes/members/backbones")
+OUTPUTS = Path("outputs/members")
+
+
+class Backbone(Strict):
+    """What is known of a model on the hub; None stands for "not looked up"."""
+
+    revision: str | None = Field(pattern="^[0-9a-f]{40}$")
+    licence: str | None
+    non_commercial: bool | None
+    published: date | None
+
+
+class Family(Strict):
+    """Backbones that are trained alike: their architecture and the recipe keys that follow from it.
+
+    `ends` holds what ends an answer, by the chat templates that the family may use; None is the
+    tokenizer's own eos, which Axolotl trains where a recipe names no `eot_tokens`.
+    """
+
+    model_type: str
+    ends: dict[str, str | None]
+    recipe: dict[str, Any]
+    models: dict[str, Backbone]
+
+
+class Method(Strict):
+    """A way to learn weights: the recipe it starts from and what it changes, None to take out.
+
+    `file` names the rows that it needs, where any others would not do.
+    """
+
+    recipe: str
+    file: str | None = None
+    changes: dict[str, Any] = Field(default_factory=dict)
+
+
+class Member(Strict):
+    """One entry of the matrix; recipes/members/members.yml tells what each field means."""
+
+    set: str
+    rows: str
+    file: str = "stage2"
+    base: str
+    model: str | None = None
+    method: str
+    patience: int | None = Field(default=None, ge=1)
+    changes: dict[str, Any] = Field(default_factory=dict)
+
+
+class Options(Strict):
+    """Options of ensemble/vote.py: a rule of its own, members whose rows differ."""
+
+    rule: str | None = None
+    mixed: bool = False
+
+
+class Vote(Strict):
+    """What the members of a set vote on, the format of test file and submission, and how."""
+
+    test: str
+    format: Literal["json", "csv"]
+    vote: Options
+
+    @model_validator(mode="after")
+    def _same_format(self) -> Self:
+        if Path(self.test).suffix != f".{self.format}":
+            raise ValueError(f"format is {self.format}, but a submission has that of {self.test}")
+        return self
+
+
+class Matrix(Strict):
+    """All members by name, and the sets that vote."""
+
+    matrix: dict[str, Member]
+    sets: dict[str, Vote]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a member's weights come from at last: a backbone of a family."""
+
+    name: str
+    backbone: Backbone
+    family: Family
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What the rules of the tracks look at."""
+        known = self.backbone
+        return ModelFacts(self.name, known.published, known.licence, known.non_commercial)
+
+
+def load_matrix(path: Path = MEMBERS) -> Matrix:
+    """The members; raises `UserError` naming file, member, field and remedy."""
+    return validated(read_mapping(path), Matrix, str(path))
+
+
+def load_methods(path: Path = METHODS) -> dict[str, Method]:
+    """The methods by name."""
+    return {
+        name: validated(value, Method, f"{path}, {name}")
+        for name, value in read_mapping(path).items()
+    }
+
+
+@cache
+def load_family(path: Path) -> Family:
+    """One family of backbones."""
+    return validated(read_mapping(path), Family, str(path))
+
+
+def backbones(folder: Path = BACKBONES) -> dict[str, Origin]:
+    """Every backbone of every family, by its name on the hub."""
+    families = [load_family(path) for path in sorted(folder.glob("*.yml"))]
+    return {
+        name: Origin(name, known, family)
+        for family in families
+        for name, known in family.models.items()
+    }
+
+
+def pick(table: Mapping[str, Any], name: str, what: str) -> Any:
+    """An entry of a table; raises `UserError` naming the nearest known name."""
+    if name not in table:
+        near = get_close_matches(name, table, n=1, cutoff=0.0)
+        raise UserError(f"no {what} {name}; the nearest known name is {', '.join(near) or 'none'}")
+    return table[name]
+
+
+def before(matrix: Matrix, name: str) -> str | None:
+    """The member whose finished weights a member starts from, or None for a backbone's.
+
+    Raises `UserError` where it starts from no member's, or by a ring from its own.
+    """
+    seen, first = {name}, None
+    base = Path(pick(matrix.matrix, name, "member").base)
+    while base.is_relative_to(OUTPUTS):
+        previous = base.parent.name
+        if base != OUTPUTS / previous / "model" or previous not in matrix.matrix:
+            raise UserError(
+                f"{MEMBERS}, {name}: base {base} is no member's model; name one as "
+                f"{OUTPUTS}/MEMBER/model"
+            )
+        if previous in seen:
+            raise UserError(f"{MEMBERS}, {name}: starts from itself, by way of {previous}")
+        seen.add(previous)
+        first = first or previous
+        base = Path(matrix.matrix[previous].base)
+    return first
+
+
+def origin(matrix: Matrix, name: str) -> Origin:
+    """The backbone that a member's weights come from; raises `UserError` where it is unknown."""
+    previous = before(matrix, name)
+    if previous:
+        return origin(matrix, previous)
+    member = matrix.matrix[name]
+    if member.model is None:
+        raise UserError(f"{MEMBERS}, {name}: names no model of {member.base}")
+    family = load_family(Path(member.base))
+    backbone = pick(family.models, member.model, f"model in {member.base}:")
+    return Origin(member.model, backbone, family)

@@ -1,0 +1,179 @@
+"""One training step on tensors without data: what it would hold in memory, found in seconds.
+
+The model's own code runs under torch's fake tensors, which know shapes and no numbers; what they
+would hold is counted by recipes/planner/fake_memory.py. A fused loss is a sum that holds no logits.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from accelerate.utils import convert_outputs_to_fp32
+from axolotl.utils.schemas.enums import ATTN_IMPLS_SUPPORTING_PACKING as END_TO_END
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import AutoModelForCausalLM, PretrainedConfig
+
+from recipes.planner.fake_memory import TILED, Held, to_fake
+
+FUSED_LOSSES = ("liger_fused_linear_cross_entropy", "cut_cross_entropy")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A dry run's account: numbers of parameters by kind, and bytes held at the peak by kind.
+
+    `linear` are the weights that 4-bit quantisation takes, `kept` all others, `adapter` LoRA's.
+    `held` is what a step adds to weights and optimizer states at its fullest moment, before the
+    optimizer's turn.
+    """
+
+    linear: int
+    kept: int
+    adapter: int
+    trained: int
+    embedding: int
+    largest_layer: int
+    largest_linear: int
+    trained_bytes: int
+    held: dict[str, int]
+
+
+def fused_loss(recipe: dict[str, Any]) -> bool:
+    """Whether a recipe's loss never holds all logits at once; TRL's of pairs always does."""
+    return not recipe.get("rl") and any(recipe.get(key) for key in FUSED_LOSSES)
+
+
+def checkpointed(recipe: dict[str, Any]) -> bool:
+    """Whether a layer's activations are computed again on the way back, by whichever key."""
+    sharded = (recipe.get("fsdp_config") or {}).get("activation_checkpointing")
+    return bool(recipe.get("gradient_checkpointing") or sharded)
+
+
+def adapt(model: nn.Module, recipe: dict[str, Any]) -> nn.Module:
+    """The model as the recipe trains it: as it is, or frozen below a LoRA adapter."""
+    if not recipe.get("adapter"):
+        return model
+    targets = recipe.get("lora_target_modules")
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=recipe["lora_r"],
+            lora_alpha=recipe["lora_alpha"],
+            lora_dropout=recipe.get("lora_dropout") or 0.0,
+            target_modules="all-linear" if recipe.get("lora_target_linear") else targets,
+            use_dora=bool(recipe.get("peft_use_dora")),
+            use_rslora=bool(recipe.get("peft_use_rslora")),
+            modules_to_save=recipe.get("lora_modules_to_save"),
+            task_type="CAUSAL_LM",
+        ),
+    )
+
+
+def batch_of(recipe: dict[str, Any]) -> tuple[int, int]:
+    """Rows and tokens of the largest batch that Axolotl gives the model at once.
+
+    It pads to multiples of 64, and lays packs end to end where attention can tell them apart. Of
+    pairs, whose longest row TRL pads to, these are the chosen answers; as many more are rejected.
+    """
+    rows, tokens = recipe["micro_batch_size"], recipe["sequence_len"]
+    if recipe.get("rl"):
+        return rows, tokens
+    tokens = -(-tokens // 64) * 64
+    if recipe.get("sample_packing") and recipe.get("attn_implementation") in END_TO_END:
+        return 1, rows * tokens
+    return rows, tokens
+
+
+def dry_run(config: PretrainedConfig, recipe: dict[str, Any]) -> Step:
+    """Account of one optimizer step of a recipe on a backbone, before the optimizer's turn."""
+    dtype = torch.bfloat16 if recipe.get("bf16") else torch.float32
+    rows, tokens = batch_of(recipe)
+    tiled = recipe.get("attn_implementation") not in (None, "eager")
+    config._attn_implementation = TILED if tiled else "eager"
+    config.use_cache = False
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        head, table = model.get_output_embeddings(), model.get_input_embeddings()
+        linears = [
+            module.weight.numel()
+            for module in model.modules()
+            if isinstance(module, nn.Linear) and module is not head
+        ]
+        whole = sum(parameter.numel() for parameter in model.parameters())
+        largest = max(
+            sum(p.numel() for p in layer.parameters()) for layer in model.base_model.layers
+        )
+        model = adapt(model, recipe).train()
+    with FakeTensorMode():
+        to_fake(model)
+        if checkpointed(recipe):
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.enable_input_require_grads()
+        trained = [p for p in model.parameters() if p.requires_grad]
+        adapter = sum(p.numel() for p in model.parameters()) - whole
+        ids = torch.zeros(rows, tokens, dtype=torch.long)
+        places = torch.arange(tokens).expand(rows, tokens)
+        cast = torch.autocast("cpu", torch.bfloat16) if recipe.get("bf16") else nullcontext()
+        with Held(config.vocab_size) as held:
+            for parameter in model.parameters():
+                held.count(parameter, "weights")
+                if parameter.requires_grad:
+                    parameter.register_post_accumulate_grad_hook(
+                        lambda p: held.count(p.grad, "gradients")
+                    )
+            held.live.clear()
+            held.peak.clear()
+            # from the second batch on, the first one's gradients lie there already
+            for _ in range(min(2, recipe.get("gradient_accumulation_steps") or 1)):
+                with cast:
+                    loss = loss_of(model, recipe, ids, places)
+                loss.backward()
+                del loss
+            peak = dict(held.peak)
+    return Step(
+        linear=sum(linears),
+        kept=whole - sum(linears),
+        adapter=adapter,
+        trained=sum(p.numel() for p in trained),
+        embedding=table.weight.numel(),
+        largest_layer=largest,
+        largest_linear=max(linears),
+        trained_bytes=sum(p.numel() * p.element_size() for p in trained),
+        held={kind: peak.get(kind, 0) for kind in ("gradients", "activations", "logits")},
+    )
+
+
+def loss_of(model: nn.Module, recipe: dict[str, Any], ids: Tensor, places: Tensor) -> Tensor:
+    """The loss as transformers computes it or, where it is fused, a sum that holds no logits."""
+    if fused_loss(recipe):
+        inner = model.get_base_model() if recipe.get("adapter") else model
+        return inner.model(input_ids=ids, position_ids=places).last_hidden_state.sum()
+    # as Accelerate wraps a model that computes in bfloat16
+    forward = convert_outputs_to_fp32(model.forward) if recipe.get("bf16") else model
+    if recipe.get("rl"):
+        return pairs_loss(forward, ids)
+    return forward(input_ids=ids, position_ids=places, labels=ids).loss
+
+
+def pairs_loss(forward: Callable[..., Any], ids: Tensor) -> Tensor:
+    """ORPO's loss by TRL's own forward pass: rows `ids`, chosen, and as many rejected at once."""
+    from trl.experimental.orpo import ORPOTrainer  # seconds, and only wanted here
+
+    trainer = SimpleNamespace(
+        is_encoder_decoder=False,
+        padding_value=0,
+        aux_loss_enabled=False,
+        accelerator=SimpleNamespace(device=ids.device),
+        concatenated_inputs=ORPOTrainer.concatenated_inputs,
+        get_batch_logps=ORPOTrainer.get_batch_logps,
+    )
+    parts = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+    batch = {f"{side}_{key}": parts[key] for side in ("chosen", "rejected") for key in parts}
+    chosen, rejected, *_, likelihood = ORPOTrainer.concatenated_forward(trainer, forward, batch)
+    return likelihood - nn.functional.logsigmoid(chosen - rejected).mean()

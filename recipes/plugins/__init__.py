@@ -1,0 +1,1 @@
+"""What runs inside Axolotl: guard, answer accuracy, resuming."""

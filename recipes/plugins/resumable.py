@@ -1,0 +1,185 @@
+"""Packs of rows of which every epoch has equally many batches, in a run of one process.
+
+How many packs the rows of an epoch fill depends on their order. transformers counts the batches of
+the first epoch for all: of a longer one the last rows were never seen, and after a shorter one the
+last gradients stayed for the next.
+"""
+
+import functools
+import math
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from axolotl.core.trainers.base import AxolotlTrainer
+from axolotl.utils.samplers import MultipackBatchSampler
+from safetensors import SafetensorError
+from torch.utils.data import BatchSampler, Sampler
+from transformers import EarlyStoppingCallback, TrainerCallback
+
+from core.errors import UserError
+
+Batches = list[list[list[int]]]  # packs of rows
+
+
+class EvenPacks(BatchSampler):
+    """As many batches an epoch as the fullest of the run has; in others a batch is split."""
+
+    def __init__(self, order: Any, packs: MultipackBatchSampler, args: Any):
+        self.sampler, self.packs = order, packs
+        self.batch_size, self.drop_last = packs.batch_size, False
+        packs.drop_last, packs._len_across_ranks = False, None
+        epochs, self.count = 0, 1
+        while epochs < needed(args, self.count):
+            self.count = max(self.count, len(self.batches(epochs)))
+            epochs += 1
+        self.batches(0)
+
+    def batches(self, epoch: int) -> Batches:
+        """Those of an epoch, as they come."""
+        self.sampler.epoch = epoch
+        self.packs.set_epoch(epoch)
+        return self.packs.generate_batches()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Turn to an epoch."""
+        self.sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[list[list[int]]]:
+        return iter(split(self.batches(self.sampler.epoch), self.count))
+
+
+def needed(args: Any, batches: int) -> int:
+    """The epochs of a run, where each has so many batches."""
+    if args.max_steps > 0:
+        return math.ceil(args.max_steps / math.ceil(batches / args.gradient_accumulation_steps))
+    return math.ceil(args.num_train_epochs)
+
+
+def split(batches: Batches, count: int) -> Batches:
+    """The same rows in `count` batches: the last that can be parted is, again and again."""
+    batches = list(batches)
+    while len(batches) < count:
+        for place in reversed(range(len(batches))):
+            packs = batches[place]
+            if len(packs) == 1:  # then a pack is parted
+                rows = packs[0]
+                parts = [rows[: len(rows) // 2]], [rows[len(rows) // 2 :]]
+            else:
+                parts = packs[: len(packs) // 2], packs[len(packs) // 2 :]
+            if all(map(all_filled, parts)):
+                batches[place : place + 1] = parts
+                break
+        else:
+            return batches
+    return batches
+
+
+def all_filled(packs: list[list[int]]) -> bool:
+    """Whether there are packs, and each holds a row."""
+    return bool(packs) and all(map(bool, packs))
+
+
+class EpochSampler(Sampler[int]):
+    """All rows in an order that follows from the seed and the epoch's number alone.
+
+    Axolotl draws the packs of each epoch from the global random state, which after a resume is
+    another one.
+    """
+
+    def __init__(self, rows: int, seed: int):
+        self.rows, self.seed, self.epoch = rows, seed, 0
+        self.packs: MultipackBatchSampler | None = None
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(torch.randperm(self.rows, generator=generator).tolist())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Turn to an epoch; packs kept from another one are forgotten."""
+        if epoch != self.epoch and self.packs is not None:
+            self.packs.set_epoch(epoch)
+        self.epoch = epoch
+
+
+class ResumableTrainer(AxolotlTrainer):
+    """Axolotl's trainer with packs that do not depend on where the run was resumed."""
+
+    def _create_multipack_sampler(self, base_sampler: Sampler[int], dataset: Any) -> BatchSampler:
+        order = EpochSampler(len(dataset), self.args.seed)
+        order.packs = packs = super()._create_multipack_sampler(order, dataset)
+        # Axolotl leaves out an epoch's last batch where it has too few packs, even if it is the
+        # only one; several GPUs need it, so that none waits for another for ever
+        return packs if self.args.world_size > 1 else EvenPacks(order, packs, self.args)
+
+
+class StayStopped(TrainerCallback):
+    """Ends a resumed run whose patience is spent, after one step: the best is loaded either way."""
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look at the patience that the checkpoint restored."""
+        for one in self.trainer.callback_handler.callbacks:
+            if isinstance(one, EarlyStoppingCallback):
+                spent = one.early_stopping_patience_counter >= one.early_stopping_patience
+                control.should_training_stop |= spent
+
+
+class OwnBest(TrainerCallback):
+    """Has a resumed run find its best checkpoint next to the one that it goes on from.
+
+    The trainer looks where it was written: in a folder that moved, it keeps the last in silence, or
+    takes the best of whatever run lies there now.
+    """
+
+    def __init__(self, start: str | None):
+        self.start = start
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look at what the checkpoint restored."""
+        if best := state.best_model_checkpoint:
+            folder = Path(self.start).parent if self.start else Path(args.output_dir)
+            state.best_model_checkpoint = str(folder / Path(best).name)
+
+
+def leave_when_interrupted(*_: Any) -> None:
+    """Have Ctrl-C end with code 130; Axolotl would save half-trained weights as if done, exit 0."""
+
+    def leave(*_: Any) -> None:
+        print("interrupted: run the same command again to go on", file=sys.stderr, flush=True)
+        raise SystemExit(130)
+
+    signal.signal(signal.SIGINT, leave)
+
+
+def say_if_unsaved(save: Callable[..., Any]) -> Callable[..., Any]:
+    """`save`, raising `UserError` where weights or states cannot be written: a full disk above all.
+
+    The next run throws half a checkpoint away and goes on from the last whole one.
+    """
+
+    @functools.wraps(save)
+    def saving(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return save(*args, **kwargs)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            # torch.save has no error of its own for a write that failed
+            if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+                raise
+            raise UserError(
+                f"the model cannot be saved ({str(error).splitlines()[0]}); see that output_dir "
+                "has room, then run the same command again: it goes on from the last checkpoint"
+            ) from None
+
+    return saving

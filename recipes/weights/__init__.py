@@ -1,0 +1,1 @@
+"""Arithmetic on weights: what an adapter holds, and how several become one."""

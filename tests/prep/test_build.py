@@ -1,0 +1,382 @@
+"""prep/build.py as a person runs it: whole builds of a small corpus, and every way they fail."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from core.jsonl import read_records
+from core.records import Question, Removed, Row
+from tests.support.paths import ROOT
+
+TOPICS = ("마당에 심은 감나무", "새로 산 만년필", "어제 본 연극", "고장 난 시계", "이웃집 강아지")
+SAID = (
+    "요즘 {0} 이야기를 자주 하시네요. 무슨 일이 있었나요?",
+    "네, {0} 덕분에 아침마다 일찍 일어나게 되었거든요. {1}번이나 들여다보곤 해요.",
+    "저도 {0} 하나쯤 있으면 좋겠어요. 다음에 꼭 보여 주세요.",
+)
+
+
+def item(split: str, number: int, topic: str, output: str = "inference_2") -> dict[str, Any]:
+    """A question on a dialogue of its own; no two topics are near one another."""
+    stem = f"MADE-{split}-{number}.1"
+    turns = [
+        {
+            "speaker": 1 + k % 2,
+            "utterance": text.format(topic, number),
+            "utterance_id": f"{stem}.{k}",
+        }
+        for k, text in enumerate(SAID)
+    ]
+    return {
+        "id": f"{split}-{number}",
+        "input": {
+            "conversation": turns,
+            "reference_id": [f"{stem}.1"],
+            "category": ("원인", "전제", "동기", "반응", "후행사건")[number % 5],
+            "inference_1": "화자1은 잠이 많다.",
+            "inference_2": f"화자2는 {topic}에 마음이 간다.",
+            "inference_3": "두 사람은 처음 만났다.",
+        },
+        "output": output,
+    }
+
+
+def dump(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+
+class Place:
+    """A folder with a corpus, two chat sets and a params file, and the command run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.out = folder, folder / "data"
+        corpus = {name: f"corpus/{name}.json" for name in ("train", "dev", "test")}
+        train = [item("train", k, topic) for k, topic in enumerate(TOPICS)]
+        train[1]["input"]["conversation"][0]["utterance"] = 12
+        dump(folder / corpus["train"], [*train, item("train", 5, "낡은 우산", output="")])
+        dump(folder / corpus["dev"], [item("dev", 6, TOPICS[2]), item("dev", 7, "긴 목도리", "")])
+        dump(folder / corpus["test"], [item("test", k, f"{k}층 도서관 창가 자리") for k in (8, 9)])
+        pairs = [
+            {"instruction": f"{k}을 한글로 쓰세요.", "output": k} for k in ("일", "이", "일", "")
+        ]
+        dump(folder / "external/pairs.json", pairs)
+        said = [{"from": "human", "value": "안녕?"}, {"from": "gpt", "value": "네, 안녕하세요."}]
+        dump(folder / "external/talks.jsonl", {"conversations": said})
+        self.run = {
+            "corpus": corpus,
+            "out": "data",
+            "prompt": "reference",
+            "orders": "all",
+            "stages": {
+                "stage1": [
+                    {"source": "messages", "name": "talks", "path": "external/talks.jsonl"},
+                    {"source": "alpaca", "name": "pairs", "path": "external/pairs.json"},
+                ],
+                "stage2": [{"source": "cci-2024"}],
+            },
+        }
+
+    def build(self, *arguments: str, code: int = 0, **changes: Any) -> str:
+        """Run the command and give what it printed; `changes` go into the run's entry."""
+        run = {**self.run, **changes}
+        (self.folder / "params.yaml").write_text(yaml.safe_dump({"runs": {"cci": run}}))
+        command = [sys.executable, str(ROOT / "prep/build.py"), *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        assert done.returncode == code, done.stdout + done.stderr
+        if code:
+            assert done.stderr.startswith("error: ")
+            assert done.stderr.count("\n") == 1
+        return done.stderr if code else done.stdout
+
+    def files(self) -> dict[str, str]:
+        return {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(self.out.iterdir())
+        }
+
+    def rows(self, name: str) -> list[Row]:
+        return read_records(self.out / name, Row)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+NAMES = [
+    "README.md",
+    "build.json",
+    "changed.jsonl",
+    "dev-loss.jsonl",
+    "dev.jsonl",
+    "questions.jsonl",
+    "removed.jsonl",
+    "stage1.jsonl",
+    "stage2.jsonl",
+    "test.jsonl",
+]
+
+
+def test_a_whole_build(place: Place) -> None:
+    printed = place.build()
+    assert sorted(place.files()) == NAMES
+    assert "test.json: answers left out" in printed
+
+    # train-2 shares its topic, and so its dialogue, with dev-6; train-5 has no answer
+    stage2 = place.rows("stage2.jsonl")
+    kept = ["train-0", "train-1", "train-3", "train-4"]
+    orders = ("ABC", "ACB", "BAC", "BCA", "CAB", "CBA")
+    assert [row.id for row in stage2] == [f"{name}~{order}" for name in kept for order in orders]
+    assert all(row.messages[-1].role == "assistant" for row in stage2)
+    assert all(row.messages[-1].content.startswith(f"{row.answer}. 화자2는 ") for row in stage2)
+
+    stage1 = place.rows("stage1.jsonl")
+    assert [row.id for row in stage1] == ["talks-000001", "pairs-000001", "pairs-000002"]
+    removed = read_records(place.out / "removed.jsonl", Removed)
+    assert [(r.id, r.source, r.split, r.reason, r.near) for r in removed] == [
+        ("dev-7", "cci-2024", "dev", "no-answer", None),
+        ("pairs-000004", "pairs", "train", "empty", None),
+        ("pairs-000003", "pairs", "train", "exact-duplicate", "pairs-000001"),
+        ("train-5", "cci-2024", "train", "no-answer", None),
+        ("train-2", "cci-2024", "train", "near-scored", "dev-6"),
+    ]
+
+    [dev], [loss], test = (place.rows(f"{name}.jsonl") for name in ("dev", "dev-loss", "test"))
+    assert (dev.id, dev.answer, dev.messages[-1].role) == ("dev-6", "B", "user")
+    assert loss.messages[:-1] == dev.messages
+    assert loss.messages[-1].content == "B. 화자2는 어제 본 연극에 마음이 간다."
+    assert [(row.answer, row.order, row.messages[-1].role) for row in test] == [
+        (None, [0, 1, 2], "user")
+    ] * 2
+
+    [changed] = [json.loads(line) for line in (place.out / "changed.jsonl").open(encoding="utf-8")]
+    assert (changed["id"], changed["before"], changed["after"]) == ("train-1", 12, "12")
+
+
+def test_the_report_adds_up(place: Place) -> None:
+    place.build()
+    report = json.loads((place.out / "build.json").read_text(encoding="utf-8"))
+    assert report["settings"] == {
+        "prompt": "reference@1",
+        "track": None,
+        "clean": "none",
+        "answer": "option",
+        "system": "fold",
+        "orders": "all",
+        "scoring_orders": "published",
+        "seed": 42,
+        "duplicates": {
+            "method": "simhash",
+            "bits": 3,
+            "compatible": False,
+            "hard_negatives": "keep",
+        },
+        "test_answers": "drop",
+    }
+    assert report["scored"] == {
+        "dev": {"read": 2, "removed": {"no-answer": 1}, "kept": 1, "rows": 1, "cleaned": 0},
+        "test": {"read": 2, "removed": {}, "kept": 2, "rows": 2, "cleaned": 0},
+    }
+    assert report["stages"]["stage2"] == {
+        "rows": 24,
+        "sources": {
+            "cci-2024": {
+                "read": 6,
+                "removed": {"near-scored": 1, "no-answer": 1},
+                "kept": 4,
+                "rows": 24,
+                "cleaned": 1,
+            }
+        },
+    }
+    assert report["stages"]["stage1"]["sources"]["pairs"] == {
+        "read": 4,
+        "removed": {"empty": 1, "exact-duplicate": 1},
+        "kept": 2,
+        "rows": 2,
+        "cleaned": 0,
+    }
+    files = place.files()
+    for name, output in report["outputs"].items():
+        lines = (place.out / name).read_text(encoding="utf-8").count("\n")
+        assert output == {"lines": lines, "sha256": files[name]}
+    for name, source in {"cci-2024/dev": "corpus/dev.json", "pairs": "external/pairs.json"}.items():
+        digest = hashlib.sha256((place.folder / source).read_bytes()).hexdigest()
+        assert report["inputs"][name] == {"file": Path(source).name, "sha256": digest}
+
+
+def test_the_same_bytes_again_elsewhere_and_with_other_times(place: Place) -> None:
+    place.build()
+    first = place.files()
+    shutil.copytree(place.folder / "corpus", place.folder / "moved")
+    shutil.rmtree(place.out)
+    place.build("--corpus", "moved", "--out", str(place.folder / "data"))
+    # the card's command alone says where the corpus was
+    assert place.files() == {**first, "README.md": place.files()["README.md"]}
+
+
+def test_test_answers_can_be_kept(place: Place) -> None:
+    assert "answers left out" not in place.build(test_answers="keep")
+    assert [row.answer for row in place.rows("test.jsonl")] == ["B", "B"]
+
+
+@pytest.mark.parametrize("answers", ["drop", "keep"])
+def test_the_questions_behind_the_rows_are_written_beside_them(place: Place, answers: str) -> None:
+    place.build(clean=["names"], test_answers=answers)
+    questions = read_records(place.out / "questions.jsonl", Question)
+    rows = [*place.rows("dev.jsonl"), *place.rows("test.jsonl")]
+    assert [(one.split, one.id) for one in questions] == [(row.split, row.id) for row in rows]
+    for question, row in zip(questions, rows, strict=True):
+        assert question.answer == (row.answer and row.labels.index(row.answer))
+        assert all(turn.text in row.messages[0].content for turn in question.turns)
+        assert all(option in row.messages[0].content for option in question.options)
+    assert {one.answer for one in questions if one.split == "test"} == (
+        {None} if answers == "drop" else {1}
+    )
+    card = (place.out / "README.md").read_text(encoding="utf-8")
+    assert "| questions.jsonl | 3 |" in card
+    configs = yaml.safe_load(card.split("---\n")[1])["configs"]
+    assert [one["config_name"] for one in configs] == [
+        "dev-loss",
+        "dev",
+        "stage1",
+        "stage2",
+        "test",
+    ]
+
+
+def test_options_reach_the_rows(place: Place) -> None:
+    place.build(answer="letter", system="keep", orders="published", prompt="baseline")
+    rows = place.rows("stage2.jsonl")
+    assert [row.id for row in rows] == ["train-0", "train-1", "train-3", "train-4"]
+    assert [m.role for m in rows[0].messages] == ["system", "user", "assistant"]
+    assert {(row.messages[-1].content, row.prompt) for row in rows} == {("B", "baseline@1")}
+    assert [m.role for m in place.rows("dev.jsonl")[0].messages] == ["system", "user"]
+
+
+def test_a_stage_may_mix_questions_and_chats(place: Place) -> None:
+    mix = [{"source": "cci-2024"}, *place.run["stages"]["stage1"]]
+    place.build(stages={"both": mix}, orders="published")
+    sources = [row.source for row in place.rows("both.jsonl")]
+    assert sources == ["cci-2024"] * 4 + ["talks"] + ["pairs"] * 2
+
+
+def test_exam_questions_are_shown_by_a_prompt_of_their_own(place: Place) -> None:
+    fixtures = ROOT / "tests/fixtures/sources"
+    exam = {"source": "exam", "path": str(fixtures / "exam.csv"), "prompt": "exam"}
+    kmmlu = {"source": "kmmlu", "path": str(fixtures / "kmmlu.csv"), "prompt": "exam"}
+    place.build(stages={"both": [{"source": "cci-2024"}, exam, kmmlu]}, orders="published")
+    rows = place.rows("both.jsonl")
+    assert [row.prompt for row in rows] == ["reference@1"] * 4 + ["exam@1"] * 3
+    assert rows[-1].messages[-1].content == "C. 풍속계"
+    report = json.loads((place.out / "build.json").read_text(encoding="utf-8"))
+    assert report["stages"]["both"]["sources"]["kmmlu"]["removed"] == {"bad-options": 1}
+    assert report["stages"]["both"]["sources"]["exam"]["removed"] == {"no-answer": 1}
+    changed = [json.loads(line) for line in (place.out / "changed.jsonl").open(encoding="utf-8")]
+    assert [change["reason"] for change in changed] == ["not-a-string", "note-split"]
+
+    del exam["prompt"]
+    said = place.build(code=2, stages={"s": [exam]})
+    assert "is an exam question, of which prompt reference@1 does not show all" in said
+
+
+def test_without_dev_and_test_it_says_what_was_not_checked(place: Place) -> None:
+    place.build()
+    old = place.files()
+    for name in ("dev", "test"):
+        (place.folder / f"corpus/{name}.json").unlink()
+    printed = place.build("--stages", "stage2")
+    assert "no dev file: no training row was checked against dev questions" in printed
+    assert "no test file: no training row was checked against test questions" in printed
+    for name in ("dev.jsonl", "dev-loss.jsonl", "test.jsonl", "stage1.jsonl"):
+        assert f"{name}: left from an earlier build" in printed
+        assert place.files()[name] == old[name]
+    assert "train-2~ABC" in {row.id for row in place.rows("stage2.jsonl")}
+    assert "stage1.jsonl" not in json.loads((place.out / "build.json").read_text())["outputs"]
+
+
+def test_missing_files_are_named_together_and_nothing_is_written(place: Place) -> None:
+    for name in ("corpus/train.json", "external/pairs.json"):
+        (place.folder / name).unlink()
+    said = place.build(code=2)
+    assert "no such file: external/pairs.json, corpus/train.json; " in said
+    assert "kli.korean.go.kr" in said
+    assert not place.out.exists()
+
+
+def test_a_failure_leaves_earlier_outputs_untouched(place: Place) -> None:
+    place.build()
+    before = place.files()
+    train = json.loads((place.folder / "corpus/train.json").read_text(encoding="utf-8"))
+    train[0]["input"]["category"] = "결과"
+    dump(place.folder / "corpus/train.json", train)
+    assert "corpus/train.json, item train-0: " in place.build(code=2)
+    assert place.files() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"stages": {"stage2": []}}, "stage stage2 has no rows: its mix is empty"),
+        ({"prompt": "refrence"}, "no such prompt in prep/prompts; choose one of "),
+        (
+            {"duplicates": {"method": "simhash", "bits": 8}},
+            "run cci: field duplicates.simhash.bits: ",
+        ),
+        ({"ordres": "all"}, "params.yaml, run cci: field ordres: "),
+        ({"stages": {"dev": [{"source": "cci-2024"}]}}, "no stage can be called dev"),
+        ({"stages": {"s": [{"source": "alpaca", "path": "x"}]}}, "source alpaca needs a name"),
+        (
+            {"stages": {"s": [{"source": "messages", "name": "m", "hub": "org/m"}]}},
+            "m: a hub name and its revision come together",
+        ),
+    ],
+)
+def test_a_wrong_run_is_refused(place: Place, changes: dict[str, Any], sentence: str) -> None:
+    assert sentence in place.build(code=2, **changes)
+    assert not place.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--run", "demo"), "no run 'demo'; choose one of cci"),
+        (("--stages", "stage3"), "has no stage stage3; choose from stage1, stage2"),
+        (("--params", "none.yaml"), "none.yaml: no such file"),
+        (("--corpus", "none"), "none: no such folder"),
+        (("--out", "params.yaml"), "params.yaml/build.json: its folder cannot be made"),
+    ],
+)
+def test_wrong_arguments(place: Place, arguments: tuple[str, ...], sentence: str) -> None:
+    assert sentence in place.build(*arguments, code=2)
+
+
+def test_the_repositorys_own_runs_are_valid() -> None:
+    code = "from prep.config import load_run; from pathlib import Path\n"
+    code += "print([load_run(Path('params.yaml'), run).prompt for run in ('cci', 'demo')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "['reference', 'reference']\n", done.stderr
+
+
+def test_rows_are_shown_as_they_are(place: Place) -> None:
+    place.build()
+    script = [sys.executable, str(ROOT / "prep/show.py"), str(place.out / "stage2.jsonl")]
+    run = {"cwd": place.folder, "capture_output": True, "text": True}
+    shown = subprocess.run([*script, "--id", "train-0"], **run)
+    assert shown.stdout.count("[Conversation]") == 6
+    assert "A = option 2, B = option 1, C = option 3 · answer A" in " ".join(
+        shown.stdout.replace("│", " ").split()
+    )
+    first = subprocess.run([*script, "--n", "1"], **run)
+    assert first.stdout.count("[Conversation]") == 1
+    none = subprocess.run([*script, "--id", "train-99"], **run)
+    assert (none.returncode, none.stdout) == (2, "")
+    assert "no row with id train-99" in none.stderr

@@ -1,0 +1,284 @@
+"""The forms that sets are published and handed on in, with records of our own making."""
+
+import csv
+import json
+import unicodedata
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import UserError
+from core.records import Question
+from prep.sources.downloads import fingerprint
+from prep.sources.reader import Read
+from prep.sources.source import Source, read
+
+
+def of(name: str, path: Path, **fields: Any) -> Read:
+    return read(Source(source=name, name="made", path=str(path), **fields))
+
+
+def one(name: str, folder: Path, record: dict[str, Any]) -> Question:
+    path = folder / "made.json"
+    path.write_text(json.dumps([record], ensure_ascii=False), encoding="utf-8")
+    [question] = of(name, path).questions
+    return question
+
+
+def tsv(path: Path, *rows: list[str], **dialect: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter="\t", **dialect).writerows(rows)
+    return path
+
+
+# --- KoBEST's repository: tab-separated, with columns of its own
+
+KOBEST = {
+    "BoolQ": (
+        ["ID", "Text", "Question", "Answer"],
+        ["7", "나루에 배가 두 척 있다.", "배가 있는가?", "TRUE"],
+        ("BoolQ-7", "나루에 배가 두 척 있다.", "배가 있는가?", "예"),
+    ),
+    "COPA": (
+        ["ID", "sentence", "question", "1", "2", "Answer"],
+        ["7", "창을 열었다.", "결과 ", "시원해졌다.", "더워졌다.", "1"],
+        ("COPA-7", "창을 열었다.", "이 일의 결과로 알맞은 것은?", "시원해졌다."),
+    ),
+    "WiC": (
+        ["ID", "Target", "SENTENCE1", "Dictionary 1", "SENTENCE2", "Dictionary 2", "ANSWER"],
+        ["7", "눈", "[눈]이 왔다.", "1", "[눈]을 감았다.", "2", "False"],
+        (
+            "WiC-7",
+            "[눈]이 왔다.\n[눈]을 감았다.",
+            "두 문장에서 '눈'의 뜻이 서로 같은가?",
+            "아니요",
+        ),
+    ),
+    "HellaSwag": (
+        ["context", "choice1", "choice2", "choice3", "choice4", "label"],
+        ["연을 들고 달린다.", "가라앉는다.", "운다.", "떠오른다.", "녹는다.", "2"],
+        (
+            "made-000002",
+            "연을 들고 달린다.",
+            "이어질 내용으로 가장 알맞은 것은?",
+            "떠오른다.",
+        ),
+    ),
+    "SentiNeg": (
+        ["ID", "Label_origin", "Text_origin", "Label", "Text", "Category_neg"],
+        ["7", "1", "또 갈 집", "0", "다시 안 갈 집", "2"],
+        ("SentiNeg-7", "다시 안 갈 집", "이 문장은 긍정인가, 부정인가?", "부정"),
+    ),
+}
+
+
+@pytest.mark.parametrize("task", KOBEST)
+def test_kobest_as_its_repository_has_it(tmp_path: Path, task: str) -> None:
+    header, row, expected = KOBEST[task]
+    [question] = of("kobest", tsv(tmp_path / "train.tsv", header, row)).questions
+    right = question.options[question.answer or 0]
+    assert (question.id, question.passage, question.question, right) == expected
+    assert question.category == task
+
+
+def test_several_tasks_in_one_table_leave_other_columns_empty(tmp_path: Path) -> None:
+    both = {"paragraph": None, "question": None, "sentence": "좋다", "label": 1}
+    assert one("kobest", tmp_path, both).category == "SentiNeg"
+    both = {"paragraph": "글", "question": "맞나?", "sentence": "", "label": "0"}
+    assert one("kobest", tmp_path, both).category == "BoolQ"
+
+
+def test_a_folder_of_folders_is_read_by_a_pattern_and_never_by_itself(tmp_path: Path) -> None:
+    for task, (header, row, _) in KOBEST.items():
+        for part in ("train", "test"):
+            tsv(tmp_path / task / f"{part}.tsv", header, row)
+    (tmp_path / "README.md").write_text("말")
+    (tmp_path / "COPA/.train.tsv").write_text("말")
+    with pytest.raises(UserError, match=r"10 members to read; .* such as '\*/train\.tsv'"):
+        of("kobest", tmp_path)
+    got = of("kobest", tmp_path, member="*/train.tsv")
+    assert [q.category for q in got.questions] == sorted(KOBEST)
+    assert len({q.id for q in got.questions}) == 5
+    assert of("kobest", tmp_path, member="COPA/test.tsv").records == 1
+    with pytest.raises(UserError, match=r"0 members to read named \*/dev\.tsv"):
+        of("kobest", tmp_path, member="*/dev.tsv")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in sorted(tmp_path.rglob("*.tsv")):
+            archive.write(path, path.relative_to(tmp_path))
+    zipped = of("kobest", tmp_path / "all.zip", member="[A-Z]*/train.tsv")
+    assert zipped.questions == got.questions
+
+
+def test_ids_made_up_for_several_files_go_on_from_one_to_the_next(tmp_path: Path) -> None:
+    header, row, _ = KOBEST["HellaSwag"]
+    for name in ("a", "b"):
+        tsv(tmp_path / f"{name}.tsv", header, row, [f"{name} 글", *row[1:]])
+    got = of("kobest", tmp_path, member="*.tsv")
+    assert [q.id for q in got.questions] == [f"made-00000{k}" for k in (2, 3, 5, 6)]
+
+
+def test_the_fingerprint_of_a_folder_is_that_of_what_is_read(tmp_path: Path) -> None:
+    for name in ("a.json", "b.json", "note.txt"):
+        (tmp_path / name).write_text(name)
+    before = fingerprint(tmp_path, "*.json")
+    (tmp_path / "note.txt").write_text("other")
+    assert fingerprint(tmp_path, "*.json") == before != fingerprint(tmp_path, "a.json")
+    (tmp_path / "b.json").write_text("other")
+    assert fingerprint(tmp_path, "*.json") != before
+
+
+# --- HAE-RAE Bench: a passage inside the text that asks
+
+LISTED = "### 선택지:\n(A) 그래서\n(B) 그러나\n(C) 또는\n\n### 정답:"
+CHOICES = {"options": "['그래서', '그러나', '또는']", "answer": "(B)"}
+ASKED = "(A)에 알맞은 말은?"
+PASSAGE = "어제는 하루 종일 비가 왔다. (A) 그래서 길이 젖었다.\n(A) 그리고 오늘은 해가 났다."
+
+
+@pytest.mark.parametrize("heading", ["### 지문:", "### 참고:", "###지문 : ", "## 지문:\n"])
+@pytest.mark.parametrize("first", [True, False])
+def test_the_passage_is_what_stands_under_its_heading(
+    tmp_path: Path, heading: str, first: bool
+) -> None:
+    parts = [f"{heading} {PASSAGE}", f"### 질문: {ASKED}"]
+    text = "\n\n".join(["글을 읽고 고르시오.", *(parts if first else parts[::-1]), LISTED])
+    question = one("hae-rae", tmp_path, {"query": text, **CHOICES})
+    assert question.passage == PASSAGE
+    assert " ".join((question.question or "").split()) == f"글을 읽고 고르시오. ### 질문: {ASKED}"
+    assert question.answer == 1
+
+
+def test_questions_on_one_passage_share_its_group(tmp_path: Path) -> None:
+    old = {"a": "비", "b": "눈", "c": "해", "d": "달", "e": "", "answer": "a"}
+    texts = [f"{asked}  ### 참고: {PASSAGE}" for asked in ("무엇이 왔는가?", "무엇이 났는가?")]
+    both = [one("hae-rae", tmp_path, {"question": text, **old}) for text in texts]
+    new = one(
+        "hae-rae", tmp_path, {"query": f"고르시오.\n### 지문: {PASSAGE}\n{LISTED}", **CHOICES}
+    )
+    assert [question.question for question in both] == ["무엇이 왔는가?", "무엇이 났는가?"]
+    assert {question.passage for question in (*both, new)} == {PASSAGE}
+    assert len({question.group for question in (*both, new)}) == 1
+
+
+def test_without_headings_the_options_begin_with_the_first_of_them(tmp_path: Path) -> None:
+    text = f"{ASKED}\n{PASSAGE}\n(A) 그래서\n(B) 그러나\n(C) 또는\n답:"
+    question = one("hae-rae", tmp_path, {"query": text, **CHOICES})
+    assert question.question == f"{ASKED}\n{PASSAGE}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "index"),
+    [
+        *(("(B)", 1), ("B", 1), ("(b)", 1), ("（Ｂ）", 1), ("그러나", 1), ("(B) 그러나", 1)),
+        *(("2", None), ("(B) 또는", None), ("(D)", None), ("", None)),
+    ],
+)
+def test_an_answer_of_hae_rae_is_never_guessed(
+    tmp_path: Path, answer: str, index: int | None
+) -> None:
+    path = tmp_path / "made.json"
+    path.write_text(json.dumps([{"query": ASKED, **CHOICES, "answer": answer}]))
+    got = of("hae-rae", path)
+    assert [q.answer for q in got.questions] == ([] if index is None else [index])
+    assert [r.reason for r in got.removed] == (["no-answer"] if index is None else [])
+
+
+def test_hae_rae_with_capital_columns_and_a_category(tmp_path: Path) -> None:
+    record = dict(zip("ABCDE", ["비", "눈", "해", "달", "별"], strict=True))
+    record |= {"question": ASKED, "answer": "E", "categories": "vocabulary"}
+    question = one("hae-rae", tmp_path, record)
+    assert (question.category, question.answer, len(question.options)) == ("vocabulary", 4, 5)
+
+
+# --- KLUE's own JSON, CLIcK in a table, the exam's 보기, categories, numbers
+
+
+def test_klue_mrc_as_its_repository_has_it(tmp_path: Path) -> None:
+    asked = [
+        {"guid": "m-1", "question": "몇 권인가?", "answers": [{"text": "삼만 권"}]},
+        {
+            "guid": "m-2",
+            "question": "누구인가?",
+            "answers": [],
+            "plausible_answers": [{"text": "시월"}],
+        },
+        {"question": "언제인가?", "answers": [{"text": "시월"}, {"text": "시월에"}]},
+    ]
+    asked = [{**one, "is_impossible": not one["answers"]} for one in asked]
+    articles = [{"title": "t", "paragraphs": [{"context": "시월에 삼만 권", "qas": asked}]}] * 2
+    articles[1] = {"paragraphs": [{"context": "봄에 두 권", "qas": asked[2:]}]}
+    path = tmp_path / "klue-mrc-v1.1_train.json"
+    path.write_text(json.dumps({"version": "v1.1", "data": articles}))
+    got = of("klue-mrc", path)
+    assert [(c.id, c.messages[0].content[:4], c.messages[1].content) for c in got.chats] == [
+        ("m-1", "시월에 ", "삼만 권"),
+        ("made-000003", "시월에 ", "시월"),
+        ("made-000004", "봄에 두", "시월"),
+    ]
+    assert [(r.id, r.reason) for r in got.removed] == [("m-2", "no-answer")]
+
+
+@pytest.mark.parametrize("text", ["['장날', '둘']", '["장날", "둘"]', '["\\uc7a5\\ub0a0", "둘"]'])
+def test_options_of_click_that_a_table_holds_as_text(tmp_path: Path, text: str) -> None:
+    record = {"id": "x_1", "paragraph": "", "question": "?", "choices": text, "answer": "장날"}
+    question = one("click", tmp_path, record)
+    assert (question.options, question.answer, question.category) == (["장날", "둘"], 0, "x")
+
+
+EXAM = {"question": "옳은 것은?", "choices": ["ㄱ", "ㄴ"], "answer": 1}
+
+
+@pytest.mark.parametrize("outside", ["", "nan", None])
+def test_a_note_inside_problems_is_the_note(tmp_path: Path, outside: str | None) -> None:
+    inside = {**EXAM, "question_plus": "ㄱ. 배가 늘었다."}
+    for problems in (inside, str(inside), json.dumps(inside)):
+        record = {"id": "a", "paragraph": "글", "problems": problems, "question_plus": outside}
+        assert one("exam", tmp_path, record).note == "ㄱ. 배가 늘었다."
+
+
+def test_two_notes_are_not_chosen_from(tmp_path: Path) -> None:
+    record = {"id": "a", "paragraph": "글", "question_plus": "ㄱ. 하나"}
+    same = {**record, "problems": {**EXAM, "question_plus": "ㄱ. 하나 "}}
+    assert one("exam", tmp_path, same).note == "ㄱ. 하나"
+    with pytest.raises(UserError, match="field problems: question_plus differs from the column"):
+        one("exam", tmp_path, {**record, "problems": {**EXAM, "question_plus": "ㄱ. 둘"}})
+
+
+@pytest.mark.parametrize("answer", ["3", "3.0", "nan", "null", "None", "'3'"])
+def test_problems_as_python_and_json_and_numpy_write_them(tmp_path: Path, answer: str) -> None:
+    text = str({**EXAM, "choices": [1, 2, 3], "answer": 0}).replace("'answer': 0", "'answer': X")
+    record = {"id": "a", "paragraph": "글", "problems": text.replace("X", answer)}
+    question = one("exam", tmp_path, record)
+    assert question.answer == (2 if "3" in answer else None)
+    assert question.options == ["1", "2", "3"]
+
+
+def test_options_that_are_numbers_are_listed(tmp_path: Path) -> None:
+    path = tmp_path / "made.json"
+    letters = {"A": 1, "B": "2", "C": 3, "D": "4", "E": 5}
+    path.write_text(json.dumps([{"question": "?", "answer": 5.0, "Category": "셈", **letters}]))
+    got = of("kmmlu", path)
+    assert (got.questions[0].options, got.questions[0].answer) == (["1", "2", "3", "4", "5"], 4)
+    assert [(c.field, c.before, c.after, c.reason) for c in got.changed] == [
+        (f"options.{k}", k + 1, str(k + 1), "not-a-string") for k in (0, 2, 4)
+    ]
+
+
+@pytest.mark.parametrize(
+    "column", ["과목", "subject", "Category", "영역", "\u1107\u116e\u11ab\u110b\u1163"]
+)
+def test_a_column_that_names_the_subject_is_the_category(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "made.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = [["id", "paragraph", "problems", column], ["a", "글", str(EXAM), "한국사"]]
+        csv.writer(file).writerows([*rows, ["b", "다른 글", str(EXAM), ""]])
+    assert [q.category for q in of("exam", path).questions] == ["한국사", "수능형"]
+    with_letters = {"A": "하나", "B": "둘", "C": "셋", "D": "넷", "answer": 1}
+    record = {"question": "?", **with_letters, unicodedata.normalize("NFC", column): "한국사"}
+    assert one("kmmlu", tmp_path, record).category == "한국사"
+    click = {"id": "x_1", "question": "?", "choices": ["가", "나"], "answer": "가"}
+    named = {**click, unicodedata.normalize("NFC", column): "한국사"}
+    assert one("click", tmp_path, named).category == "한국사"

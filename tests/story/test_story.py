@@ -1,0 +1,79 @@
+"""The story as a stranger meets it: entries explain themselves, dvc.yaml is one whole graph."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from recipes import combine
+from recipes.weights import adapter_math
+
+ENTRIES = sorted(
+    path
+    for folder in ("prep", "recipes", "eval", "ensemble")
+    for path in Path(folder).rglob("*.py")
+    if "    entry(main)" in path.read_text("utf-8")
+)
+DVC = Path(".venv-dvc/bin/dvc")
+# packages that take a second and more to import; on two shared cores torch's take half a minute
+HEAVY = {
+    *("torch", "torchao", "transformers", "axolotl", "accelerate", "peft", "trl", "datasets"),
+    *("bitsandbytes", "vllm", "ray", "llguidance", "sentence_transformers", "kiwipiepy"),
+    *("sklearn", "pandas", "matplotlib", "wordcloud", "numba", "statsmodels"),
+}
+
+
+def test_all_entries_are_found():
+    assert {"build.py", "score.py", "vote.py", "merge.py", "check.py", "synthetic.py"} <= {
+        path.name for path in ENTRIES
+    }
+
+
+@pytest.mark.parametrize("path", ENTRIES, ids=str)
+def test_help_has_an_example_that_names_the_entry(path):
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", str(path), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "example" in result.stdout
+    assert f"python {path}" in result.stdout
+    assert f"Run as: python {path}" in path.read_text("utf-8")
+    timed, said = [], []
+    for line in result.stderr.splitlines():
+        (timed if line.startswith("import time:") else said).append(line)
+    assert said == []  # a library's warning stands above nobody's help
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in timed}
+    assert "argparse" in imported
+    assert not imported & HEAVY
+
+
+def test_methods_named_in_the_help_are_those_there_are():
+    assert tuple(adapter_math.METHODS) == combine.METHODS
+
+
+@pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
+def test_the_story_leads_from_corpus_to_submission_for_both_runs():
+    result = subprocess.run(
+        [DVC.resolve(), "dag", "--md", "--outs"], capture_output=True, text=True, check=True
+    )
+    for name in ("data/stage2.jsonl", "outputs/stage1-merged", "submissions/cci.json"):
+        assert f'"{name}"' in result.stdout
+    pages = ("metrics/demo.html", "metrics/demo-members.html", "data/demo/eda")
+    for name in ("data/demo/raw", "outputs/demo/members/seed3", "submissions/demo.json", *pages):
+        assert f'"{name}"' in result.stdout
+
+
+def test_members_differ_by_seed_only():
+    members = yaml.safe_load(Path("params.yaml").read_text("utf-8"))["members"]
+    demo = [member for name, member in members.items() if name.startswith("demo-")]
+    assert len(demo) == 3
+    seeds = [member.pop("seed") for member in demo]
+    assert [member.pop("outputs") for member in demo] == [
+        f"outputs/demo/members/seed{seed}" for seed in seeds
+    ]
+    assert len(set(seeds)) == 3
+    assert demo[0] == demo[1] == demo[2]

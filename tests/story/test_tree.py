@@ -1,0 +1,98 @@
+"""The tree: imports lead one way, a name stands for one thing, files are short."""
+
+import ast
+import re
+import sys
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+# each room imports those before it, and none after it
+ROOMS = ("core", "earlier_systems", "prep", "recipes", "eval", "ensemble", "bench")
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for room in ROOMS
+    for path in sorted((ROOT / room).rglob("*.py"))
+}
+TEXTS = {name: path.read_text("utf-8") for name, path in MODULES.items()}
+SCRIPTS = {MODULES[name].parent for name, text in TEXTS.items() if 'if __name__ == "__main' in text}
+# two commands check: a recipe, and a submission
+TWICE = {"check", "__init__"}
+
+
+def imported(path: Path) -> set[str]:
+    """The project's modules that a file imports, at its top or within a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {
+                f"{node.module}.{alias.name}"
+                if f"{node.module}.{alias.name}" in MODULES
+                else node.module
+                for alias in node.names
+            }
+    return found & MODULES.keys()
+
+
+IMPORTS = {name: imported(path) for name, path in MODULES.items()}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_those_before_it_only(room: str) -> None:
+    allowed = ROOMS[: ROOMS.index(room) + 1]
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in IMPORTS.items()
+        if name.split(".")[0] == room
+        for other in others
+        if other.split(".")[0] not in allowed
+    ]
+    assert wrong == []
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    done: set[str] = set()
+    way: list[str] = []
+
+    def visit(name: str) -> None:
+        assert name not in way, " -> ".join([*way[way.index(name) :], name])
+        if name not in done:
+            way.append(name)
+            for other in sorted(IMPORTS[name]):
+                visit(other)
+            way.pop()
+            done.add(name)
+
+    for name in sorted(MODULES):
+        visit(name)
+
+
+def test_a_file_name_stands_for_one_thing() -> None:
+    counts = Counter(path.stem for path in MODULES.values() if path.stem not in TWICE)
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_no_file_is_longer_than_can_be_read_at_once() -> None:
+    assert {name: text.count("\n") for name, text in TEXTS.items() if text.count("\n") > 300} == {}
+
+
+def test_no_script_changes_where_modules_are_found() -> None:
+    assert [name for name, text in TEXTS.items() if re.search(r"\bsys\.path\b", text)] == []
+
+
+@pytest.mark.parametrize("folder", sorted(SCRIPTS), ids=lambda path: path.name)
+def test_a_script_hides_no_other_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python looks beside a script first, where a name would hide an installed package."""
+    elsewhere = [one for one in sys.path if Path(one or ".").resolve() != ROOT]
+    monkeypatch.setattr(sys, "path", elsewhere)
+    names = {path.stem for path in folder.glob("*.py")} | {
+        path.parent.name for path in folder.glob("*/__init__.py")
+    }
+    assert names & sys.stdlib_module_names == set()
+    assert [name for name in sorted(names) if name not in sys.modules and find_spec(name)] == []
