@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from core.errors import UserError
 from core.files import read_text
 from core.jsonl import validated
+from core.layout import DATA
 from core.option_orders import Orders
 from core.records import Split, Strict
 from prep.cleaning import known
@@ -57,11 +58,14 @@ class Lengths(Strict):
 
 
 class Run(Strict):
-    """One entry of `runs`: what params.yaml says of it is told there.
+    """One entry of `runs`; the comments of params.yaml say what each field means.
 
-    `test_answers: drop` keeps the answers of a filled-in test file out of all that prep writes.
+    All files that are named lie in `inputs`, which dvc.yaml watches. `out` is the folder of the
+    rows, which follows from the run's name. `test_answers: drop` keeps the answers of a filled-in
+    test file out of all that prep writes.
     """
 
+    inputs: str
     track: Track | None = None
     corpus: Corpus
     out: str
@@ -78,6 +82,17 @@ class Run(Strict):
     preferences: bool | str = False
     test_answers: Literal["drop", "keep"] = "drop"
     stages: dict[Name, list[Source]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _watched(self) -> Self:
+        mixed = [part.path for mix in self.stages.values() for part in mix if part.path]
+        for file in (*self.corpus.files().values(), *mixed):
+            if not Path(file).is_relative_to(self.inputs):
+                raise ValueError(
+                    f"{file} does not lie in inputs ({self.inputs}), so changes would go unseen; "
+                    "move the file, or name a folder that holds all files of the run"
+                )
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -112,4 +127,9 @@ def load_run(path: Path, name: str) -> Run:
         raise UserError(f"{path}: has no `runs`; add one as in the repository's params.yaml")
     if name not in runs:
         raise UserError(f"{path}: no run {name!r}; choose one of {', '.join(map(str, runs))}")
-    return validated(runs[name], Run, f"{path}, run {name}")
+    run, where = runs[name], f"{path}, run {name}"
+    if not isinstance(run, dict):
+        raise UserError(f"{where}: is no mapping; write it as the repository's params.yaml does")
+    if "out" in run:
+        raise UserError(f"{where}: takes no out: its rows go to {DATA / name}; take it out")
+    return validated({**run, "out": (DATA / name).as_posix()}, Run, where)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import as_spelled
+from core.layout import DEMO
 from core.records import Split
 from prep.cleaning import rules_of
 from prep.config import Run, load_run
@@ -16,8 +17,6 @@ from prep.sources.reader import Read
 from prep.sources.registry import REGISTRY
 from prep.sources.source import Source, read
 from prep.summary import counted
-
-DEMO = Path("data/demo/raw")  # where prep/demo/synthetic.py writes
 
 
 def add_arguments(parser: ArgumentParser) -> None:

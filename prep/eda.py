@@ -17,6 +17,7 @@ from rich.progress import track
 
 from core.errors import UserError, entry
 from core.files import sha256
+from core.layout import METRICS
 from core.records import Question
 from prep import corpus
 from prep.cleaning import clean
@@ -69,12 +70,12 @@ def main() -> None:
     """Draw one run's corpus."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
-        epilog="example: python prep/eda.py --run cci --corpus ~/nikl-cci-2024 --out eda",
+        epilog="example: python prep/eda.py --run cci --corpus ~/nikl-cci-2024",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     corpus.add_arguments(parser)
     parser.add_argument("--clean", default="maerak", help="the preset to compare with (maerak)")
-    parser.add_argument("--out", type=Path, help="folder to write (eda in that of the run)")
+    parser.add_argument("--out", type=Path, help="folder to write (metrics/RUN-corpus)")
     args = parser.parse_args()
 
     run = corpus.run_of(args)
@@ -89,7 +90,7 @@ def main() -> None:
         named = ", ".join(run.corpus.files().values())
         raise UserError(f"no such file: {named}; name the corpus in {args.params} or by --corpus")
     cleaned = [clean(question, rules)[0] for question in raw]
-    out = args.out or Path(run.out) / "eda"
+    out = args.out or METRICS / f"{args.run}-corpus"
     files = draw(f"{args.run}: the corpus in figures", inputs, raw, cleaned)
     write(files, out)
     print("\n".join(str(out / name) for name in files))

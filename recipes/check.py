@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from core.errors import UserError, entry
 from core.yaml_io import read_mapping
 from recipes.compose import compose
-from recipes.members.tables import MEMBERS, backbones, load_matrix
+from recipes.members.tables import MEMBERS, backbones, load_members
 from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 def members() -> dict[Path, tuple[Recipe, str]]:
     """Every member's recipe and its text, by the path it is to have; nothing is written."""
-    matrix = load_matrix()
-    made = [compose(name, matrix) for name in matrix.matrix]
+    table = load_members()
+    made = [compose(name, table) for name in table.members]
     return {one.path: (read_mapping(one.path, one.text), one.text) for one in made}
 
 

@@ -20,6 +20,7 @@ import yaml
 from core.errors import UserError, entry
 from core.files import atomic_dir, read_text, sha256
 from core.jsonl import write_json
+from core.layout import exported
 from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 
@@ -34,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--adapter", type=Path, help="folder of the adapter (default: the recipe's output_dir)"
     )
-    parser.add_argument("--out", type=Path, help="folder of the result (default: ADAPTER-merged)")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the result (default: model, next to the adapter)"
+    )
     return parser
 
 
@@ -61,7 +64,7 @@ def main() -> None:
     recipe = read_recipe(args.recipe)
     adapter = args.adapter or Path(recipe["output_dir"])
     adapter = adapter if adapter.name.strip(".") else adapter.resolve()  # . has no name to add to
-    out = args.out or adapter.with_name(f"{adapter.name}-merged")
+    out = args.out or exported(adapter)
     if not (adapter / WEIGHTS).is_file():
         raise UserError(
             f"{adapter}: no finished adapter; run "

@@ -14,10 +14,10 @@ from transformers.utils import cached_file
 
 from core.errors import UserError
 from core.jsonl import read_json
+from core.layout import OUTPUTS
 from core.yaml_io import read_mapping
 from recipes.checks.recipe_rules import Recipe, family_of, run_problems, track_problems
 from recipes.checks.schema import schema_problems
-from recipes.members.tables import OUTPUTS
 from recipes.plugins.axolotl_commands import without_flags
 from recipes.weights.base_model import base_of, check_base, unreadable
 
@@ -133,9 +133,10 @@ def require_adapter(cfg: dict[str, Any]) -> None:
 def made_by(base: Path) -> str:
     """What a person does to get the base model of a recipe."""
     if base.parent.parent == OUTPUTS:
-        return f"train that member first: dvc repro whole@{base.parent.name}"
-    if "merged" in base.name:
-        return "train the stage before, then run python recipes/merge.py on its recipe"
+        return (
+            f"train {base.parent.name} first, then run python recipes/export.py on its recipe (or "
+            f"dvc repro export@{base.parent.name})"
+        )
     return "download it there, or see the recipe's first lines for what makes it"
 
 

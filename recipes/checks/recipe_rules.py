@@ -8,10 +8,11 @@ import yaml
 
 from core.files import read_text
 from core.jsonl import read_json
+from core.layout import DATA, OUTPUTS, exported
 from prep.guards.track import Track, check_model
 from recipes.checks.fused_loss import unseen_head
 from recipes.checks.precision import lost_steps
-from recipes.members.tables import BACKBONES, OUTPUTS, Family, backbones, load_family
+from recipes.members.tables import BACKBONES, Family, backbones, load_family
 
 Recipe = dict[str, Any]
 GUARD = "recipes.plugins.guard.GuardPlugin"
@@ -121,7 +122,7 @@ def precision_problems(recipe: Recipe) -> Iterator[str]:
 def chain_problems(recipe: Recipe, others: Sequence[Recipe]) -> Iterator[str]:
     """A base that no other recipe makes, or that was taught to write answers otherwise."""
     base = str(recipe.get("base_model"))
-    if not base.endswith("-merged") and not Path(base).is_relative_to(OUTPUTS):
+    if not Path(base).is_relative_to(OUTPUTS):
         return
     makers = [other for other in others if Path(result_of(other)) == Path(base)]
     if not makers:
@@ -149,8 +150,8 @@ def track_of(recipe: Recipe, params: Path) -> Track | None:
     if not params.is_file():
         return None
     folder = Path(str((recipe.get("datasets") or [{}])[0].get("path"))).parent
-    runs = yaml.safe_load(read_text(params))["runs"].values()
-    return next((run.get("track") for run in runs if Path(run["out"]) == folder), None)
+    runs = yaml.safe_load(read_text(params))["runs"]
+    return runs[folder.name].get("track") if folder.parent == DATA and folder.name in runs else None
 
 
 def first_of(recipe: Recipe, others: Sequence[Recipe]) -> Recipe:
@@ -174,8 +175,5 @@ def family_of(recipe: Recipe, others: Sequence[Recipe]) -> Family | None:
 
 
 def result_of(recipe: Recipe) -> str:
-    """The folder of whole weights that a recipe leads to, by merge.py or whole.py if need be."""
-    out = Path(str(recipe.get("output_dir")))
-    if out.is_relative_to(OUTPUTS):
-        return str(out.with_name("model"))
-    return f"{recipe.get('output_dir')}-merged" if recipe.get("adapter") else str(out)
+    """The folder of full weights that a recipe leads to by export.py."""
+    return str(exported(Path(str(recipe.get("output_dir")))))

@@ -10,6 +10,7 @@ import yaml
 from core.errors import UserError
 from core.files import read_text
 from core.jsonl import read_json
+from core.layout import exported
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -117,8 +118,8 @@ def first_base(path: Path, recipe: dict[str, Any]) -> str:
         return base
     for other in sorted(path.parent.glob("*.yml")):
         before = yaml.safe_load(read_text(other)) or {}
-        made = str(before.get("output_dir")) + ("-merged" if before.get("adapter") else "")
-        if other != path and Path(made) == Path(base):
+        made = exported(Path(str(before.get("output_dir"))))
+        if other != path and made == Path(base):
             return first_base(other, before)
     return base
 

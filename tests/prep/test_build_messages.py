@@ -50,7 +50,7 @@ def test_a_missing_file_is_to_be_had_where_its_kind_is_from(place: Place) -> Non
     kmmlu = {"source": "kmmlu", "path": "external/none.csv"}
     said = place.build(code=2, stages={"s": [kmmlu]})
     assert said.endswith("external/none.csv; fetch kmmlu or choose other --stages\n")
-    demo = {"train": "data/demo/raw/train.json"}
+    demo = {"train": "data/demo-corpus/train.json"}
     said = place.build(code=2, corpus=demo, stages={"s": [{"source": "cci-2024"}]})
     assert said.endswith("train.json; make the demo's by `python prep/demo/synthetic.py`\n")
 

@@ -1,6 +1,5 @@
 """The tree: imports lead one way, a name stands for one thing, files are short."""
 
-import ast
 import re
 import sys
 from collections import Counter
@@ -9,38 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.imports import IMPORTS, MODULES, ROOMS, TEXTS
 from tests.support.paths import ROOT
 
-# each room imports those before it, and none after it
-ROOMS = ("core", "earlier_systems", "prep", "recipes", "eval", "ensemble", "bench")
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for room in ROOMS
-    for path in sorted((ROOT / room).rglob("*.py"))
-}
-TEXTS = {name: path.read_text("utf-8") for name, path in MODULES.items()}
 SCRIPTS = {MODULES[name].parent for name, text in TEXTS.items() if 'if __name__ == "__main' in text}
 # two commands check: a recipe, and a submission
 TWICE = {"check", "__init__"}
-
-
-def imported(path: Path) -> set[str]:
-    """The project's modules that a file imports, at its top or within a function."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {
-                f"{node.module}.{alias.name}"
-                if f"{node.module}.{alias.name}" in MODULES
-                else node.module
-                for alias in node.names
-            }
-    return found & MODULES.keys()
-
-
-IMPORTS = {name: imported(path) for name, path in MODULES.items()}
 
 
 @pytest.mark.parametrize("room", ROOMS)
