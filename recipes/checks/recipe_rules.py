@@ -122,7 +122,7 @@ def precision_problems(recipe: Recipe) -> Iterator[str]:
 def chain_problems(recipe: Recipe, others: Sequence[Recipe]) -> Iterator[str]:
     """A base that no other recipe makes, or that was taught to write answers otherwise."""
     base = str(recipe.get("base_model"))
-    if not Path(base).is_relative_to(OUTPUTS):
+    if not (Path(base).is_relative_to(OUTPUTS) and base.endswith("model")):
         return
     makers = [other for other in others if Path(result_of(other)) == Path(base)]
     if not makers:

@@ -82,7 +82,7 @@ def test_hyperparameters_of_tamago(stage):
         recipe["base_model"]
         == {
             "stage1.yml": "google/gemma-2-9b-it",
-            "stage2.yml": "./outputs/stage1-merged",
+            "stage2.yml": "./outputs/cci-stage1/model",
         }[stage]
     )
     wanted = {
@@ -154,7 +154,7 @@ def test_schema_problems_are_found(change, problem):
         ({"val_set_size": 0.1}, "test_datasets"),
         ({"chat_template": "gemma"}, "set eot_tokens to [<end_of_turn>]"),
         ({"eot_tokens": ["<end_of_turn>"]}, "eot_tokens differs"),
-        ({"base_model": "./outputs/other-merged"}, "made by no recipe"),
+        ({"base_model": "./outputs/other/model"}, "made by no recipe"),
         ({"plugins": []}, "add recipes.plugins.guard.GuardPlugin"),
     ],
 )
