@@ -1,6 +1,6 @@
 """Say what each member adds to the hard vote, on rows whose answers are known.
 
-Run as: python ensemble/diagnose.py predictions/members/*.jsonl --data data/dev.jsonl --html FILE
+Run as: python ensemble/diagnose.py predictions/*.jsonl --data data/cci/dev.jsonl --html FILE
 """
 
 import argparse
@@ -29,7 +29,7 @@ TEMPLATE = Path(__file__).with_name("diagnosis") / "diagnosis.html.jinja"
 PRINTED, SHOWN = 20, 500  # lines of a table in the terminal and on the page; --json has all
 EPILOG = """\
 example:
-  python ensemble/diagnose.py predictions/members/*.jsonl --data data/dev.jsonl --html page.html
+  python ensemble/diagnose.py predictions/*.jsonl --data data/cci/dev.jsonl --html page.html
   python ensemble/diagnose.py --set pohanghang
 
 Tables are Markdown. Answers are read from the rows, never from the official test file; members

@@ -1,6 +1,6 @@
 """Report how often predictions are right, how sure they are, and whether runs differ.
 
-Run as: python eval/report.py predictions/*.jsonl --data data/dev.jsonl --html report.html
+Run as: python eval/report.py predictions/*.jsonl --data data/cci/dev.jsonl --html report.html
 """
 
 import argparse
@@ -23,8 +23,8 @@ from recipes.members.tables import MEMBERS, load_members
 TABLES = ("categories.csv", "calibration.csv")
 EPILOG = """\
 examples:
-  python eval/report.py predictions/*.jsonl --data data/dev.jsonl
-  python eval/report.py predictions/*.jsonl --data data/dev.jsonl --html report.html
+  python eval/report.py predictions/*.jsonl --data data/cci/dev.jsonl
+  python eval/report.py predictions/*.jsonl --data data/cci/dev.jsonl --html report.html
   python eval/report.py --set pohanghang
 
 The page needs no server and no net. It holds the text of the questions: whoever may not share the

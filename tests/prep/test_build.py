@@ -57,7 +57,7 @@ class Place:
     """A folder with a corpus, two chat sets and a params file, and the command run in it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.out = folder, folder / "data"
+        self.folder, self.out = folder, folder / "data/cci"
         corpus = {name: f"corpus/{name}.json" for name in ("train", "dev", "test")}
         train = [item("train", k, topic) for k, topic in enumerate(TOPICS)]
         train[1]["input"]["conversation"][0]["utterance"] = 12
@@ -72,7 +72,7 @@ class Place:
         dump(folder / "external/talks.jsonl", {"conversations": said})
         self.run = {
             "corpus": corpus,
-            "out": "data",
+            "inputs": ".",
             "prompt": "reference",
             "orders": "all",
             "stages": {

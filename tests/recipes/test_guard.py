@@ -69,13 +69,13 @@ def test_axolotl_ran_under_the_guard(chain):
 
 
 def test_a_killed_run_ends_like_one_never_killed(chain, run):
-    whole = chain.place / "outputs/demo/stage2"
-    killed = chain.place / "outputs/demo/stage2-killed"
+    whole = chain.place / "outputs/demo-stage2/trained"
+    killed = chain.place / "outputs/demo-killed"
     shutil.copytree(whole, killed)
     (killed / "model.safetensors").unlink()
     for step in (4, 6, 7):
         shutil.rmtree(killed / f"checkpoint-{step}")
-    done = run(*chain.train2, "--output-dir", "outputs/demo/stage2-killed")
+    done = run(*chain.train2, "--output-dir", "outputs/demo-killed")
     assert done.returncode == 0, done.stderr[-3000:]
     assert (killed / "checkpoint-6").is_dir()
     one, other = load_file(whole / "model.safetensors"), load_file(killed / "model.safetensors")
@@ -86,7 +86,7 @@ def test_the_same_recipe_gives_the_same_bytes(chain, run):
     again = run(*chain.train1, "--output_dir", "again")
     assert again.returncode == 0, again.stderr[-3000:]
     weights = "adapter_model.safetensors"
-    first = (chain.place / "outputs/demo/stage1" / weights).read_bytes()
+    first = (chain.place / "outputs/demo-stage1/trained" / weights).read_bytes()
     assert (chain.place / "again" / weights).read_bytes() == first
 
 
@@ -117,7 +117,7 @@ def test_the_seed_and_the_epoch_decide_the_order():
 
 @pytest.fixture(scope="module")
 def tokenizer(chain):
-    return AutoTokenizer.from_pretrained(chain.place / "outputs/demo/stage1")
+    return AutoTokenizer.from_pretrained(chain.place / "outputs/demo-stage1/trained")
 
 
 def rendered(tmp_path, tokenizer, row, limit=512, **options):
