@@ -1,6 +1,6 @@
 """Score the options of each row: by the log-probability of their letters, or another method.
 
-Run as: python eval/score.py --model outputs/cci-stage2/trained --data data/cci/test.jsonl --out predictions/a.jsonl
+Run as: python eval/score.py --model outputs/one/model --data data/cci/test.jsonl --out one.jsonl
 """
 
 import argparse
@@ -24,8 +24,8 @@ from recipes.plugins import quiet  # noqa: F401, before the libraries that it qu
 
 EPILOG = """\
 example:
-  python eval/score.py --model outputs/cci-stage2/trained --data data/cci/test.jsonl --out predictions/stage2.jsonl
-  python eval/score.py --model a=outputs/one b=outputs/two --data data/cci/test.jsonl --out predictions
+  python eval/score.py --model outputs/one/model --data data/cci/test.jsonl --out one.jsonl
+  python eval/score.py --model a=outputs/one b=outputs/two --data test.jsonl --out predictions
   python eval/score.py --model outputs/base --adapter a=runs/1 b=runs/2 --data … --out predictions
 
 Several models are scored one after another by one process, several adapters over one model by one

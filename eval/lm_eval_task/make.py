@@ -1,7 +1,7 @@
 """Write the task that lets lm-evaluation-harness score the same rows, token by token the same.
 
-Run as: python eval/lm_eval_task/make.py --model outputs/cci-stage2/trained --data data/cci/dev.jsonl \
-    --out outputs/task
+Run as: python eval/lm_eval_task/make.py --model outputs/one/model --data data/cci/dev.jsonl \
+    --out task
 """
 
 import argparse
@@ -25,7 +25,7 @@ METHODS = {"letter": Letter(), "option": Option()}
 METRICS = {"letter": ("acc",), "option": ("acc", "acc_norm", "acc_bytes")}
 EPILOG = """\
 example:
-  python eval/lm_eval_task/make.py --model outputs/cci-stage2/trained --data data/cci/dev.jsonl --out outputs/task
+  python eval/lm_eval_task/make.py --model outputs/one/model --data data/cci/dev.jsonl --out task
 
 writes NAME.yaml and NAME.jsonl, and prints the lm_eval command that scores them with this model.
 The prompts are rendered by the model's chat template: another model needs a task of its own.

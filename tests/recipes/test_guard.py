@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import axolotl.train
@@ -63,8 +65,8 @@ def test_a_run_ends_with_one_sentence_before_anything_is_written(workplace, run)
 
 
 def test_axolotl_ran_under_the_guard(chain):
-    for stage in ("stage1", "stage2"):
-        record = json.loads((chain.place / "outputs/demo" / stage / "run.json").read_text())
+    for stage in ("demo-stage1", "demo-stage2"):
+        record = json.loads((chain.place / "outputs" / stage / "trained/run.json").read_text())
         assert sorted(record) == ["base", "data", "files", "processes", "recipe"]
 
 
@@ -101,6 +103,29 @@ def test_an_interrupted_run_ends_as_one(recipe, monkeypatch):
     finally:
         signal.signal(signal.SIGINT, before)
     assert left.value.code == 130
+
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from recipes.plugins.guard import alone
+lock = alone(Path("rows/0123"))
+print("holds", flush=True)
+time.sleep(float(sys.argv[1]))
+"""
+
+
+def test_runs_that_share_rows_make_them_one_after_another(tmp_path):
+    command = [sys.executable, "-c", HOLDS]
+    started = {"cwd": tmp_path, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, "600"], **started) as first:
+        assert first.stdout.readline() == "holds\n"
+        with subprocess.Popen([*command, "0"], **started) as second:
+            said = "rows/0123: waiting for another run, which makes the same rows\n"
+            assert second.stdout.readline() == said
+            first.kill()  # whose rows are then made anew
+            assert second.stdout.read() == "holds\n"
+    assert second.returncode == 0
 
 
 def test_the_seed_and_the_epoch_decide_the_order():

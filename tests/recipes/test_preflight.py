@@ -197,7 +197,7 @@ def test_an_adapter_goes_on_only_on_its_own_base(recipe):
     [
         (
             "./outputs/cci-stage1/model",
-            r"train cci-stage1 first, then run python recipes/export\.py",
+            "train cci-stage1 first, then run python recipes/export.py",
         ),
         ("./outputs/best-gemma-stage1/model", "dvc repro export@best-gemma-stage1"),
         ("./models/gemma", "download it there"),
