@@ -14,7 +14,7 @@ from transformers.utils import cached_file
 
 from core.errors import UserError
 from core.jsonl import read_json
-from core.layout import OUTPUTS
+from core.layout import DATA, OUTPUTS
 from core.yaml_io import read_mapping
 from recipes.checks.recipe_rules import Recipe, family_of, run_problems, track_problems
 from recipes.checks.schema import schema_problems
@@ -162,6 +162,7 @@ def require_data(cfg: Any) -> list[Path]:
     parts = [*(cfg.datasets or []), *(cfg.test_datasets or [])]
     missing = [part["path"] for part in parts if not Path(part["path"]).is_file()]
     if missing:
-        run = " --run demo" if "demo" in Path(missing[0]).parts else ""
+        folder = Path(missing[0]).parent
+        run = f" --run {folder.name}" if folder.parent == DATA else ""
         raise UserError(f"{', '.join(missing)}: no such file; run python prep/build.py{run} first")
     return [Path(part["path"]) for part in parts]
