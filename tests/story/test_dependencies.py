@@ -46,8 +46,8 @@ def test_a_stage_depends_on_the_code_that_it_runs(name: str) -> None:
     assert [str(dep) for dep in code if not any(file.is_relative_to(dep) for file in files)] == []
 
 
-# stands in for python and accelerate: trainings, their results and predictions are made up; all else
-# is run, and what it opens below the checkout is noted
+# stands in for python and accelerate: trainings, their results and predictions are made up; all
+# else is run, and what it opens below the checkout is noted
 COMMAND = """#!{python}
 import runpy, sys
 from pathlib import Path
