@@ -118,7 +118,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.set and not args.predictions:
         members = load_members()
         args.predictions = members.known_voters(args.set)
-        args.data = args.data or Path(members.sets[args.set].data)
+        args.data = args.data or members.data(args.set)
         args.mixed = args.mixed or members.sets[args.set].mixed
     elif args.set or not (args.predictions and args.data):
         parser.error("name either predictions and --data, or a set by --set")

@@ -139,7 +139,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.set:
         members = load_members()
         args.predictions += members.compared(args.set)
-        args.data = args.data or Path(members.sets[args.set].data)
+        args.data = args.data or members.data(args.set)
         args.mixed = args.mixed or members.sets[args.set].mixed
     elif not (args.predictions and args.data):
         parser.error("name predictions and --data; or a set by --set")

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from core.errors import UserError
 from core.jsonl import validated
-from core.layout import OUTPUTS, PREDICTIONS, model_of, vote_of
+from core.layout import DATA, OUTPUTS, PREDICTIONS, model_of, vote_of
 from core.records import Strict
 from core.yaml_io import read_mapping
 from prep.guards.track import ModelFacts
@@ -75,7 +75,7 @@ class Set(Strict):
     test: str
     format: Literal["json", "csv"]
     known: str
-    data: str
+    rows: str
     shown: str = ""
     rule: str | None = None
     mixed: bool = False
@@ -106,6 +106,12 @@ class Members(Strict):
                 f"{MEMBERS}: no member votes in set {name}; add one, or name another set"
             )
         return [PREDICTIONS / name / f"{key}.jsonl" for key in found]
+
+    def data(self, name: str) -> Path:
+        """The rows of a set whose answers are known: dev's, or the test's own."""
+        one = pick(self.sets, name, "set")
+        split = "test" if Path(one.known) == PREDICTIONS / name else "dev"
+        return DATA / one.rows / f"{split}.jsonl"
 
     def compared(self, name: str) -> list[Path]:
         """The predictions of all members of a set where answers are known, and so its vote."""

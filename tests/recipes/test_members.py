@@ -201,8 +201,8 @@ def test_a_set_asks_its_test_file_and_what_its_members_read():
         tests = {load_run(ROOT / "params.yaml", run).corpus.test for run in runs}
         assert tests == {one.test}
         split = "test" if Path(one.known).name == name else "dev"
-        assert (Path(one.data).stem, Path(one.data).parts[0]) == (split, "data")
-        assert Path(one.data).parent.name in runs
+        assert MEMBERS.data(name) == Path("data", one.rows, f"{split}.jsonl")
+        assert one.rows in runs
         assert Path(one.known) == Path("predictions", name if split == "test" else f"{name}-dev")
 
 
@@ -251,7 +251,7 @@ def test_a_set_is_mixed_where_its_members_were_asked_differently():
 
 def test_a_submission_has_the_format_of_its_test_file(tmp_path):
     path = tmp_path / "members.yml"
-    path.write_text("members: {}\nsets: {a: {test: x.csv, format: json, known: p, data: d}}\n")
+    path.write_text("members: {}\nsets: {a: {test: x.csv, format: json, known: p, rows: r}}\n")
     with pytest.raises(UserError, match=r"format is json, but a submission has that of x\.csv"):
         load_members(path)
 

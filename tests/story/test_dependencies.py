@@ -133,7 +133,7 @@ def test_whatever_a_stage_reads_makes_it_run_again(tmp_path: Path) -> None:
         ("prep/prompts/reference.jinja", "rows@demo"),
         ("eval/reporting/report.html.jinja", "report@demo"),
         ("recipes/members/members.yml", "vote@demo"),
-        ("data/demo/test.jsonl", "diagnose@demo"),
+        ("data/demo/questions.jsonl", "report@demo"),
     ):
         before = (tmp_path / file).read_bytes()
         assert dvc("status", stage).strip().endswith("up to date.")
