@@ -18,7 +18,7 @@ from rich.table import Table
 
 from core.errors import UserError, entry
 from recipes.planner.costs import GPUS, SHARDS
-from recipes.planner.model_shapes import BACKBONES
+from recipes.planner.model_shapes import shapes
 from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 # read when the libraries are imported
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=1, help="how many of them (default: 1)")
     parser.add_argument("--shard", choices=SHARDS, help="default: what the recipe says")
     parser.add_argument(
-        "--config", help=f"the backbone's config.json, or one of {', '.join(BACKBONES)}"
+        "--config", help=f"the backbone's config.json, or one of {', '.join(shapes())}"
     )
     parser.add_argument("--rows", type=Path, nargs="+", help="default: the recipe's data, if there")
     parser.add_argument(

@@ -13,16 +13,21 @@ from axolotl.cli.config import gpu_capabilities
 from transformers.utils import cached_file
 
 from core.errors import UserError
-from core.jsonl import read_json
 from core.yaml_io import read_mapping
-from recipes.checks.recipe_rules import Recipe, family_of, run_problems, track_problems
+from recipes.checks.recipe_rules import (
+    SOFTCAP,
+    Recipe,
+    family_of,
+    local_config,
+    run_problems,
+    track_problems,
+)
 from recipes.checks.schema import schema_problems
 from recipes.members.tables import OUTPUTS
 from recipes.plugins.axolotl_commands import without_flags
 from recipes.weights.base_model import base_of, check_base, unreadable
 
 ACCURACY = "recipes.plugins.answer_accuracy.AccuracyPlugin"
-SOFTCAP = "attn_logit_softcapping"
 
 
 def preflight(cfg: dict[str, Any], *, trains: bool = True) -> None:
@@ -79,8 +84,7 @@ def config_of(recipe: Recipe) -> dict[str, Any]:
     path = cached_file(
         str(recipe["base_model"]), "config.json", revision=recipe.get("revision_of_model")
     )
-    whole = read_json(Path(path))
-    return whole.get("text_config") or whole
+    return local_config(Path(path).parent)
 
 
 def require_device(cfg: dict[str, Any]) -> None:

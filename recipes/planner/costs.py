@@ -86,7 +86,7 @@ def training(
 
     Sharding divides by the number of GPUs as in Rajbhandari et al. 2020, ZeRO, section 5: stage 1
     states, stage 2 gradients too, stage 3 and FSDP weights too, which come back layer by layer.
-    DeepSpeed and FSDP2 keep trained weights in float32 where they compute in bfloat16.
+    DeepSpeed keeps trained weights in float32 where it computes in bfloat16, FSDP2 does not.
     """
     held = dict(step.held)
     if sum(held.values()) < step.trained_bytes:  # fullest when the optimizer is at work
@@ -96,12 +96,9 @@ def training(
         account["activations"] += step.largest_linear * 2  # one weight at a time is unpacked
     if shard == "none":
         return account
-    low = element(recipe) == 2 and not step.adapter
-    account["optimizer"] = (state_bytes if not low else step.trained * 12) / gpus
-    if shard == "fsdp2" and low:  # float32 weights take the place of the bfloat16 ones
-        account["optimizer"] = step.trained * 8 / gpus
-        account["weights"] *= 2
-        account["gradients"] *= 2
+    if shard != "fsdp2" and element(recipe) == 2 and not step.adapter:
+        state_bytes = step.trained * 12  # float32 weights and two moments
+    account["optimizer"] = state_bytes / gpus
     if shard in ("zero2", "zero3", "fsdp2"):
         account["gradients"] /= gpus
     if shard in ("zero3", "fsdp2"):

@@ -13,7 +13,7 @@ from recipes.plan import main, setting
 from recipes.planner import costs
 from recipes.planner.dry_run import batch_of, dry_run
 from recipes.planner.estimate import knobs, read_plan, shard_of
-from recipes.planner.model_shapes import BACKBONES, family_of, shape_of
+from recipes.planner.model_shapes import shape_name, shape_of, shapes
 from tests.support.paths import ROOT
 from tests.support.training_rows import training_row, write_rows
 
@@ -23,9 +23,11 @@ PUBLISHED = {  # thousands of millions of parameters
     "llama-3-8b": 8.03,
     "qwen2-7b": 7.62,
     "qwen2.5-32b": 32.76,
+    "qwen2.5-7b": 7.62,
     "solar-10.7b": 10.73,
-    "exaone-3.0-7.8b": 7.82,
+    "eeve-korean-10.8b": 10.80,
     "glm-4-9b": 9.40,
+    "exaone-4.0-32b": 32.00,
 }
 
 
@@ -53,14 +55,23 @@ def test_a_process_holds_the_account_above_its_floor():
     assert held > 2**27  # the model is more than the noise of a process
 
 
-@pytest.mark.parametrize("family", BACKBONES)
-def test_backbones_have_the_parameters_they_are_known_for(family):
+@pytest.mark.parametrize("name", shapes())
+def test_backbones_have_the_parameters_they_are_known_for(name):
     # two of the layers are enough: all are alike
-    layers = BACKBONES[family]["num_hidden_layers"]
-    two = AutoConfig.for_model(**BACKBONES[family] | {"num_hidden_layers": 2})
+    published = shapes()[name]
+    layers = published["num_hidden_layers"]
+    two = AutoConfig.for_model(**published | {"num_hidden_layers": 2})
     step = dry_run(two, SMALL | {"bf16": True, "attn_implementation": "flash_attention_2"})
-    whole = step.linear + step.kept + (layers - 2) * step.largest_layer
-    assert whole / 1e9 == pytest.approx(PUBLISHED[family], abs=0.006)
+    parameters = step.linear + step.kept + (layers - 2) * step.largest_layer
+    assert parameters / 1e9 == pytest.approx(PUBLISHED[name], abs=0.006)
+
+
+@pytest.mark.parametrize("name", shapes())
+def test_transformers_reads_every_value_of_a_shape(name):
+    config = shape_of(Path("x.yml"), {"base_model": "any"}, name)
+    published = dict(shapes()[name])
+    assert config.rope_parameters["rope_theta"] == published.pop("rope_theta")
+    assert {key: getattr(config, key) for key in published} == published
 
 
 def test_flash_attention_and_fused_losses_hold_less():
@@ -107,6 +118,18 @@ def test_sharding_divides_what_its_stage_says():
     assert two["optimizer"] == step.trained * 12 / 4  # float32 weights and two moments
     assert three["weights"] == alone["weights"] / 4 + 2 * (2 * step.largest_layer + step.embedding)
     assert three["logits"] == alone["logits"]
+
+
+def test_fsdp2_keeps_no_float32_copy():
+    recipe = SMALL | {"bf16": True, "optimizer": "optimi_adamw"}
+    step = dry_run(shape(128, 2), recipe)
+    states = costs.states(step, recipe)
+    alone = costs.training(step, recipe, states)
+    shared, zero = (costs.training(step, recipe, states, way, 4) for way in ("fsdp2", "zero3"))
+    assert shared["gradients"] == alone["gradients"] / 4
+    assert shared["optimizer"] == 6 * step.trained / 4  # two moments and Kahan's rest, in bfloat16
+    assert shared["weights"] == zero["weights"]
+    assert zero["optimizer"] == 12 * step.trained / 4
 
 
 def test_work_is_six_a_weight_and_four_below_an_adapter():
@@ -159,13 +182,48 @@ def test_the_stage_before_lends_its_backbone():
     path = ROOT / "recipes/stage2.yml"
     config = shape_of(path, yaml.safe_load(path.read_text(encoding="utf-8")))
     assert (config.model_type, config.num_hidden_layers) == ("gemma2", 42)
-    assert family_of("owner/Qwen2.5-32B-Instruct") == "qwen2.5-32b"
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        ("google/gemma-2-9b-it", "gemma-2-9b"),  # by its family's file
+        ("yanolja/EEVE-Korean-Instruct-10.8B-v1.0", "eeve-korean-10.8b"),
+        ("owner/Qwen2.5-32B-Instruct", "qwen2.5-32b"),  # by its own name
+        ("meta-llama/Meta-Llama-3-8B-Instruct", "llama-3-8b"),
+        ("upstage/SOLAR-10.7B-v1.0", "solar-10.7b"),
+        ("x2bee/POLAR-14B-v0.2", None),
+        ("owner/strange", None),
+    ],
+)
+def test_a_base_on_the_hub_has_its_family_s_shape(base, name):
+    assert shape_name(base) == name
+
+
+def test_a_neighbour_that_is_no_recipe_is_no_matter(tmp_path):
+    (tmp_path / "list.yml").write_text("- 1\n")
+    (tmp_path / "broken.yml").write_text("a: [\n")
+    (tmp_path / "other.yml").write_text("services: {}\n")
+    recipe = {"base_model": "google/gemma-2-9b-it"}
+    assert shape_of(tmp_path / "recipe.yml", recipe).num_hidden_layers == 42
+
+
+def test_a_recipe_is_read_as_axolotl_would_not(tmp_path):
+    path = tmp_path / "x.yml"
+    for text, said in (
+        ("base_model: any\nsequence_len: 8\nsequence_len: 9\n", "line 3: key sequence_len is"),
+        ("base_model: [\n", "line 2: .*; correct the YAML"),
+        ("base_model: any\n", "no micro_batch_size, sequence_len"),
+    ):
+        path.write_text(text)
+        with pytest.raises(UserError, match=said):
+            read_plan(path)
 
 
 def test_what_cannot_be_planned_is_said(tmp_path):
     with pytest.raises(UserError, match=r"owner/strange is not known here; add --config"):
         shape_of(Path("x.yml"), {"base_model": "owner/strange"})
-    with pytest.raises(UserError, match=r"not known here, SOLAR made deeper.*--config"):
+    with pytest.raises(UserError, match=r"POLAR-14B-v0.2 is not known here; add --config"):
         shape_of(Path("x.yml"), {"base_model": "x2bee/POLAR-14B-v0.2"})
     (tmp_path / "config.json").write_text('{"model_type": "strange"}')
     with pytest.raises(UserError, match="none that transformers knows"):
@@ -209,7 +267,10 @@ def test_knobs_turn_only_what_is_not_turned():
 def test_sharding_is_read_from_the_recipe():
     assert shard_of({}) == "none"
     assert shard_of({"deepspeed": str(ROOT / "recipes/deepspeed/zero3.json")}) == "zero3"
-    assert shard_of({"fsdp_config": {"reshard_after_forward": True}}) == "fsdp2"
+    sharded = {"fsdp_config": {"reshard_after_forward": True}}
+    assert shard_of({"fsdp_version": 2} | sharded) == "fsdp2"
+    with pytest.raises(UserError, match="set fsdp_version: 2"):  # Axolotl's default is the first
+        shard_of(sharded)
     assert setting("micro_batch_size=1") == ("micro_batch_size", 1)
 
 
