@@ -48,7 +48,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Merge, check, and put the result in its place only when it is whole."""
+    """Merge, check, and put the result in its place only when it is complete."""
     args = parser().parse_args()
     # half a minute to import, and of no use to --help
     from recipes.weights.lora import WEIGHTS

@@ -9,7 +9,7 @@ step of less than half of that leaves it where it was. Adam's steps are about th
 | optimizer: optimi_adamw                  | what rounding cut off, for the next step (Kahan)      |
 | adamw_torch_8bit or adamw_torch_4bit     | the mean: it rounds up or down by chance              |
 |   with optim_args bf16_stochastic_round  |                                                       |
-| deepspeed (ZeRO 1, 2, 3), FSDP version 1 | float32 weights beside the bfloat16 ones              |
+| deepspeed (ZeRO 1, 2, 3), FSDP version 1 | float32 weights next to the bfloat16 ones           |
 
 FSDP version 2 keeps none: neither Axolotl's wrapper nor accelerate's own, which says that it does
 (tests/recipes/test_precision.py).

@@ -55,8 +55,8 @@ def require_no_repeated_key(cfg: dict[str, Any]) -> None:
 
 def require(cfg: dict[str, Any], problems: Iterator[str]) -> None:
     """Raise `UserError` with all problems of a recipe, where there are any."""
-    if found := list(problems):
-        raise UserError(f"{cfg.get('axolotl_config_path')}: {'. '.join(found)}")
+    if listed := list(problems):
+        raise UserError(f"{cfg.get('axolotl_config_path')}: {'. '.join(listed)}")
 
 
 def schema_here(recipe: Recipe) -> Iterator[str]:
@@ -69,7 +69,7 @@ def schema_here(recipe: Recipe) -> Iterator[str]:
 
 
 def rule_problems(recipe: Recipe) -> Iterator[str]:
-    """What recipes/check.py would say of a recipe whose base is there, but for its place."""
+    """What recipes/check.py would refuse in a recipe whose base is there, but for its header."""
     config = config_of(recipe)
     yield from run_problems(recipe, family_of(recipe, []), bool(config.get(SOFTCAP)))
     yield from track_problems(recipe, [])
@@ -119,14 +119,14 @@ def require_base(cfg: dict[str, Any]) -> None:
     if is_local(base):
         if not (Path(base) / "config.json").is_file() or not any(Path(base).glob("*.safetensors")):
             raise UserError(f"{base}: no model in this folder (base_model); {made_by(Path(base))}")
-        if said := unreadable(Path(base)):
-            raise UserError(f"{base}: {said}; copy or download it again, or make it again")
+        if defect := unreadable(Path(base)):
+            raise UserError(f"{base}: {defect}; copy or download it again, or make it again")
         return
     base_of(base, cfg.get("revision_of_model"))
 
 
 def require_adapter(cfg: dict[str, Any]) -> None:
-    """Raise `UserError` where the adapter to go on with is not there, or is another base's."""
+    """Raise `UserError` where the adapter to continue from is not there, or is another base's."""
     name = cfg.get("lora_model_dir")
     if name and is_local(str(name)):
         if not (Path(name) / "adapter_model.safetensors").is_file():

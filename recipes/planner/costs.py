@@ -1,7 +1,7 @@
 """The arithmetic of a plan: bytes of weights, states and caches, floating-point work and time.
 
-All functions are pure; figures of machines and methods carry their source. What one training step
-holds besides comes from recipes/planner/dry_run.py.
+All functions are pure; figures of machines and methods carry their source. What else one training step
+holds comes from recipes/planner/dry_run.py.
 """
 
 from __future__ import annotations
@@ -103,14 +103,14 @@ def training(
         account["gradients"] /= gpus
     if shard in ("zero3", "fsdp2"):
         # the layer at work, the next one on its way, and the table that is also the head
-        whole = 2 * step.largest_layer + step.embedding
-        account["weights"] = account["weights"] / gpus + whole * element(recipe)
+        gathered = 2 * step.largest_layer + step.embedding
+        account["weights"] = account["weights"] / gpus + gathered * element(recipe)
     return account
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """What scoring holds: bytes of weights and of one prompt, and how many prompts fit beside."""
+    """What scoring holds: bytes of weights and of one prompt, and how many prompts fit."""
 
     weights: float
     prompt: float
@@ -155,7 +155,7 @@ def speed(step: Step, config: PretrainedConfig, length: float, gpu: Gpu, mfu: fl
 
 
 def steps(recipe: dict[str, Any], rows: int, tokens: float, gpus: int) -> int:
-    """Optimizer steps of a whole run: by packs, filled to 95 % as an assumption, or by rows."""
+    """Optimizer steps of a run: by packs, filled to 95 % as an assumption, or by rows."""
     accumulated = recipe.get("gradient_accumulation_steps") or 1
     if recipe.get("max_steps"):
         return recipe["max_steps"]

@@ -143,12 +143,12 @@ def plan(args: argparse.Namespace) -> dict[str, Any]:
     }
     if not made["fits"]:
         changed, size = recipe, needed
-        for said, change in knobs(recipe):
+        for knob, change in knobs(recipe):
             _, smaller = account(config, changed | change, shard, args.gpus, args.recipe)
             if sum(smaller.values()) >= size:
                 continue
             changed, size = changed | change, sum(smaller.values())
-            made["turn"].append({"knob": said, "needed": size / GIB})
+            made["turn"].append({"knob": knob, "needed": size / GIB})
             if size <= gpu.memory:
                 break
     paths = args.rows or [Path(part["path"]) for part in recipe.get("datasets") or []]

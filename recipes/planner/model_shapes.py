@@ -26,7 +26,7 @@ def shapes() -> dict[str, dict[str, Any]]:
 
 
 def shape_name(base: str) -> str | None:
-    """The name of the shape of a base on the hub: its family's file tells, or the base's own name.
+    """The name of the shape of a base on the hub: by its family's file, or by its own name.
 
     A fine-tune carries the name of what it was tuned from: owner/ko-gemma-2-9b-it.
     """
