@@ -1,4 +1,4 @@
-"""Estimate before a run whether it fits its GPU, how long it takes, and whether its result fits a 4090.
+"""Plan a run: whether it fits its GPU, how long it takes, and whether its result fits a 4090.
 
 Run as: python recipes/plan.py recipes/stage2.yml --gpu h200
 

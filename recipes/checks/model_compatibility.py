@@ -38,7 +38,7 @@ def sample(letter: str) -> dict[str, Any]:
 def config_problems(recipe: Recipe, family: Family, config: Any) -> Iterator[str]:
     """What the architecture does not have or cannot do."""
     if config.model_type != family.model_type:
-        yield f"the model is a {config.model_type}, not a {family.model_type}; correct its family's file"
+        yield f"the model is a {config.model_type}, not a {family.model_type}; correct its family"
     room = getattr(config, "max_position_embeddings", None)
     if room and recipe["sequence_len"] > room:
         yield f"sequence_len {recipe['sequence_len']} is over the model's {room}"

@@ -1,7 +1,7 @@
 """The arithmetic of a plan: bytes of weights, states and caches, floating-point work and time.
 
-All functions are pure; figures of machines and methods carry their source. What else one training step
-holds comes from recipes/planner/dry_run.py.
+All functions are pure; figures of machines and methods carry their source. What else one
+training step holds comes from recipes/planner/dry_run.py.
 """
 
 from __future__ import annotations

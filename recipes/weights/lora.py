@@ -36,13 +36,13 @@ NAME = re.compile(
     r"(?P<part>lora_A\.weight|lora_B\.weight|lora_embedding_A|lora_embedding_B"
     r"|lora_magnitude_vector|base_layer\.weight|base_layer\.bias|weight|bias)"
 )
-# PEFT writes a module that is saved in full by its own name, and where the vocabulary grew once more
-# with the wrapper around it
+# PEFT writes a module that is saved in full by its own name, and where the vocabulary grew once
+# more with the wrapper around it
 COPY = re.compile(r".+\.(modules_to_save|original_module)\.(weight|bias)")
 GROWING = (HEAD, "embed_tokens")  # modules with a row for each token
 LINEAR = ("lora_A.weight", "lora_B.weight")
 EMBEDDING = ("lora_embedding_A", "lora_embedding_B")
-# what changes the base before the pairs or along with them, so that base + pairs is not what was trained
+# what changes the base before or along with the pairs: base + pairs is not what was trained
 UNFIT = {
     "layer_replication": "repeats layers",
     "target_parameters": "adapts parameters that are no layers",
@@ -98,8 +98,8 @@ class Adapter:
 def read_adapter(folder: Path) -> Adapter:
     """The adapter in a folder, by the names of its tensors.
 
-    Raises `UserError` where it is not of the LoRA family, is not complete, cannot be merged, or holds
-    numbers that are not finite.
+    Raises `UserError` where it is not of the LoRA family, is not complete, cannot be merged, or
+    holds numbers that are not finite.
     """
     config = read_config(folder)
     with safe_open(folder / WEIGHTS, "pt") as file:
@@ -125,7 +125,7 @@ def read_adapter(folder: Path) -> Adapter:
     magnitudes = having("lora_magnitude_vector")
     if config.use_dora != bool(magnitudes) or magnitudes - modules:
         raise UserError(f"{folder}: {CONFIG} and the weights differ about DoRA; train it again")
-    # PEFT copies a base layer's weight next to the pair of a head or an embedding; it learns nothing
+    # PEFT copies a base layer's weight next to a head's or an embedding's pair; it learns nothing
     full = {f"{m}.weight" for m in having("weight")}
     full |= {f"{m}.bias" for m in having("bias", "base_layer.bias")}
     return Adapter(folder, config, modules, embeddings, magnitudes, frozenset(full))
