@@ -1,6 +1,7 @@
 """The planner's account is what real steps hold, and its arithmetic is what its sources say."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,28 @@ def test_fsdp2_keeps_no_float32_copy():
     assert shared["optimizer"] == 6 * step.trained / 4  # two moments and Kahan's rest, in bfloat16
     assert shared["weights"] == zero["weights"]
     assert zero["optimizer"] == 12 * step.trained / 4
+
+
+@pytest.mark.slow
+def test_figures_for_several_gpus_are_the_planner_s():
+    recipe = read_plan(ROOT / "recipes/stage2.yml") | {"micro_batch_size": 2}
+    step = dry_run(shape_of(Path("x.yml"), {}, "gemma-2-9b"), recipe)
+
+    def needed(way: str, optimizer: str) -> int:
+        made = recipe | {"optimizer": optimizer}
+        held = costs.training(step, made, costs.states(step, made), way, 4)
+        return round((sum(held.values()) + costs.CONTEXT) / costs.GIB)
+
+    readme = (ROOT / "recipes/deepspeed/README.md").read_text("utf-8")
+    header = (ROOT / "recipes/stage2-fsdp2.yml").read_text("utf-8")
+    written = r"expects (\d+) GiB a card for ZeRO-1, (\d+) for ZeRO-2 and (\d+) for FSDP2"
+    ways = [
+        needed("zero1", "adamw_torch"),
+        needed("zero2", "adamw_torch"),
+        needed("fsdp2", "optimi_adamw"),
+    ]
+    assert [int(one) for one in re.search(written, readme).groups()] == ways
+    assert int(re.search(r"by estimate (\d+) GiB a GPU", header)[1]) == ways[2]
 
 
 def test_work_is_six_a_weight_and_four_below_an_adapter():
