@@ -77,11 +77,14 @@ def show_scoring(sizes: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """KEY=VALUE as a key and its YAML value."""
+    """KEY=VALUE as a key and its YAML value; raises argparse's error for anything else."""
     key, _, value = text.partition("=")
-    if not key or not value:
-        raise argparse.ArgumentTypeError(f"{text}: write KEY=VALUE")
-    return key, yaml.safe_load(value)
+    try:
+        if key and value:
+            return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text}: write KEY=VALUE, with a value as in a recipe")
 
 
 def main() -> None:

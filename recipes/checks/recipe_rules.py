@@ -195,7 +195,7 @@ def track_of(recipe: Recipe, params: Path) -> Track | None:
     if not params.is_file():
         return None
     folder = Path(str((recipe.get("datasets") or [{}])[0].get("path"))).parent
-    runs = read_mapping(params)["runs"].values()
+    runs = (read_mapping(params).get("runs") or {}).values()
     return next((run.get("track") for run in runs if Path(run["out"]) == folder), None)
 
 

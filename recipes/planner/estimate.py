@@ -1,15 +1,13 @@
 """What a recipe needs: memory on a GPU by kind, what to turn where it does not fit, and hours."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PretrainedConfig
 
 from core.errors import UserError
-from core.files import read_text
-from core.jsonl import read_objects
+from core.jsonl import read_json, read_objects
 from core.yaml_io import read_mapping
 from recipes.checks.precision import fsdp_version
 from recipes.planner.costs import CONTEXT, GIB, GPUS, scoring, speed, states, steps, training
@@ -42,7 +40,7 @@ def shard_of(recipe: dict[str, Any]) -> str:
         return "fsdp2"
     if not recipe.get("deepspeed"):
         return "none"
-    stage = json.loads(read_text(Path(recipe["deepspeed"])))["zero_optimization"]["stage"]
+    stage = read_json(Path(recipe["deepspeed"]))["zero_optimization"]["stage"]
     return f"zero{stage}" if stage else "none"
 
 

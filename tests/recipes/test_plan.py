@@ -2,6 +2,7 @@
 
 import json
 import re
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -223,7 +224,13 @@ def test_sharding_is_read_from_the_recipe():
     assert shard_of({"fsdp_version": 2} | sharded) == "fsdp2"
     with pytest.raises(UserError, match="set fsdp_version: 2"):  # Axolotl's default is the first
         shard_of(sharded)
+
+
+def test_a_setting_is_a_key_and_a_value_as_in_a_recipe():
     assert setting("micro_batch_size=1") == ("micro_batch_size", 1)
+    for text in ("micro_batch_size", "=1", "micro_batch_size=[1"):
+        with pytest.raises(ArgumentTypeError, match="write KEY=VALUE"):
+            setting(text)
 
 
 def test_the_command_says_it_all(tmp_path, monkeypatch, capsys):
