@@ -1,5 +1,6 @@
 """Recipes and tables as YAML, read so that no mistake goes unseen."""
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ class UniqueKeys(yaml.SafeLoader):
             if key_node.tag == MERGE:
                 continue
             key = self.construct_object(key_node)
+            if not isinstance(key, Hashable):  # refused below
+                continue
             if key in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"key {key} is there twice", problem_mark=key_node.start_mark
@@ -38,7 +41,9 @@ def read_mapping(path: Path, text: str | None = None) -> dict[str, Any]:
         value = yaml.load(read_text(path) if text is None else text, UniqueKeys)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{path}, line {line}: {error.problem}; mend the YAML") from None
+        raise UserError(f"{path}, line {line}: {error.problem}; correct the YAML") from None
+    except yaml.YAMLError as error:  # of characters, which have no line
+        raise UserError(f"{path}: {str(error).splitlines()[0]}; correct the YAML") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: no keys; a recipe is a YAML mapping")
     return value

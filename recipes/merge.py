@@ -15,12 +15,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from core.errors import UserError, entry
-from core.files import atomic_dir, read_text, sha256
+from core.files import atomic_dir, sha256
 from core.jsonl import write_json
 from core.layout import exported
+from core.yaml_io import read_mapping
 from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 
@@ -43,11 +42,8 @@ def parser() -> argparse.ArgumentParser:
 
 def read_recipe(path: Path) -> dict[str, Any]:
     """A recipe with an adapter; raises `UserError` for anything else."""
-    try:
-        recipe = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: malformed YAML ({error}); mend it") from None
-    if not isinstance(recipe, dict) or not recipe.get("adapter"):
+    recipe = read_mapping(path)
+    if not recipe.get("adapter"):
         raise UserError(f"{path}: trains no adapter, so there is nothing to merge; name a stage 1")
     if lost := [key for key in ("base_model", "datasets", "output_dir") if not recipe.get(key)]:
         raise UserError(f"{path}: names no {', '.join(lost)}; name the recipe that was trained")
@@ -55,7 +51,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Merge, check, and put the result in its place only when it is whole."""
+    """Merge, check, and put the result in its place only when it is complete."""
     args = parser().parse_args()
     # half a minute to import, and of no use to --help
     from recipes.weights.lora import WEIGHTS

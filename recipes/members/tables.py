@@ -29,19 +29,34 @@ class Backbone(Strict):
     licence: str | None
     non_commercial: bool | None
     published: date | None
+    shape: str | None = None
 
 
 class Family(Strict):
     """Backbones that are trained alike: their architecture and the recipe keys that follow from it.
 
     `ends` holds what ends an answer, by the chat templates that the family may use; None is the
-    tokenizer's own eos, which Axolotl trains where a recipe names no `eot_tokens`.
+    tokenizer's own eos, which Axolotl trains where a recipe names no `eot_tokens`. `shapes` holds
+    what the config.json of its models says of their size and attention.
     """
 
     model_type: str
     ends: dict[str, str | None]
     recipe: dict[str, Any]
+    shapes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     models: dict[str, Backbone]
+
+    @property
+    def softcap(self) -> bool:
+        """Whether its attention has a soft-cap, which some implementations leave out."""
+        return any("attn_logit_softcapping" in shape for shape in self.shapes.values())
+
+    @model_validator(mode="after")
+    def _known_shapes(self) -> Self:
+        for name, model in self.models.items():
+            if model.shape is not None and model.shape not in self.shapes:
+                raise ValueError(f"{name} has the shape {model.shape}, which shapes does not hold")
+        return self
 
 
 class Method(Strict):
@@ -159,12 +174,16 @@ def load_family(path: Path) -> Family:
     return validated(read_mapping(path), Family, str(path))
 
 
+def load_families(folder: Path = BACKBONES) -> list[Family]:
+    """Every family of backbones, by the names of their files."""
+    return [load_family(path) for path in sorted(folder.glob("*.yml"))]
+
+
 def backbones(folder: Path = BACKBONES) -> dict[str, Origin]:
     """Every backbone of every family, by its name on the hub."""
-    families = [load_family(path) for path in sorted(folder.glob("*.yml"))]
     return {
         name: Origin(name, known, family)
-        for family in families
+        for family in load_families(folder)
         for name, known in family.models.items()
     }
 

@@ -45,7 +45,7 @@ from recipes.weights.base_model import loading_all_weights
 from recipes.weights.finite import StayFinite
 
 
-# Accelerate joins processes on a CPU only where it is told to, and Axolotl never does: each process
+# Accelerate joins processes on a CPU only where asked to, and Axolotl never asks: each process
 # would train a copy of its own, on all rows, and all would write into one folder. `accelerate
 # launch --cpu --num_processes 2` starts a single process; torchrun starts them all.
 def join_processes() -> None:

@@ -166,7 +166,7 @@ def leave_when_interrupted(*_: Any) -> None:
 def say_if_unsaved(save: Callable[..., Any]) -> Callable[..., Any]:
     """`save`, raising `UserError` where weights or states cannot be written: a full disk above all.
 
-    The next run throws half a checkpoint away and goes on from the last whole one.
+    The next run throws half a checkpoint away and continues from the last complete one.
     """
 
     @functools.wraps(save)

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from recipes.checks.fused_loss import unseen_head
+from recipes.checks.recipe_rules import unseen_head
 from tests.support.paths import ROOT
 from tests.support.tiny_models import save_gemma2, save_llama
 

@@ -123,7 +123,6 @@ def test_an_end_that_is_not_learnt_is_found(models):
         ),
         ("malbbungchi-qwen2-orpo", {"load_best_model_at_end": True}, "nothing to choose by"),
         ("malbbungchi-qwen2", {"trust_remote_code": True}, "take out trust_remote_code"),
-        ("malbbungchi-qwen2", {"base_model": "Qwen/Qwen9"}, "add it with its licence and date"),
         ("malbbungchi-qwen2", {"chat_template": "gemma"}, "chat_template gemma is none of chatml"),
         ("pohanghang-01-polar-v02", {"eot_tokens": ["</s>"]}, "take out eot_tokens"),
         ("tamago-gemma", {}, "is made by no recipe given here"),

@@ -1,4 +1,4 @@
-"""Recipes fit the installed Axolotl, one another and the rules of this house."""
+"""Recipes fit the installed Axolotl, one another and this project's rules."""
 
 import subprocess
 import sys
@@ -202,8 +202,22 @@ def test_a_misspelt_datasets_gets_its_right_name():
 def test_a_header_with_another_path_is_found(monkeypatch):
     monkeypatch.chdir(ROOT)
     text = (ROOT / "recipes/stage1.yml").read_text("utf-8")
-    found = list(rule_problems(Path("stage1.yml"), load("stage1.yml"), [], text))
-    assert ["axolotl.cli.train stage1.yml" in one for one in found] == [True]
+    found = list(rule_problems(Path("recipes/my.yml"), load("stage1.yml"), [], text))
+    assert ["axolotl.cli.train recipes/my.yml" in one for one in found] == [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: \x07\n", "special characters are not allowed; correct the YAML"),
+        ("? [a]\n: 1\n", "line 1: found unhashable key; correct the YAML"),
+        ("- a\n", "a recipe is a YAML mapping"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_in_a_sentence(tmp_path, text, said):
+    (tmp_path / "x.yml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        read_recipe(tmp_path / "x.yml")
 
 
 def test_a_repeated_key_is_refused_with_its_line(tmp_path):
