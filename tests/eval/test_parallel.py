@@ -12,11 +12,11 @@ import pytest
 
 from core.errors import UserError
 from core.ray_session import LOCAL
-from eval import predictions, ray_executor, runner, score
+from eval import predictions, runner, score
 from eval.engines import loader
 from eval.engines.interface import Engine, Setup
-from eval.ray_executor import require_room
-from eval.tasks import Task
+from eval.executor import LocalExecutor, Task
+from eval.ray_executor import RayExecutor, require_room
 from tests.eval.test_engines_agree import TOLERANCE, needs_vllm
 from tests.support.paths import ROOT
 from tests.support.scored_rows import save_rows
@@ -75,6 +75,43 @@ def test_heads_that_do_not_divide_are_told_in_a_sentence(gemma: Path, tmp_path: 
     assert said.startswith(f"error: vLLM does not open {gemma} with --tensor-parallel 3 (")
     assert "attention heads (4) must be divisible by tensor parallel size (3)" in said
     assert said.endswith("use fewer, or --replicas")
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ([], LocalExecutor()),
+        (["--replicas", "2"], RayExecutor(2)),
+        (["--ray-address", "10.0.0.1:6379"], RayExecutor(1, "10.0.0.1:6379")),
+    ],
+)
+def test_the_command_chooses_who_executes(
+    asked: list[str], expected: Any, gemma: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_rows(tmp_path / "d.jsonl", 2)
+    seen = []
+
+    def run(setup: Setup, ask: Any, partials: Any, executor: Any) -> Iterator[str]:
+        seen.append(executor)
+        raise KeyboardInterrupt  # nothing is to be scored
+        yield
+
+    monkeypatch.setattr(runner, "run", run)
+    files = ["--data", str(tmp_path / "d.jsonl"), "--out", str(tmp_path / "a.jsonl")]
+    with pytest.raises(KeyboardInterrupt):
+        score.main(["--model", str(gemma), *files, "--backend", "hf", *asked])
+    assert seen == [expected]
+
+
+def test_replicas_without_ray_are_refused_before_anything_is_scored(
+    gemma: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_rows(tmp_path / "d.jsonl", 2)
+    monkeypatch.setattr(score, "find_spec", lambda name: None)
+    files = ["--data", str(tmp_path / "d.jsonl"), "--out", str(tmp_path / "a.jsonl")]
+    with pytest.raises(UserError, match="replicas need Ray, which this environment has not"):
+        score.main(["--model", str(gemma), *files, "--backend", "hf", "--replicas", "2"])
+    assert [path.name for path in tmp_path.iterdir()] == ["d.jsonl"]
 
 
 def test_tensor_parallelism_is_refused_by_transformers(gemma: Path) -> None:
@@ -168,7 +205,7 @@ def test_replicas_are_on_both_nodes(cluster: Any, gemma: Path, tmp_path: Path) -
 
     tasks = [Task(None, number, (number,)) for number in range(2)]
     setup = Setup("hf", gemma, "float32", 4, 8)
-    found = dict(ray_executor.answers(setup, Where(), tasks, 2, cluster.address))
+    found = dict(RayExecutor(2, cluster.address).execute(setup, Where(), tasks))
     assert len({tuple(answer.values) for answer in found.values()}) == 2
 
 
@@ -186,7 +223,7 @@ def test_what_a_cluster_cannot_do_is_a_sentence(
     setup = Setup("hf", folder, "float32", 4, 8)
     tasks = [Task(None, number, ()) for number in range(3)]
     with pytest.raises(UserError, match=said):
-        list(ray_executor.answers(setup, None, tasks, replicas, cluster.address))
+        list(RayExecutor(replicas, cluster.address).execute(setup, None, tasks))
 
 
 def test_a_replica_must_fit_on_one_machine() -> None:
