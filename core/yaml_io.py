@@ -1,4 +1,4 @@
-"""Recipes and tables as YAML, read so that no mistake goes unseen."""
+"""Recipes and tables as YAML, read so that no mistake is overlooked."""
 
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def read_mapping(path: Path, text: str | None = None) -> dict[str, Any]:
         value = yaml.load(read_text(path) if text is None else text, UniqueKeys)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{path}, line {line}: {error.problem}; mend the YAML") from None
+        raise UserError(f"{path}, line {line}: {error.problem}; fix the YAML") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: no keys; a recipe is a YAML mapping")
     return value

@@ -24,7 +24,7 @@ RESERVED |= {"removed", "changed", "preferences", "folds"}
 
 class Corpus(Strict):
     """The files of the task itself, in the form of one source of the registry; dev and test may be
-    absent. `dev_share` of the train file's questions are then held out as dev, dialogues whole.
+    absent. `dev_share` of the train file's questions are then held out as dev, no dialogue split.
     `origin` says whose data it is, which a form does not."""
 
     source: str = CORPUS
@@ -57,7 +57,7 @@ class Lengths(Strict):
 
 
 class Run(Strict):
-    """One entry of `runs`: what params.yaml says of it is told there.
+    """One entry of `runs`; the comments of params.yaml explain its keys.
 
     `test_answers: drop` keeps the answers of a filled-in test file out of all that prep writes.
     """

@@ -59,13 +59,13 @@ def _counts(part: Kept, begin: Indices, end: Indices, compatible: bool) -> NDArr
     """How often each of the 64 bits is set among the grams of each block; (blocks, 64)."""
     codes = part.codes[begin[0] : end[-1] + GRAM - 1]
     hashes = np.append(_md5(codes) if compatible else gram_hashes(codes), np.uint64(0))
-    # reduceat sums what lies between two bounds; the grams across two texts fall out with [::2]
-    bounds = np.stack((begin, end), axis=1).ravel() - begin[0]
+    # reduceat sums what lies between two edges; the grams across two texts fall out with [::2]
+    edges = np.stack((begin, end), axis=1).ravel() - begin[0]
     sums = np.empty((len(begin), 8, 8), np.uint8)
     for bit in range(8):
         lanes = hashes >> np.uint64(bit)
         lanes &= LANES
-        total = np.add.reduceat(lanes, bounds)[::2]
+        total = np.add.reduceat(lanes, edges)[::2]
         sums[:, :, bit] = np.ascontiguousarray(total, "<u8").view(np.uint8).reshape(-1, 8)
     return sums.reshape(-1, BITS).astype(np.int64)
 
@@ -83,7 +83,7 @@ def keys(signs: Hashes, bits: int) -> Iterator[Hashes]:
 
     Of bits + m disjoint blocks of a signature, `bits` differing bits leave m equal; every choice of
     m blocks is a part (Manku, Jain and Das Sarma, WWW 2007). Above 3 bits a single block would be
-    too short to tell signatures apart, so that m is 2.
+    too short to distinguish signatures, so that m is 2.
     """
     equal = 1 if bits <= 3 else 2
     edges = np.linspace(0, BITS, bits + equal + 1).astype(int)

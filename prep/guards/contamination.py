@@ -27,7 +27,7 @@ from prep.dedup import MinHash, Ray, near_any
 from prep.dedup.ngrams import kept_characters
 from prep.render import Renderer
 
-# Records are compared as a whole elsewhere; this finds a dialogue inside a longer text, and windows
+# Complete records are compared elsewhere; this finds a dialogue inside a longer text, and windows
 # cut from one conversation. A run of 48 letters and digits is some 13 to 15 Korean words; 13 words
 # is the run at which Brown et al. (2020, appendix C) call a text contaminated.
 RUN = 48  # characters in common
@@ -72,11 +72,11 @@ def _compared(text: str) -> str:
 
 
 CONTEXT = 40  # characters from which a context is compared by itself
-OPTIONS = 20  # letters from which options tell one question from another
+OPTIONS = 20  # letters from which options identify their question
 # it misses least: here a doubt speaks for removal
 NEARNESS = MinHash(similarity=0.7, hard_negatives="remove")
 NEAR_ITEM = 200  # characters from which question and options may be near
-IDENTIFIER = 8  # characters from which an id that holds a digit can be told from a word
+IDENTIFIER = 8  # characters from which an id that holds a digit cannot be taken for a word
 LETTER = re.compile(r"[^\W\d_ㄱ-ㆎ]")  # no digits and no single jamo
 
 
@@ -206,6 +206,6 @@ def _is_told(id_: str) -> bool:
 
 
 def _pattern(ids: Iterable[str]) -> re.Pattern[str] | None:
-    """A pattern of all ids, whole; a Korean particle may follow."""
+    """A pattern of any of the ids as a word; a Korean particle may follow."""
     either = "|".join(re.escape(one) for one in sorted(ids, key=lambda one: (-len(one), one)))
     return re.compile(rf"(?<![0-9A-Za-z])({either})(?![0-9A-Za-z])") if either else None

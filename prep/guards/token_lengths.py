@@ -1,6 +1,6 @@
 """How many tokens rows have by a recipe's tokenizer and chat template, and which have too many.
 
-A row's ids are those of its whole conversation through the chat template, as training has them.
+A row's ids are those of its complete conversation through the chat template, as training has them.
 """
 
 from collections.abc import Sequence

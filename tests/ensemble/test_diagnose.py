@@ -20,8 +20,8 @@ from ensemble.diagnosis import pictures
 from ensemble.diagnosis.diagnosis import Diagnosis
 from ensemble.diagnosis.diagnosis_text import sentences
 from eval import predictions
-from tests.support.labelled_answers import independent, read, save, save_member, two_options
 from tests.support.paths import ROOT
+from tests.support.vote_table import independent, read, save, save_member, two_options
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_what_cannot_be_diagnosed_is_refused(members: list[Path], tmp_path: Path
             run(paths, "--html", str(page))
         assert not page.exists()
 
-    refused(r"m1.jsonl: alone it casts the whole vote; name two members", members[:1])
+    refused(r"m1.jsonl: is the only member; name two or more", members[:1])
     refused(r"is a folder; name the files in it, .*/[*].jsonl", [tmp_path])
     refused(r"m1.jsonl: named twice", [*members, members[0]])
     refused(r"none.jsonl: no such file", [*members, tmp_path / "none.jsonl"])

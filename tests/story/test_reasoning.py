@@ -301,7 +301,7 @@ def test_answers_alone_vote(place: Place, by_hf: dict[str, Found]) -> None:
     assert f"{COUNT} items by 2 models, rule hard" in printed
     missing = sum(one.choice is None for one in by_hf["short"][0])
     assert f"abstentions: {missing}, on {missing} items" in printed
-    command("ensemble/check.py", place.folder / "submission.json", *to[:2])
+    command("ensemble/check_submission.py", place.folder / "submission.json", *to[:2])
     written = json.loads((place.folder / "submission.json").read_text("utf-8"))
     assert [item["output"] for item in written] == [f"inference_{k + 1}" for k in place.cot]
     # another prompt is other data; of two that differ the file named first decides

@@ -20,8 +20,6 @@ MODULES = {
 }
 TEXTS = {name: path.read_text("utf-8") for name, path in MODULES.items()}
 SCRIPTS = {MODULES[name].parent for name, text in TEXTS.items() if 'if __name__ == "__main' in text}
-# two commands check: a recipe, and a submission
-TWICE = {"check", "__init__"}
 
 
 def imported(path: Path) -> set[str]:
@@ -74,7 +72,12 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 
 
 def test_a_file_name_stands_for_one_thing() -> None:
-    counts = Counter(path.stem for path in MODULES.values() if path.stem not in TWICE)
+    files = [
+        *MODULES.values(),
+        *(ROOT / "tests").rglob("*.py"),
+        *(ROOT / "requirements").glob("*.py"),
+    ]
+    counts = Counter(path.stem for path in [*MODULES.values(), *others] if path.stem != "__init__")
     assert [name for name, count in counts.items() if count > 1] == []
 
 
