@@ -35,9 +35,9 @@ Several models are scored one after another by one process, several adapters ove
 engine that holds it once; --out is then a folder, which gets NAME.jsonl of each. Besides the
 predictions it writes NAME.meta.json: what made them. Of equally probable options the one published
 first is chosen. vLLM is used where it is installed, here or in .venv-vllm (MAERAK_VLLM_PYTHON
-names another interpreter) and computes the model rightly, but for adapters on a CPU; else
+names another interpreter) and computes the model correctly, but for adapters on a CPU; else
 transformers, and it says why.
-A killed run goes on where it stopped when the same command is given again.
+A killed run continues where it stopped when the same command is given again.
 
 """
 

@@ -1,6 +1,6 @@
 """How sure is an accuracy, and is one run better than another? Right and wrong answers; no file.
 
-Items of one dialogue rise and fall together, so it is whole dialogues that are drawn: with
+Items of one dialogue rise and fall together, so dialogues are drawn, never single items: with
 replacement for the interval of an accuracy, with a random sign for the difference of two. Whether
 two runs differ is decided in one place, `Difference.differs`, which its interval and p-value agree
 with by construction.
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LEVEL = 0.05  # a difference whose p-value is no greater is told as one
+LEVEL = 0.05  # a difference whose p-value is no greater is reported as one
 FEWEST = 10  # groups; a bootstrap of fewer holds the truth less than 9 times in 10, not 95 in 100
 SAMPLES = 10_000
 BATCH = 4_000_000  # draws held at a time: 32 MB
@@ -64,7 +64,7 @@ def too_few(groups: Sequence[str]) -> str | None:
 def resampled(
     right: ArrayLike, groups: Sequence[str], samples: int = SAMPLES, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Accuracies (samples × runs) over `samples` draws of whole groups with replacement.
+    """Accuracies (samples × runs) over `samples` draws of groups with replacement.
 
     `right` is items × runs, 0 or 1; `groups` names the dialogue of each item. Efron & Tibshirani
     (1993), An Introduction to the Bootstrap, chapter 8, with groups as the units: Davison & Hinkley
@@ -174,7 +174,7 @@ def _sums(right: ArrayLike, groups: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _signed(sums: NDArray[np.float64], samples: int, seed: int) -> NDArray[np.float64]:
-    """The groups' sums added up with random signs, samples × runs; whole numbers, so exact."""
+    """The groups' sums added up with random signs, samples × runs; integers, so exact."""
     rng = np.random.default_rng(seed)
     parts = []
     for size in _batches(samples, len(sums)):

@@ -1,4 +1,4 @@
-"""What a report counts and refuses: figures by hand, facets, comparisons."""
+"""What a report counts and refuses: figures by hand, breakdowns, comparisons."""
 
 import csv
 import json
@@ -143,7 +143,7 @@ def test_intervals_and_comparison_are_over_dialogues(two, tmp_path: Path) -> Non
     assert pair["difference"] == pytest.approx(-6 / 40)
     assert pair["interval95"] == pytest.approx(list(gap.interval), abs=1e-6)
     assert pair["p"] == pytest.approx(gap.p, abs=1e-6)
-    assert pair["told"] == f"가 and 나 are not distinguishable at n=40 (p = {gap.p:.2g})"
+    assert pair["verdict"] == f"가 and 나 are not distinguishable at n=40 (p = {gap.p:.2g})"
 
 
 def test_several_comparisons_are_judged_at_once(two, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_few_dialogues_have_no_interval_and_no_verdict(
     assert [one["bootstrap95"] for one in found["results"].values()] == [None, None]
     (pair,) = found["pairs"]
     assert (pair["difference"], pair["interval95"], pair["p"]) == (1, None, None)
-    assert pair["told"] == "a and b are not compared: too few dialogues or passages"
+    assert pair["verdict"] == "a and b are not compared: too few dialogues or passages"
     assert "too few for intervals over dialogues" in capsys.readouterr().out
 
 
@@ -285,7 +285,7 @@ def question(row: Row, references: int = 1, **fields) -> Question:
     return Question.model_validate(record | fields)
 
 
-def test_facets_are_told_where_rows_differ() -> None:
+def test_breakdowns_are_shown_where_rows_differ() -> None:
     made = rows(8)
     titles = {one.name: one.order for one in breakdowns(made, {})}
     assert titles["positions"] == sorted({row.answer for row in made})
@@ -347,7 +347,7 @@ def test_questions_must_be_those_of_the_rows(tmp_path: Path) -> None:
         questions_of(made, path)
 
 
-def test_runs_that_cannot_be_told_apart_or_joined_are_refused(two, tmp_path: Path) -> None:
+def test_runs_of_one_name_or_of_other_rows_are_refused(two, tmp_path: Path) -> None:
     data, paths, _ = two
     with pytest.raises(UserError, match="is given 2 times"):
         reported(tmp_path / "x.json", data, paths[0], paths[0])

@@ -215,7 +215,7 @@ def test_adapters_of_one_engine_score_as_they_do_alone(
         ({"use_rslora": True, "rank_pattern": {"q_proj": 2}}, None),
         ({"use_dora": True}, "uses DoRA"),
         ({"target_modules": ["q_proj", "lm_head"]}, "adapts the head or the embeddings"),
-        ({"modules_to_save": ["lm_head"]}, "trains whole modules"),
+        ({"modules_to_save": ["lm_head"]}, "trains modules in full"),
         ({"bias": "lora_only"}, "trains biases"),
         ({"r": 600}, "has rank 600, over 512"),
     ],

@@ -72,11 +72,7 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 
 
 def test_a_file_name_stands_for_one_thing() -> None:
-    files = [
-        *MODULES.values(),
-        *(ROOT / "tests").rglob("*.py"),
-        *(ROOT / "requirements").glob("*.py"),
-    ]
+    others = [path for room in ("tests", "requirements") for path in (ROOT / room).rglob("*.py")]
     counts = Counter(path.stem for path in [*MODULES.values(), *others] if path.stem != "__init__")
     assert [name for name, count in counts.items() if count > 1] == []
 
@@ -91,7 +87,7 @@ def test_no_script_changes_where_modules_are_found() -> None:
 
 @pytest.mark.parametrize("folder", sorted(SCRIPTS), ids=lambda path: path.name)
 def test_a_script_hides_no_other_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python looks beside a script first, where a name would hide an installed package."""
+    """Python looks into a script's folder first, where a name would hide an installed package."""
     elsewhere = [one for one in sys.path if Path(one or ".").resolve() != ROOT]
     monkeypatch.setattr(sys, "path", elsewhere)
     names = {path.stem for path in folder.glob("*.py")} | {
