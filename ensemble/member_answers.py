@@ -150,7 +150,7 @@ def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
 def read(path: Path, items: Items) -> MemberAnswers:
     """One member's answers to exactly these items.
 
-    A file without fault, its lines in the items' order, is read by pyarrow; any other goes through
+    A file without fault, its lines in the items' order, is read by pyarrow; any other by
     `eval.predictions.read`, which names the record. Raises `UserError` as that does, and where ids
     or numbers of options are not those of the items.
     """
