@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, Field, model_validator
 
 from core.errors import UserError
-from core.files import read_text
 from core.jsonl import validated
 from core.option_orders import Orders
 from core.records import Split, Strict
+from core.yaml_io import read_mapping
 from prep.cleaning import known
 from prep.dedup import Method, Simhash
 from prep.guards.track import Track
@@ -101,13 +100,7 @@ class Run(Strict):
 
 def load_run(path: Path, name: str) -> Run:
     """The run `name` of a params file; raises `UserError` naming file, run, field and remedy."""
-    try:
-        params = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: malformed YAML; mend that line") from None
-    runs = params.get("runs") if isinstance(params, dict) else None
+    runs = read_mapping(path).get("runs")
     if not isinstance(runs, dict) or not runs:
         raise UserError(f"{path}: has no `runs`; add one as in the repository's params.yaml")
     if name not in runs:
