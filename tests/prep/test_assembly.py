@@ -13,8 +13,8 @@ from core.errors import UserError
 from core.jsonl import dump, validated
 from prep.assembly import Build, build
 from prep.config import Run
-from tests.prep.test_build import TOPICS, Place, item
-from tests.prep.test_build import dump as dump_json
+from tests.support.build_place import TOPICS, Place, item
+from tests.support.build_place import dump as dump_json
 from tests.support.paths import ROOT
 
 SYLLABLES = [chr(code) for code in range(0xAC00, 0xD7A4)]

@@ -56,7 +56,7 @@ def exam(**fields: object) -> Question:
 
 
 EXAMS = {
-    "whole": exam(),
+    "complete": exam(),
     "no-note": exam(note=None, question="윗글의 내용과 일치하는 것은?"),
     "no-passage": exam(passage="", note=None, question="바람의 세기를 재는 도구는?"),
     "note-only": exam(passage=""),
