@@ -112,7 +112,7 @@ class Scored:
                     self._long_items.setdefault(text, one.id)
             _, user = renderer.prompt.texts(one, range(len(one.options)))
             self._prompts.setdefault(user, one.id)
-        self._ids = {one.id for one in questions if _is_told(one.id)}
+        self._ids = {one.id for one in questions if _is_identifier(one.id)}
 
     def contacts(self, records: Sequence[Question] | Sequence[Chat]) -> dict[int, Contact]:
         """Of training records that must go: place, and why. An id counts before nearness."""
@@ -200,7 +200,7 @@ def _held(record: Question | Chat, ids: re.Pattern[str] | None) -> str | None:
     return next((match[1] for match in found if match), None)
 
 
-def _is_told(id_: str) -> bool:
+def _is_identifier(id_: str) -> bool:
     """Whether an id cannot be taken for a word."""
     return len(id_) >= IDENTIFIER and re.search(r"\d", id_) is not None
 

@@ -26,7 +26,7 @@ def test_what_python_cannot_read_or_write(text: str, said: str, tmp_path: Path) 
         read_json(path)
 
 
-def test_whole_pairs_and_backslashes_are_read(tmp_path: Path) -> None:
+def test_complete_pairs_and_backslashes_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": "\\ud83d\\ude00"}\n{"a": "C:\\\\ud800"}\n', encoding="utf-8")
     assert [value["a"] for _, value in read_objects(path)] == ["😀", "C:\\ud800"]

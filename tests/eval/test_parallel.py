@@ -39,7 +39,7 @@ def scored(data: Path, out: Path, *more: str, cwd: Path = ROOT) -> subprocess.Co
 
 
 @needs_vllm
-def test_two_parts_of_a_model_score_as_the_whole(gemma: Path, tmp_path: Path) -> None:
+def test_two_parts_of_a_model_score_as_one(gemma: Path, tmp_path: Path) -> None:
     """Soft-caps, a sliding window, tied weights; grouped heads, a head of its own; an adapter."""
     data, llama = tmp_path / "d.jsonl", save_llama(tmp_path / "llama", num_key_value_heads=2)
     save_rows(data, 40)
@@ -54,19 +54,19 @@ def test_two_parts_of_a_model_score_as_the_whole(gemma: Path, tmp_path: Path) ->
             done = scored(data, tmp_path / parts, *command, *more)
             assert done.returncode == 0, done.stderr[-3000:]
         for name in names:
-            whole, meta = predictions.read(tmp_path / "1" / f"{name}.jsonl")
+            expected, meta = predictions.read(tmp_path / "1" / f"{name}.jsonl")
             found, about = predictions.read(tmp_path / "2" / f"{name}.jsonl")
-            assert len({one.choice for one in whole.values()}) == 3  # no empty comparison
+            assert len({one.choice for one in expected.values()}) == 3  # no empty comparison
             assert about.backend["tensor_parallel_size"] == 2
             assert about.backend["attention"] == meta.backend["attention"] != "unknown"
             assert about.backend["dtype"] == "float32"
-            for id_, one in whole.items():
+            for id_, one in expected.items():
                 assert found[id_].choice == one.choice
                 assert found[id_].logprobs == pytest.approx(one.logprobs, rel=0, abs=TOLERANCE)
 
 
 @needs_vllm
-def test_heads_that_do_not_divide_are_told_in_a_sentence(gemma: Path, tmp_path: Path) -> None:
+def test_heads_that_do_not_divide_are_named_in_a_sentence(gemma: Path, tmp_path: Path) -> None:
     save_rows(tmp_path / "d.jsonl", 2)
     more = ["--model", str(gemma), "--backend", "vllm", "--tensor-parallel", "3"]
     done = scored(tmp_path / "d.jsonl", tmp_path / "a.jsonl", *more)
@@ -134,7 +134,7 @@ def test_two_replicas_write_the_bytes_of_one(
     score.main([*command, "--out", "one"])
     capfd.readouterr()
     score.main([*command, "--out", "two", "--data-parallel", "2"])
-    assert "Dataset" not in capfd.readouterr().err  # Ray Data tells nothing of its own
+    assert "Dataset" not in capfd.readouterr().err  # Ray Data prints nothing of its own
     for name in "ab":
         one, two = (Path(folder) / f"{name}.jsonl" for folder in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()

@@ -130,10 +130,10 @@ def test_self_consistency_repeats_itself_and_says_how(
 
 
 def ended(generate: Any) -> Any:
-    def whole(*args: Any, **kwargs: Any) -> list[list[tuple[list[int], bool]]]:
+    def complete(*args: Any, **kwargs: Any) -> list[list[tuple[list[int], bool]]]:
         return [[(ids, True) for ids, _ in row] for row in generate(*args, **kwargs)]
 
-    return whole
+    return complete
 
 
 @pytest.mark.parametrize(

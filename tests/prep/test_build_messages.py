@@ -94,10 +94,10 @@ def test_the_card_states_whose_data_it_is(place: Place) -> None:
     (place.folder / "external/tables").mkdir()
     shutil.copy(FIXTURES / "exam.csv", place.folder / "external/tables/a.csv")
     own = {"source": "exam", "name": "own", "path": "external/tables", "prompt": "exam"}
-    told = {"source": "kmmlu", "path": str(FIXTURES / "kmmlu.csv"), "prompt": "exam"}
-    told |= {"origin": "our own", "licence": "CC0"}
+    stated = {"source": "kmmlu", "path": str(FIXTURES / "kmmlu.csv"), "prompt": "exam"}
+    stated |= {"origin": "our own", "licence": "CC0"}
     corpus = {**place.run["corpus"], "origin": "made up"}
-    place.build(corpus=corpus, stages={"s": [{"source": "cci-2024"}, own, told]})
+    place.build(corpus=corpus, stages={"s": [{"source": "cci-2024"}, own, stated]})
     card = (place.out / "README.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in card.split("\n") if line.startswith("| ")]
     lines = {row[0][2:]: row for row in rows if len(row) == 8}

@@ -149,12 +149,12 @@ def test_a_reply_without_room_for_its_end_is_cut_off(place: Place, found: dict[s
         assert taught.startswith(one.text)
         assert (one.text == taught) is (tokens == min(place.tokens))
     given, meta, failures = found["short"]
-    whole = [tokens < max(place.tokens) for tokens in place.tokens]
-    expected = [says if fits else None for says, fits in zip(place.cot, whole, strict=True)]
-    assert 0 < whole.count(False) < COUNT
+    complete = [tokens < max(place.tokens) for tokens in place.tokens]
+    expected = [says if fits else None for says, fits in zip(place.cot, complete, strict=True)]
+    assert 0 < complete.count(False) < COUNT
     assert [one.choice for one in given] == expected
     assert [one.text for one in failures] == [
-        taught for taught, fits in zip(place.replies, whole, strict=True) if not fits
+        taught for taught, fits in zip(place.replies, complete, strict=True) if not fits
     ]
 
 
@@ -195,12 +195,12 @@ def test_both_engines_write_the_same(by_hf: dict[str, Found], by_vllm: dict[str,
 
 def test_a_report_counts_what_was_not_answered(place: Place, by_hf: dict[str, Found]) -> None:
     files = [place.out("hf", name) for name in ("cot", "short", "drawn")]
-    page, told = place.folder / "report.html", place.folder / "report.json"
+    page, figures = place.folder / "report.html", place.folder / "report.json"
     printed = command(
-        "eval/report.py", *files, "--data", place.data("cot"), "--html", page, "--json", told
+        "eval/report.py", *files, "--data", place.data("cot"), "--html", page, "--json", figures
     )
     assert "no answer" in printed
-    results = json.loads(told.read_text("utf-8"))["results"]
+    results = json.loads(figures.read_text("utf-8"))["results"]
     right = [says == gold for says, gold in zip(place.cot, place.gold, strict=True)]
     unread = [place.ids[k] for k, one in enumerate(by_hf["short"][0]) if one.choice is None]
     assert (results["cot"]["correct"], results["cot"]["no_answer"]) == (sum(right), [])

@@ -1,4 +1,4 @@
-"""The story as a stranger meets it: entries explain themselves, dvc.yaml is one whole graph."""
+"""The story as a stranger meets it: entries explain themselves, dvc.yaml is one graph."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A scoring that was killed inside the story goes on, and none votes who is no member any more."""
+"""A killed scoring of the story continues, and none votes who is no member any more."""
 
 import os
 import shutil
@@ -66,7 +66,7 @@ def repro(place):
 
 
 @pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
-def test_a_killed_scoring_goes_on_and_forgets_who_is_no_member(place):
+def test_a_killed_scoring_continues_and_forgets_who_is_no_member(place):
     members, scored = place / "outputs/demo/members", place / "predictions/demo/members"
     (place / "kill").touch()
     assert repro(place).returncode == -signal.SIGKILL

@@ -27,11 +27,11 @@ NONE = "잘 모르겠습니다."
 def reply(row: Row, option: int, reasoning: str | None = None) -> str:
     """JSON that answers with a published option, the reference utterance quoted as the reason."""
     said = row.messages[-1].content.partition("[Reference]\n")[2].partition("\n")[0]
-    told = {
+    answer = {
         "reasoning": reasoning or f'참조 발화에서 "{said.partition(": ")[2]}"라고 했다.',
         "answer": LABELS[row.order.index(option)],
     }
-    return json.dumps(told, ensure_ascii=False)
+    return json.dumps(answer, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
