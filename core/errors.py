@@ -1,4 +1,4 @@
-"""Mistakes that a user can fix, each reported in one sentence.
+"""Mistakes that a user can correct, each reported in one sentence.
 
 Every entry script runs its `main` through `entry`, so that a mistake ends with exit code 2 and one
 clear line, while a defect of ours still ends with its full traceback.
@@ -14,7 +14,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserError(Exception):
-    """A failure that the user can fix; its text names the file, the record and the remedy."""
+    """A failure that the user can correct; its text names the file, the record and the remedy."""
 
 
 def full_disk(error: Exception) -> str | None:

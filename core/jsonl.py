@@ -23,10 +23,10 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
-            "fix the file or download it again"
+            "correct the file or download it again"
         ) from None
     except ValueError as error:
-        raise UserError(f"{path}: {error}; fix the file or download it again") from None
+        raise UserError(f"{path}: {error}; correct the file or download it again") from None
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -41,7 +41,9 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 f"{path}, line {number}: malformed JSON ({error.msg}); a line must hold one object"
             ) from None
         except ValueError as error:
-            raise UserError(f"{path}, line {number}: {error}; fix or delete the record") from None
+            raise UserError(
+                f"{path}, line {number}: {error}; correct or delete the record"
+            ) from None
         if not isinstance(value, dict):
             raise UserError(
                 f"{path}, line {number}: a {type(value).__name__}, not an object; "

@@ -53,14 +53,14 @@ def read_mapping(path: Path, text: str | None = None) -> dict[str, Any]:
         value = yaml.load(text, UniqueKeys)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{path}, line {line}: {error.problem}; fix the YAML") from None
+        raise UserError(f"{path}, line {line}: {error.problem}; correct the YAML") from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UserError(
-            f"{path}, line {line}: character U+{error.character:04X} is not allowed; delete it"
+            f"{path}, line {line}: special characters are not allowed; correct the YAML"
         ) from None
     except RecursionError:
-        raise UserError(f"{path}: nested too deeply; fix the YAML") from None
+        raise UserError(f"{path}: nested too deeply; correct the YAML") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: no keys; it must be a YAML mapping")
     return value

@@ -146,13 +146,13 @@ class Exam(Sheet):
             one = read.removed[0]
             raise UserError(
                 f"{path}: question {one.id} cannot be answered ({one.reason}), nor can "
-                f"{len(read.removed) - 1} others; fix the test file"
+                f"{len(read.removed) - 1} others; correct the test file"
             )
         ids = Counter(record["id"].strip() for _, _, record in found)
         if doubled := [id_ for id_, count in ids.items() if count > 1]:
             raise UserError(
                 f"{path}: id {doubled[0]} stands there twice, so that no answer could say which "
-                "question it is for; fix the test file"
+                "question it is for; correct the test file"
             )
         self.ids = [question.id for question in read.questions]
         self.options = [len(question.options) for question in read.questions]
@@ -254,6 +254,6 @@ def _by_id(
             )
         id_ = unicodedata.normalize("NFC", item["id"])
         if id_ in items:
-            raise UserError(f"{where}: id {id_} stands there twice; fix the file")
+            raise UserError(f"{where}: id {id_} stands there twice; correct the file")
         items[id_] = item
     return items

@@ -133,6 +133,6 @@ def split_answers(
             raise UserError(
                 f"{where}: the prompt's tokens are not the beginning of prompt and answer "
                 f"{answer!r} together; the chat template's generation prompt differs from what "
-                "stands before an answer, or a token joins the two: fix the template"
+                "stands before an answer, or a token joins the two: correct the template"
             )
     return prompt, [ids[len(prompt) :] for ids in full]

@@ -100,7 +100,7 @@ def questions_of(run: Run, split: Split) -> Read | None:
     if not got.questions:
         raise UserError(
             f"{file}: none of its {got.records} records can be asked: {counted(got.removed)}; "
-            "fix the file or name another"
+            "correct the file or name another"
         )
     if held_out:
         return _held_out(got, split, run)

@@ -69,7 +69,9 @@ def mean_logprobs(predictions: Iterable[Prediction]) -> dict[str, list[float]]:
         scored[prediction.id].append(prediction.logprobs)
     for name, rows in scored.items():
         if len({len(row) for row in rows}) > 1:
-            raise UserError(f"prediction {name}: other numbers of options in other lines; fix it")
+            raise UserError(
+                f"prediction {name}: other numbers of options in other lines; correct it"
+            )
     return {
         name: [sum(values) / len(rows) for values in zip(*rows, strict=True)]
         for name, rows in scored.items()

@@ -161,7 +161,7 @@ def _asked(tokenizer: Tokenizer, row: Row, neutral: bool) -> Asked:
             f"{where}: carries no option texts; build the data again, or use --method letter"
         )
     if not all(text.strip() for text in row.options):
-        raise UserError(f"{where}: one of its options is empty; fix it or use --method letter")
+        raise UserError(f"{where}: one of its options is empty; correct it or use --method letter")
     texts = [*row.options, *ENDS]
     found = [answered(tokenizer, row, texts)]
     if neutral:

@@ -124,12 +124,12 @@ def _parsed(text: str, where: str) -> Any:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         raise UserError(
             f"{where}: malformed JSON at {line}column {error.colno} ({error.msg}); "
-            "fix the file or download it again"
+            "correct the file or download it again"
         ) from None
     except RecursionError:
-        raise UserError(f"{where}: nested too deeply; fix or delete the record") from None
+        raise UserError(f"{where}: nested too deeply; correct or delete the record") from None
     except ValueError:  # an integer of more than 4,300 digits
-        raise UserError(f"{where}: holds a number too long to read; fix the record") from None
+        raise UserError(f"{where}: holds a number too long to read; correct the record") from None
 
 
 def _in_lines(file: IO[bytes], suffix: str) -> bool:
@@ -171,7 +171,7 @@ def _json(file: IO[bytes], name: str) -> Iterator[Found]:
         if not isinstance(value, dict):
             raise UserError(
                 f"{name}, item number {number}: a {type(value).__name__}, not an object; "
-                "fix or delete it"
+                "correct or delete it"
             )
         yield number, f"{name}, item {_called(value, number)}", value
 
@@ -220,12 +220,12 @@ def _table(file: IO[bytes], name: str) -> Iterator[Found]:
             elif row:
                 if len(row) != len(columns):
                     raise UserError(
-                        f"{where}: {len(row)} cells, but {len(columns)} columns; fix the quotes"
+                        f"{where}: {len(row)} cells, but {len(columns)} columns; correct the quotes"
                     )
                 yield number, where, dict(zip(columns, row, strict=True))
             number = rows.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{name}, line {number}: malformed CSV ({error}); fix it") from None
+        raise UserError(f"{name}, line {number}: malformed CSV ({error}); correct it") from None
 
 
 def _rows_of_text(file: IO[bytes], name: str) -> Iterator[str]:

@@ -99,7 +99,7 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
     elif task == "COPA":
         copa = validated(record, _COPA, where)
         if nfc(copa.question) not in BECAUSE:
-            raise UserError(f"{where}: field question: neither 원인 nor 결과; fix the record")
+            raise UserError(f"{where}: field question: neither 원인 nor 결과; correct the record")
         options = [copa.alternative_1, copa.alternative_2]
         asked = BECAUSE[nfc(copa.question)]
         label = place.index(copa.label, 2, first=0 if "label" in record else 1)

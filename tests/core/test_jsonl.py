@@ -19,10 +19,14 @@ WRONG = [
 def test_what_python_cannot_read_or_write(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": 1}\n' + text + "\n", encoding="utf-8")
-    with pytest.raises(UserError, match=rf"a\.jsonl, line 2: {said}.*; fix or delete the record"):
+    with pytest.raises(
+        UserError, match=rf"a\.jsonl, line 2: {said}.*; correct or delete the record"
+    ):
         list(read_objects(path))
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=rf"a\.jsonl: {said}.*; fix the file or download it again"):
+    with pytest.raises(
+        UserError, match=rf"a\.jsonl: {said}.*; correct the file or download it again"
+    ):
         read_json(path)
 
 
