@@ -74,10 +74,19 @@ def run(
     partials: Mapping[str | None, Partial],
     executor: Executor,
 ) -> Iterator[str | None]:
-    """Score all rows for each adapter (None: the model itself); yields those that are complete.
+    """Score all rows for each adapter; blocks that a killed run finished are not scored again.
 
-    Blocks that a killed run finished are not scored again, and no engine is opened where none is
-    left. Raises `UserError` where the executor does.
+    Args:
+        setup: how an engine is opened; none is, where no block is left.
+        ask: what is asked for each row.
+        partials: the file that collects each adapter's results; None stands for the model itself.
+        executor: who opens engines and scores the blocks.
+
+    Yields:
+        The adapters, each when all its rows are scored.
+
+    Raises:
+        UserError: where the executor does.
     """
     parts = [tuple(part) for part in prefix_sharing.parts(ask.prompts, BLOCK)]
     total = len(ask.prompts) * len(partials)
