@@ -95,3 +95,11 @@ def test_a_script_hides_no_other_package(folder: Path, monkeypatch: pytest.Monke
     }
     assert names & sys.stdlib_module_names == set()
     assert [name for name in sorted(names) if name not in sys.modules and find_spec(name)] == []
+
+
+def test_no_test_imports_another_test() -> None:
+    tests = {path: path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py")}
+    found = re.compile(r"^\s*(?:from|import) tests\.\w+(?:\.| import )test_\w+", re.MULTILINE)
+    assert {
+        path.name: found.findall(text) for path, text in tests.items() if found.search(text)
+    } == {}
