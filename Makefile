@@ -31,7 +31,7 @@ export PATH := $(CURDIR)/$(TRAIN):$(PATH)
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-demo: setup ## The whole story on a tiny Gemma-2, at most 10 minutes on two CPU cores
+demo: setup ## The story from corpus to report on a tiny Gemma-2, at most 10 minutes on two CPU cores
 	$(DVC)/dvc repro eda@demo report@demo diagnose@demo
 	@cat metrics/demo.txt
 	@echo "submission: submissions/demo.json"

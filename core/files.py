@@ -49,7 +49,7 @@ def require_room(path: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The whole of a UTF-8 file; raises `UserError` where it is missing, a folder or not UTF-8."""
+    """The text of a UTF-8 file; raises `UserError` where it is missing, a folder or not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -116,7 +116,7 @@ def require_apart(out: Path, inputs: Iterable[Path]) -> None:
 def atomic_dir(folder: Path, mark: str, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     """Yield an empty folder, which takes the place of `folder` when the block ends without error.
 
-    The old one goes to `.stale`, unless the new one holds the same files. Raises `UserError`,
+    The old one is moved to `.stale`, unless the new one holds the same files. Raises `UserError`,
     before anything is done, where `folder` holds one of `inputs`, or files but none called `mark`,
     or folders: what this command did not make.
     """

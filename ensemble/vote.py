@@ -29,13 +29,13 @@ TIES = """\
 Ties (sums that differ by less than a millionth are equal) are counted in what is printed. They go
 to the tied option with the greatest sum of log-probabilities over all models; if that is equal too,
 to the one that the model named first on the command line chose, then to the one published first.
-Only nlp-13 and pohanghang settle them at once, as told above. nlp-13 adds floating-point numbers
+Only nlp-13 and pohanghang settle them at once, as above. nlp-13 adds floating-point numbers
 as its own code did, so that .2 + .1 beats .3.
 
 k-fold takes files of one name, such as folds/0/gemma.jsonl and folds/1/gemma.jsonl, as folds of one
 recipe; with --weights for soft, folds share their recipe's weight.
 
-A model that gives no answer to an item casts no ballot there; an item that no model answers is
+A model that gives no answer to an item casts no vote there; an item that no model answers is
 refused. Members must have been scored on the same rows in the same orders, unless --mixed. Answers
 in the test file are not used. A CSV test file (exam) gets a CSV submission."""
 EPILOG = "\n".join(

@@ -124,7 +124,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--questions",
         type=Path,
         metavar="FILE",
-        help="the questions of the rows (default: questions.jsonl beside --data, if it is there)",
+        help="the questions of the rows (default: questions.jsonl next to --data, if it is there)",
     )
     add(
         "--errors",

@@ -3,15 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, Field, model_validator
 
 from core.errors import UserError
-from core.files import read_text
 from core.jsonl import validated
 from core.layout import DATA
 from core.option_orders import Orders
 from core.records import Split, Strict
+from core.yaml_io import read_mapping
 from prep.cleaning import known
 from prep.dedup import Method, Simhash
 from prep.guards.track import Track
@@ -25,7 +24,7 @@ RESERVED |= {"removed", "changed", "preferences", "folds"}
 
 class Corpus(Strict):
     """The files of the task itself, in the form of one source of the registry; dev and test may be
-    absent. `dev_share` of the train file's questions are then held out as dev, dialogues whole.
+    absent. `dev_share` of the train file's questions are then held out as dev, no dialogue split.
     `origin` says whose data it is, which a form does not."""
 
     source: str = CORPUS
@@ -58,7 +57,7 @@ class Lengths(Strict):
 
 
 class Run(Strict):
-    """One entry of `runs`; the comments of params.yaml say what each field means.
+    """One entry of `runs`; the comments of params.yaml explain its keys.
 
     All files that are named lie in `inputs`, which dvc.yaml watches. `out` is the folder of the
     rows, which follows from the run's name. `test_answers: drop` keeps the answers of a filled-in
@@ -116,13 +115,7 @@ class Run(Strict):
 
 def load_run(path: Path, name: str) -> Run:
     """The run `name` of a params file; raises `UserError` naming file, run, field and remedy."""
-    try:
-        params = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: malformed YAML; mend that line") from None
-    runs = params.get("runs") if isinstance(params, dict) else None
+    runs = read_mapping(path).get("runs")
     if not isinstance(runs, dict) or not runs:
         raise UserError(f"{path}: has no `runs`; add one as in the repository's params.yaml")
     if name not in runs:

@@ -99,7 +99,7 @@ def questions_of(run: Run, split: Split) -> Read | None:
     if not got.questions:
         raise UserError(
             f"{file}: none of its {got.records} records can be asked: {counted(got.removed)}; "
-            "mend the file or name another"
+            "correct the file or name another"
         )
     if held_out:
         return _held_out(got, split, run)
@@ -112,7 +112,7 @@ def questions_of(run: Run, split: Split) -> Read | None:
 
 
 def _held_out(got: Read, split: Split, run: Run) -> Read:
-    """The train or dev part of a train file; what was removed or altered is told of with train."""
+    """The train or dev part of a train file; what was removed or altered is reported with train."""
     train, dev = train_and_dev(got.questions, run.corpus.dev_share or 0, run.seed)
     if split == "train":
         return replace(got, records=len(train) + len(got.removed), questions=train)

@@ -22,6 +22,8 @@ from core.records import Question
 from prep import corpus
 from prep.cleaning import clean
 
+TEMPLATE = Path(__file__).parent / "plots" / "corpus.html.jinja"
+
 
 def draw(
     title: str,
@@ -29,10 +31,13 @@ def draw(
     raw: Sequence[Question],
     cleaned: Sequence[Question] | None = None,
 ) -> dict[str, bytes]:
-    """All files of a corpus's plots by name, in memory; the same questions give the same bytes."""
+    """All files of a corpus's plots by name, in memory; the same questions give the same bytes.
+
+    `inputs` are what was read (split, file, sha256); `cleaned` are `raw` after cleaning, if any.
+    """
     # seconds to import, and of no use to --help
+    from core import look
     from prep.plots.charts import charts
-    from prep.plots.corpus_page import corpus_page
     from prep.plots.counts import Facts, word_counts
 
     versions = {"raw": raw} if cleaned is None else {"raw": raw, "cleaned": cleaned}
@@ -42,10 +47,22 @@ def draw(
         (chart, chart.png()) for chart in track(found, "drawing", console=Console(stderr=True))
     ]
     report = {"inputs": inputs, "overview": facts.overview(), "figures": facts.figures()}
+    page = look.page(
+        TEMPLATE,
+        title=title,
+        inputs=inputs,
+        overview=facts.overview(),
+        versions=list(versions),
+        figures=facts.figures_by_version(),
+        charts=[
+            {"chart": chart, "source": look.address("png", png), "same": len(chart.rows) == 1}
+            for chart, png in pictures
+        ],
+    )
     return {
         **{f"{chart.name}.png": png for chart, png in pictures},
         "figures.json": (json.dumps(report, ensure_ascii=False, indent=2) + "\n").encode(),
-        "index.html": corpus_page(title, inputs, facts, pictures).encode(),
+        "index.html": page.encode(),
     }
 
 

@@ -97,7 +97,7 @@ def item(tokenizer: Tokenizer, asked: Asked, method: str) -> dict[str, Any]:
 
 
 def split(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> tuple[str, str]:
-    """Where to cut a prompt, so that its head alone has the tokens that it has in the whole.
+    """Where to cut a prompt, so that its head alone has the tokens that it has in the prompt.
 
     lm-eval takes the white space at the end of a context for the beginning of each continuation
     and tokenises the context without it: so the cut stands before any. Where a token joins that
@@ -135,19 +135,19 @@ def task(method: str, data: Path) -> dict[str, Any]:
 def write(out: Path, name: str, items: Sequence[dict[str, Any]], settings: dict[str, Any]) -> None:
     """Write a task's items and YAML, and the function that finds its metrics if lm-eval's cannot.
 
-    lm-eval divides a log-likelihood by the length of the whole choice: right where that is the
-    option's text and no more.
+    lm-eval divides a log-likelihood by the length of the complete choice: right where that is
+    the option's text and no more.
     """
     held = out / f"{name}.jsonl"
     write_records(held, items)
     files = {"test": str(held.resolve())}
-    whole = {
+    config = {
         "task": name,
         "dataset_path": "json",
         "dataset_kwargs": {"data_files": files},
         **settings,
     }
-    text = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     if any(one.get("options", one["choices"]) != one["choices"] for one in items):
         source = Path(after_prompt.__file__)
         with atomic_file(out / source.name) as file:

@@ -74,7 +74,7 @@ def read_json(text: str, labels: Sequence[str]) -> int | Reason:
 
 
 def _letters(text: str) -> list[str]:
-    """Capital letters that stand alone, without a Latin letter or a digit beside them."""
+    """Capital letters that stand alone, without a Latin letter or a digit next to them."""
     return re.findall(r"(?<![0-9A-Za-z])[A-Z](?![0-9A-Za-z])", text)
 
 
@@ -91,7 +91,7 @@ TOKENS: dict[Form, int] = {"text": 128, "json": 1024}  # of a reply, where --max
 def majority(parsed: Sequence[int | None], options: int) -> list[float] | None:
     """Log of each option's smoothed share of the answers read, or None where none was read.
 
-    The greatest is the majority's; a tie goes to the option published first, as any tie here.
+    The greatest is the majority's; of a tie, the option published first, as everywhere here.
     """
     votes = [place for place in parsed if place is not None]
     return share_logprobs(votes, options) if votes else None

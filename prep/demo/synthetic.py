@@ -58,7 +58,7 @@ def options(rng: random.Random, dialogue: Talk, fact: int, register: str) -> tup
     """Three options for a reference utterance and the place of the right one.
 
     The four pairings of the two speakers with the two things, less one wrong one, in random order:
-    each is as often right as any other, so the options alone tell nothing.
+    each is as often right as any other, so the options alone show nothing.
     """
     kind = KINDS[register][dialogue.category]
     _, *said = dialogue.facts[fact]

@@ -44,7 +44,7 @@ Option = Annotated[str | int | None, BeforeValidator(present)]
 Text = Annotated[str, BeforeValidator(_as_text)]
 Made = Question | Chat | Removed
 
-LONG = 20  # letters from which a passage tells its questions from others; placeholders have fewer
+LONG = 20  # letters from which a passage identifies its questions; placeholders have fewer
 # columns that name a question's subject or kind, in the order in which they are looked for
 CATEGORY = ("category", "categories", "subject", "과목", "과목명", "교과", "영역", "분야")
 
@@ -98,7 +98,7 @@ class Place:
         """The index of an answer that counts from `first`, 0 or 1.
 
         Raises `UserError` where the number says that the file counts otherwise: were it taken as it
-        is, every record would train the option beside its answer.
+        is, every record would train the option next to its answer.
         """
         if answer == (0 if first else options):
             raise UserError(
@@ -144,7 +144,7 @@ class Place:
 
         Removed where question or category is absent, where options are fewer than 2, more than 5,
         absent or alike, and where the answer is none of them. `group` is a hash of the passage;
-        where that is short or absent, of the whole question.
+        where that is short or absent, of all that is asked.
         """
         shown = [
             self.text(own, f"options.{place}", option, lines=False)
@@ -160,12 +160,12 @@ class Place:
         if answer is not None and not 0 <= answer < len(shown):
             return self.removed(own, "no-answer")
         is_long = len(kept_characters(text)) >= LONG
-        whole = "\n".join([text, asked, extra, *sorted(shown)])
+        complete = "\n".join([text, asked, extra, *sorted(shown)])
         value = {
             "id": self.named(own),
             "source": self.source,
             "split": self.split,
-            "group": f"passage-{digest(text if is_long else whole)}",
+            "group": f"passage-{digest(text if is_long else complete)}",
             "passage": text,
             "category": kind,
             "question": asked,
@@ -221,7 +221,7 @@ def collect(
     A question whose id an earlier one has gets a name of its own, and a note says so. Raises
     `UserError` naming file, record, field and remedy where a record has not the form that the
     reader knows. If `forgiving`, as of large sets of
-    chats, such a record is removed and the first of them told in a note; not if all are such. A
+    chats, such a record is removed and the first of them reported in a note; not if all are such. A
     chat whose id an earlier one has is removed.
     """
     made: dict[type, list[Any]] = {kind: [] for kind in (Question, Chat, Removed, Changed)}

@@ -71,16 +71,19 @@ def test_axolotl_ran_under_the_guard(chain):
 
 
 def test_a_killed_run_ends_like_one_never_killed(chain, run):
-    whole = chain.place / "outputs/demo-stage2/trained"
+    uninterrupted = chain.place / "outputs/demo-stage2/trained"
     killed = chain.place / "outputs/demo-killed"
-    shutil.copytree(whole, killed)
+    shutil.copytree(uninterrupted, killed)
     (killed / "model.safetensors").unlink()
     for step in (4, 6, 7):
         shutil.rmtree(killed / f"checkpoint-{step}")
     done = run(*chain.train2, "--output-dir", "outputs/demo-killed")
     assert done.returncode == 0, done.stderr[-3000:]
     assert (killed / "checkpoint-6").is_dir()
-    one, other = load_file(whole / "model.safetensors"), load_file(killed / "model.safetensors")
+    one, other = (
+        load_file(uninterrupted / "model.safetensors"),
+        load_file(killed / "model.safetensors"),
+    )
     assert [name for name in one if not one[name].equal(other[name])] == []
 
 

@@ -66,9 +66,9 @@ def test_logits_are_those_of_base_and_adapter(base, adapter, merged):
     )
     plain = load(base)(ids).logits
     apart = PeftModel.from_pretrained(load(base), adapter).eval()(ids).logits
-    whole = load(merged)(ids).logits
-    assert (whole - apart).abs().max() < 1e-4
-    assert (whole - plain).abs().max() > 0.1  # the adapter does something
+    joined = load(merged)(ids).logits
+    assert (joined - apart).abs().max() < 1e-4
+    assert (joined - plain).abs().max() > 0.1  # the adapter does something
 
 
 def test_the_tokenizer_and_template_are_those_of_training(adapter, merged):

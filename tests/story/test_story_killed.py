@@ -1,4 +1,4 @@
-"""A scoring that was killed inside the pipeline goes on."""
+"""A killed scoring of the pipeline continues."""
 
 import os
 import shutil
@@ -65,7 +65,7 @@ def repro(place):
 
 
 @pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
-def test_a_killed_scoring_goes_on(place):
+def test_a_killed_scoring_continues(place):
     scored = place / "predictions/demo"
     (place / "kill").touch()
     assert repro(place).returncode == -signal.SIGKILL
