@@ -1,9 +1,6 @@
 """Members: every one composes to a sound plain recipe, and says only what is its own."""
 
 import csv
-import os
-import subprocess
-from itertools import pairwise
 from math import ceil
 from pathlib import Path
 
@@ -22,12 +19,11 @@ from prep.corpus import moved
 from prep.demo.synthetic import corpus as synthetic
 from prep.demo.synthetic import unmarked
 from recipes import compose as composing
-from recipes import export
 from recipes.check import members, problems_of
 from recipes.checks.schema import CAPABILITIES
 from recipes.compose import compose, laid
 from recipes.members.tables import Member, Members, before, load_members, load_methods, origin
-from tests.support.paths import DVC, ROOT
+from tests.support.paths import ROOT
 
 MEMBERS = load_members()
 SIZES = {
@@ -41,32 +37,6 @@ SIZES = {
     "stage1": 6,
     "demo": 4,
     "cci": 2,
-}
-# backbone, method, learning rate, prompt and cleaning of the eleven, as their report's table has
-# them; the ninth as its script has it
-ELEVEN = """
-    x2bee/POLAR-14B-v0.2 qlora 2e-4 official-term none
-    x2bee/POLAR-14B-v0.5 qlora 2e-4 guided pohanghang
-    beomi/Solar-Ko-Recovery-11B lora 1e-4 instruction none
-    chihoonlee10/T3Q-ko-solar-dpo-v7.0 lora 2e-4 instruction none
-    x2bee/POLAR-14B-v0.5 qlora 1e-4 instruction none
-    x2bee/POLAR-14B-v0.5 qlora 2e-4 definition none
-    beomi/Solar-Ko-Recovery-11B lora 1e-4 guided none
-    beomi/Solar-Ko-Recovery-11B lora 1e-4 reference none
-    beomi/Solar-Ko-Recovery-11B qlora 2e-4 reference pohanghang
-    beomi/Solar-Ko-Recovery-11B lora 2e-4 reference none
-    beomi/Solar-Ko-Recovery-11B lora 1e-4 definition none
-"""
-EPOCHS = {
-    "bllossom": 15,
-    "polar": 18,
-    "ko-gemma": 23,
-    "solar-ko": 11,
-    "eeve": 14,
-    "qwen2": 6,
-    "qwen2-instruct": 8,
-    "qwen2-spow12": 5,
-    "qwen2-orpo": 40,
 }
 
 
@@ -124,66 +94,11 @@ def test_axolotl_takes_rates_as_numbers(monkeypatch):
     assert read.lora_target_modules[-1] == "lm_head"
 
 
-def test_pohanghang_has_its_eleven():
-    found = []
-    for name in names("pohanghang"):
-        made = compose(name, MEMBERS)
-        rate = f"{made.recipe['learning_rate']:.0e}".replace("e-0", "e-")
-        asked = f"{made.run.prompt} {made.run.clean}"
-        found.append(f"    {made.origin.name} {made.member.method} {rate} {asked}")
-        assert made.recipe["gradient_accumulation_steps"] == 64
-        assert made.recipe.get("load_in_4bit", False) == (made.member.method == "qlora")
-    assert found == ELEVEN.strip("\n").split("\n")[:11]
-
-
-def test_malbbungchi_has_its_epochs():
-    found = {
-        name.removeprefix("malbbungchi-"): compose(name, MEMBERS).recipe["num_epochs"]
-        for name in names("malbbungchi")
-    }
-    assert found == EPOCHS
-
-
-def test_siblings_differ_only_where_they_mean_to():
-    one, other = (compose(f"pohanghang-{n}-polar-v05", MEMBERS).recipe for n in ("05", "06"))
-    assert {key for key in one | other if one.get(key) != other.get(key)} == {
-        "datasets",
-        "learning_rate",
-        "output_dir",
-        "test_datasets",
-    }
-    for first, second in pairwise(names("pohanghang")):
-        orders = [list(compose(name, MEMBERS).recipe) for name in (first, second)]
-        shared = [key for key in orders[0] if key in orders[1]]
-        assert shared == [key for key in orders[1] if key in orders[0]]
-
-
-def test_stage_2_goes_on_where_stage_1_ends():
-    stage1 = compose("tamago-gemma-stage1", MEMBERS).recipe
-    stage2 = compose("tamago-gemma", MEMBERS).recipe
-    assert stage2["base_model"] == "./outputs/tamago-gemma-stage1/model"
-    assert stage1["base_model"] == "google/gemma-2-9b-it"
-    assert len(stage1["revision_of_model"]) == 40
-    assert "revision_of_model" not in stage2
-    for recipe, file in ((stage1, "stage1"), (stage2, "stage2")):
-        assert recipe["datasets"][0]["path"] == f"data/letters/{file}.jsonl"
-        assert (recipe["chat_template"], recipe["eot_tokens"]) == ("alpaca", ["<eos>"])
-
-
 def test_two_stages_change_nothing_of_the_hand_written_ones():
     for name, stage in (("cci-stage1", "stage1"), ("cci-stage2", "stage2")):
         plain = yaml.safe_load((ROOT / f"recipes/{stage}.yml").read_text("utf-8"))
         made = compose(name, MEMBERS).recipe
         assert {k for k in plain | made if plain.get(k) != made.get(k)} == set()
-
-
-def test_orpo_learns_from_pairs():
-    recipe = compose("malbbungchi-qwen2-orpo", MEMBERS).recipe
-    [rows] = recipe["datasets"]
-    assert (recipe["rl"], rows["type"]) == ("orpo", "chat_template.argilla")
-    assert rows["path"] == "data/own-definition/preferences.jsonl"
-    assert not recipe.get("sample_packing")
-    assert "test_datasets" not in recipe
 
 
 @pytest.mark.parametrize("method", sorted(load_methods()))
@@ -332,149 +247,7 @@ def test_a_layer_holds_whatever_lies_under_it(over, under):
     assert None not in whole_.values()
 
 
-def test_finished_weights_are_parted_from_checkpoints(tmp_path, monkeypatch, capsys):
-    trained, recipe = tmp_path / "trained", tmp_path / "recipe.yml"
-    (trained / "checkpoint-3").mkdir(parents=True)
-    recipe.write_text(f"output_dir: {trained}\n")
-    for name in ("config.json", "tokenizer_config.json", "debug.log"):
-        (trained / name).write_text("{}")
-    monkeypatch.setattr("sys.argv", ["export.py", str(recipe)])
-    with pytest.raises(UserError, match="train the recipe to its end first"):
-        export.main()
-    assert not (tmp_path / "model").exists()
-    (trained / "model.safetensors").write_text("one")
-    assert export.main() == 0
-    made = {path.name for path in (tmp_path / "model").iterdir()}
-    assert made == {"config.json", "tokenizer_config.json", "model.safetensors"}
-    assert (tmp_path / "model/model.safetensors").samefile(trained / "model.safetensors")
-    assert export.main() == 0  # again, over what is there
-
-
 def test_chains_are_followed_to_their_backbone():
     assert before(MEMBERS, "best-gemma-seed1") == "best-gemma-stage1"
     assert before(MEMBERS, "best-gemma-stage1") is None
     assert origin(MEMBERS, "best-gemma-seed1").name == "google/gemma-2-9b-it"
-
-
-STUB = """#!/usr/bin/env python3
-# stands in for python and accelerate: notes the command, makes its outputs, fails for one member
-import pathlib, sys
-said = " ".join(sys.argv[1:])
-with open("log.txt", "a") as log:
-    log.write(said + "\\n")
-if "compose.py" in said:
-    made = [f"outputs/{sys.argv[-1]}/recipe.yml"]
-elif "build.py" in said:
-    made = [f"data/{sys.argv[-1]}/{file}.jsonl" for file in ("stage1", "stage2", "dev", "test")]
-elif "axolotl.cli.train" in said:
-    if "best-polar" in said and not pathlib.Path("repaired").exists():
-        sys.exit(1)
-    made = [str(pathlib.Path(sys.argv[-1]).with_name("trained") / "model.safetensors")]
-elif "export.py" in said:
-    made = [str(pathlib.Path(sys.argv[-1]).with_name("model") / "model.safetensors")]
-elif "score.py" in said:
-    made = [sys.argv[-1], sys.argv[-1].replace(".jsonl", ".meta.json")]
-else:
-    name = sys.argv[-1]
-    format = "csv" if name.startswith("nlp") else "json"
-    made = [f"submissions/{name}.{format}", f"predictions/{name}-vote/vote.jsonl"]
-for name in made:
-    pathlib.Path(name).parent.mkdir(parents=True, exist_ok=True)
-    pathlib.Path(name).write_text(said)
-"""
-
-
-@pytest.fixture
-def story(tmp_path):
-    """A folder with the story and empty corpora, where every command is a stub; runs DVC in it."""
-    for name in (
-        "dvc.yaml",
-        "params.yaml",
-        "core",
-        "earlier_systems",
-        "recipes",
-        "prep",
-        "eval",
-        "ensemble",
-    ):
-        target = tmp_path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(ROOT / name)
-    for folder in (".dvc", "bin", "corpus/exam"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / ".dvc/config").write_text((ROOT / ".dvc/config").read_text())
-    for split in ("train", "dev", "test"):
-        (tmp_path / f"corpus/대화맥락추론_{split}.json").write_text("[]")
-        (tmp_path / f"corpus/exam/{split}.csv").write_text("id\n")
-    for name in ("python", "accelerate"):
-        (tmp_path / "bin" / name).write_text(STUB)
-        (tmp_path / "bin" / name).chmod(0o755)
-
-    def repro(*arguments: str) -> tuple[subprocess.CompletedProcess, list[str]]:
-        (tmp_path / "log.txt").write_text("")
-        done = subprocess.run(
-            [DVC.resolve(), "repro", "--keep-going", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "DVC_TEST": "1"},
-            capture_output=True,
-            text=True,
-        )
-        return done, (tmp_path / "log.txt").read_text().splitlines()
-
-    return repro
-
-
-EVERY_STAGE = """
-from dvc.repo import Repo
-
-index = Repo().index
-index.check_graph()
-for stage in index.stages:
-    print(stage.addressing, *stage.cmd.split(), sep=" ")
-"""
-
-
-@pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
-def test_every_set_votes_in_its_own_way():
-    done = subprocess.run(
-        [DVC.with_name("python"), "-c", EVERY_STAGE],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    stages = dict(line.split(" ", 1) for line in done.stdout.splitlines())
-    votes = {name: command for name, command in stages.items() if name.startswith("vote@")}
-    assert votes == {
-        f"vote@{name}": f"python ensemble/vote.py --set {name}" for name in MEMBERS.sets
-    }
-    for kind in ("recipe", "train", "export", "score", "score-dev"):
-        made = {name.removeprefix(f"{kind}@") for name in stages if name.startswith(f"{kind}@")}
-        assert made == set(MEMBERS.members)
-
-
-@pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
-def test_an_exam_set_ends_in_a_submission_of_its_own_format(story, tmp_path):
-    done, ran = story("--quiet", "vote@nlp-06")
-    assert done.returncode == 0, done.stderr
-    assert "prep/build.py --run exam-tutor" in ran
-    assert (tmp_path / "submissions/nlp-06.csv").is_file()
-
-
-@pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
-def test_one_failed_member_loses_no_others_work(story, tmp_path):
-    done, ran = story("--quiet", "vote@best")
-    scored = {path.stem for path in (tmp_path / "predictions/best").glob("*.jsonl")}
-    assert done.returncode != 0
-    assert scored == set(names("best")) - {"best-polar"}
-    assert not any("vote.py" in command for command in ran)
-    (tmp_path / "repaired").touch()
-    done, ran = story("--quiet", "vote@best")
-    assert done.returncode == 0
-    assert [command.split()[0] for command in ran] == [
-        "launch",
-        "recipes/export.py",
-        "eval/score.py",
-        "ensemble/vote.py",
-    ]
-    assert (tmp_path / "submissions/best.json").is_file()
