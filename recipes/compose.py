@@ -34,7 +34,7 @@ from recipes.members.tables import (
 )
 
 PARAMS = Path("params.yaml")
-# how an answer is written: a stage goes on with what the stage before it has learnt
+# how an answer is written: a stage continues with what the stage before it has learnt
 WRITING = ("chat_template", "chat_template_jinja", "eot_tokens")
 
 
