@@ -15,7 +15,7 @@ from recipes.members import tables
 from recipes.weights.base_model import base_of
 
 LORA = {"adapter": "lora", "lora_r": 4, "lora_alpha": 8, "lora_target_linear": True}
-BACKBONES = Path(tables.__file__).parent / "members/backbones"
+BACKBONES = Path(tables.__file__).parent / "backbones"
 
 
 @pytest.fixture
