@@ -49,6 +49,12 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_llama(tmp_path_factory.mktemp("llama"))
 
 
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    save_rows(tmp_path / "test.jsonl", 3)
+    return tmp_path / "test.jsonl"
+
+
 def run(model: Path | str, data: Path, out: Path, *more: str) -> None:
     fixed = ["--model", str(model), "--data", str(data), "--out", str(out), "--backend", "hf"]
     score.main([*fixed, *more])
