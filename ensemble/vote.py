@@ -35,7 +35,8 @@ recipe; with --weights for soft, folds share their recipe's weight.
 
 A model that gives no answer to an item casts no ballot there; an item that no model answers is
 refused. Members must have been scored on the same rows in the same orders, with weights in the same
-bits, unless --mixed. Answers in the test file are not used. A CSV test file (exam) gets a CSV submission."""
+bits, unless --mixed. Answers in the test file are not used. A CSV test file (exam) gets a CSV
+submission."""
 EPILOG = "\n".join(
     [
         "example:",

