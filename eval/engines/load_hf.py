@@ -1,5 +1,6 @@
 """Loading a model and its adapters by transformers and PEFT: whole, or not at all."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ def load(
 
 def quantisation(load_in: str, dtype: str) -> BitsAndBytesConfig:
     """LLM.int8 for 8 bits; for 4 what Axolotl trains QLoRA on, NF4 with quantised scales."""
-    if load_in == "8bit":
+    if load_in == "8bit":  # which says at every product that it computes in float16
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True,
