@@ -14,6 +14,7 @@ from core.files import require_place, sha256
 from eval import model_files, runner
 from eval.answer_tokens import load_tokenizer
 from eval.engines.interface import Setup
+from eval.gpu_room import require_room
 from eval.methods.base import Method, Questions, questions
 from eval.methods.permutations import Plan, orders_file
 
@@ -97,12 +98,14 @@ def prepare(
         model_files.require_quantisable(model.folder, args.load_in)
     tokenizer = load_tokenizer(model.folder, args.chat_template)
     settings = model_files.config(model.folder)
+    dtype = model_files.stored_dtype(model.folder) if args.dtype == "auto" else args.dtype
+    require_room(model.folder, dtype, args.load_in, args.tensor_parallel)
     rows = planned.rows
     ask = questions(method, tokenizer, planned.asked, args.data, settings)
     setup = Setup(
         engine,
         model.folder,
-        dtype=model_files.stored_dtype(model.folder) if args.dtype == "auto" else args.dtype,
+        dtype=dtype,
         batch_size=args.batch_size,
         longest=max(one.longest for one in ask.asked),
         adapters=model.loras,

@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.jsonl import read_json, write_json
 from eval import model_files, predictions, score
 from eval.engines.hf import Engine
+from eval.gpu_room import require_memory, weights
 from tests.support.scored_rows import save_rows
 from tests.support.tiny_models import save_gemma2
 from tests.support.vote_case import Case
@@ -108,6 +109,28 @@ def test_what_cannot_be_quantised_is_refused_before_loading(
     monkeypatch.setattr(model_files, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="needs bitsandbytes, which is not in this environment"):
         model_files.require_quantisable(gemma, "8bit")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits", "remedy"),
+    [
+        ("bfloat16", None, "score with --load-in 8bit or 4bit, or on a larger GPU"),
+        ("bfloat16", "8bit", "score with --load-in 4bit, or on a larger GPU"),
+        ("float32", "4bit", "score on a larger GPU"),
+    ],
+)
+def test_a_gpu_too_small_is_refused_with_what_helps(
+    gemma: Path, dtype: str, bits: str | None, remedy: str
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(gemma)
+    linear = sum(m.weight.numel() for n, m in model.named_modules() if n.endswith("_proj"))
+    kept = sum(p.numel() for p in model.parameters()) - linear
+    each = {"bfloat16": 2, "float32": 4}[dtype]
+    needed = kept * each + linear * {None: each, "8bit": 1, "4bit": 0.5}[bits]
+    assert weights(gemma, dtype, bits) == needed
+    require_memory(gemma, dtype, bits, int(needed))
+    with pytest.raises(UserError, match=f"its weights alone take .*; {remedy}"):
+        require_memory(gemma, dtype, bits, int(needed) - 1)
 
 
 def in_bits(path: Path, bits: str | None) -> Path:
