@@ -152,9 +152,7 @@ def main() -> None:
     parser.add_argument(
         "--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="as if so"
     )
-    parser.add_argument(
-        "--base", type=Path, metavar="FOLDER", help="where that model is, or is written"
-    )
+    parser.add_argument("--base", type=Path, metavar="FOLDER", help="of the model, here or to be")
     parser.add_argument("--out", type=Path, default=Path("outputs/bench"))
     args = parser.parse_args()
     if args.steps <= WARM:

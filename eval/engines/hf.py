@@ -32,7 +32,7 @@ class Float32Head(nn.Module):
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self.head = head
-        # A float32 copy beside it, since the weight may be the embedding's own. A head that is
+        # A float32 copy of it, since the weight may be the embedding's own. A head that is
         # more than one matrix (one with an adapter) computes in its own dtype.
         weight = head.weight.detach().float() if type(head) is nn.Linear else None
         self.register_buffer("weight", weight, persistent=False)
@@ -93,7 +93,7 @@ class Engine(interface.Engine):
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
     ) -> list[list[float]]:
-        """For each prompt the log-probability (nats, over the whole vocabulary) of its letters.
+        """For each prompt the log-probability (nats, over the full vocabulary) of its letters.
 
         Up to `batch_size` prompts that begin alike go through the model as one pack, the largest
         first, so that too little memory shows at once.
@@ -166,7 +166,7 @@ class Engine(interface.Engine):
         torch.cuda.empty_cache()
         if batch == 1:
             raise UserError(
-                f"a prompt of {tokens} tokens does not fit into the memory beside the model; free "
+                f"a prompt of {tokens} tokens does not fit into the memory that the model leaves; free "
                 "memory, or score on a larger machine"
             )
         self.batch_size = self.about["batch_size"] = -(-batch * samples // 2)

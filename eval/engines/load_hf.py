@@ -1,4 +1,4 @@
-"""Loading a model and its adapters by transformers and PEFT: whole, or not at all."""
+"""Loading a model and its adapters by transformers and PEFT: completely, or not at all."""
 
 import logging
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ def quantisation(load_in: str, dtype: str) -> BitsAndBytesConfig:
 
 
 def with_adapters(model: nn.Module, adapters: Mapping[str, Path]) -> nn.Module:
-    """A PEFT model that holds all adapters beside the weights, the first of them in use."""
+    """A PEFT model that holds the weights and all adapters, the first of them in use."""
     # not in the environment that vLLM has of its own
     from peft import PeftModel, get_peft_model_state_dict
 

