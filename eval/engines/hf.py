@@ -166,8 +166,8 @@ class Engine(interface.Engine):
         torch.cuda.empty_cache()
         if batch == 1:
             raise UserError(
-                f"a prompt of {tokens} tokens does not fit into the memory that the model leaves; free "
-                "memory, or score on a larger machine"
+                f"a prompt of {tokens} tokens does not fit into the memory that the model leaves; "
+                "free memory, or score on a larger machine"
             )
         self.batch_size = self.about["batch_size"] = -(-batch * samples // 2)
         print(f"out of memory: going on with a batch size of {self.batch_size}", file=sys.stderr)
