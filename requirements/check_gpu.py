@@ -27,8 +27,8 @@ IMPORTS = {
 }
 # what a GPU's environment must train here: the demo's rows, three steps of its first stage
 STEPS = (
+    ("prep/demo/synthetic.py",),
     ("prep/build.py", "--run", "demo"),
-    ("recipes/tiny/init_base.py",),
     ("-m", "axolotl.cli.train", "recipes/tiny/stage1.yml", "--max-steps", "3"),
 )
 

@@ -169,10 +169,21 @@ def test_stage_2_goes_on_where_stage_1_ends():
 
 def test_two_stages_change_nothing_of_the_hand_written_ones():
     places = {"base_model", "datasets", "test_datasets", "output_dir", "revision_of_model"}
+    rates = {"tamago-gemma-stage1": {"learning_rate"}}  # the recipe's is ours
     for name, stage in (("tamago-gemma-stage1", "stage1"), ("tamago-gemma", "stage2")):
         plain = yaml.safe_load((ROOT / f"recipes/{stage}.yml").read_text("utf-8"))
         made = compose(name, MATRIX).recipe
-        assert {k for k in plain | made if plain.get(k) != made.get(k)} <= places
+        differing = {k for k in plain | made if plain.get(k) != made.get(k)}
+        assert differing <= places | rates.get(name, set())
+
+
+def test_adapters_learn_at_their_teams_rates_and_ours_at_the_usual_one():
+    rates = {name: compose(name, MATRIX).recipe["learning_rate"] for name in MATRIX.matrix}
+    first = {name: rate for name, rate in rates.items() if name.endswith("-stage1")}
+    assert first.pop("best-gemma-stage1") == 2e-4
+    assert set(first.values()) == {2e-5}
+    assert {rate for name, rate in rates.items() if name.startswith("malbbungchi-")} == {2e-5}
+    assert rates["nlp-06-qwen25-32b"] == 2e-5
 
 
 def test_orpo_learns_from_pairs():
