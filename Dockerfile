@@ -5,6 +5,8 @@
 # writes lies below /maerak, which may be a volume under a read-only root:
 #   docker run --rm --read-only --tmpfs /tmp -v maerak:/maerak maerak:cpu
 ARG CPU_BASE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
+# torch brings CUDA's libraries: nvcc is for DeepSpeed and for building flash-attn, and --build-arg
+# GPU_BASE=ubuntu:24.04, several GB smaller, does without both
 ARG GPU_BASE=nvidia/cuda:13.0.2-devel-ubuntu24.04@sha256:5dc1bca23d05bd37b011be68ec470c03b403a5da07ec3a86e41af9470e9d0cc6
 
 FROM ${CPU_BASE} AS cpu
@@ -42,8 +44,10 @@ RUN apt-get update \
     && install -d -o maerak /maerak /opt/environments /opt/maerak
 USER 1001:1001
 WORKDIR /opt/environments
-# hub: Axolotl takes the hub's kernel, built for this torch, when it first runs; build: compile flash-attn, an hour
+# hub: the hub's kernel, built for this torch, is fetched when training first runs (HF_HUB_OFFLINE must not be set
+# then); build: compile flash-attn, an hour for all GPUs, a quarter of it for one: 80 serves Ampere and RTX 4090
 ARG FLASH_ATTN=hub
+ARG FLASH_ATTN_CUDA_ARCHS="80;90;100;120"
 ENV HOME=/maerak \
     PYTHONPATH=/maerak \
     AXOLOTL_DO_NOT_TRACK=1 \
@@ -51,16 +55,19 @@ ENV HOME=/maerak \
     DVC_SITE_CACHE_DIR=/tmp/dvc \
     PATH=/opt/environments/.venv/bin:/opt/environments/.venv-dvc/bin:$PATH
 COPY --chown=1001:1001 requirements.txt requirements-dvc.txt ./
+COPY --chown=1001:1001 eval/requirements-vllm.txt eval/
 # what is built from source is built against the torch that is there
 RUN --mount=type=cache,target=/maerak/.cache/pip,uid=1001,gid=1001 \
-    python3 -m venv .venv && python3 -m venv .venv-dvc \
+    python3 -m venv .venv && python3 -m venv .venv-vllm && python3 -m venv .venv-dvc \
     && if [ "$FLASH_ATTN" = hub ]; then sed -i '/^flash-attn==/d' requirements.txt; fi \
     && grep -E '^(torch|packaging|ninja|setuptools)==' requirements.txt > first.txt \
     && .venv/bin/pip install -r first.txt \
-    && .venv/bin/pip install --no-build-isolation -r requirements.txt \
+    && FLASH_ATTN_CUDA_ARCHS="$FLASH_ATTN_CUDA_ARCHS" \
+        .venv/bin/pip install --no-build-isolation -r requirements.txt \
+    && .venv-vllm/bin/pip install -r eval/requirements-vllm.txt \
     && .venv-dvc/bin/pip install -r requirements-dvc.txt
 COPY --chown=1001:1001 . /opt/maerak
-RUN ln -s /opt/environments/.venv /opt/environments/.venv-dvc /opt/maerak/
+RUN ln -s /opt/environments/.venv /opt/environments/.venv-vllm /opt/environments/.venv-dvc /opt/maerak/
 WORKDIR /maerak
 ENTRYPOINT ["sh", "-c", "cp -dR --preserve=timestamps --update /opt/maerak/. . && exec \"$@\"", "maerak"]
-CMD ["accelerate", "launch", "-m", "axolotl.cli.train", "recipes/stage1.yml"]
+CMD ["accelerate", "launch", "-m", "axolotl.cli.train", "recipes/qlora-24gb.yml"]

@@ -102,7 +102,7 @@ define package
 	|| $(1)/bin/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
 endef
 
-lock: setup ## Resolve the four environments anew from requirements/*.in; UPGRADE=--upgrade takes newer versions
+lock: setup ## Resolve the five environments anew from requirements/*.in; UPGRADE=--upgrade takes newer versions
 	python requirements/lock.py $(UPGRADE)
 
 clean: ## Remove what the demo made, and keep the environments

@@ -38,7 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one short row": {"micro_batch_size": 1, "sequence_len": 64},  # fullest at the optimizer's turn
 }
 EMPTY = ((128, 1, "gemma2", 256), VARIANTS["one short row"])  # its step leaves the floor
-# glibc keeps freed blocks of up to 32 MiB unless it is told a size, above which all go back at once
+# glibc keeps freed blocks of up to 32 MiB unless given a size, above which all go back at once
 GLIBC = "MALLOC_MMAP_THRESHOLD_"
 
 

@@ -51,7 +51,7 @@ def quality(removed: set[int], truth: Sequence[int], kinds: Sequence[str]) -> di
     """Recall and precision of removed rows, and the share of hard negatives merged.
 
     Of m rows that count as one, m - 1 are to go; where all go, a hard negative or a stranger stayed
-    in their place. Which of the m goes is the keep rule's business and not judged.
+    in their place. Which of the m is removed is the keep rule's business and not judged.
     """
     size, gone = Counter(truth), Counter(truth[i] for i in removed)
     surplus = sum(m - 1 for m in size.values())

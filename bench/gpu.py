@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from transformers import AutoTokenizer
 
 from bench.workload import TOKENIZER, save_random
 from core.errors import UserError, entry
@@ -27,7 +26,6 @@ from core.jsonl import read_json, read_objects, write_json, write_records
 from prep.demo.grammar import TARGET, particle
 from recipes.plan import setting
 from recipes.planner.costs import CONTEXT, GPUS, work
-from recipes.planner.estimate import account, read_plan
 from recipes.planner.model_shapes import shape_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,6 +70,8 @@ def row(rng: random.Random, number: int, length: int, count: Count) -> dict[str,
 
 def rows(number: int, mean: int, limit: int) -> list[dict[str, Any]]:
     """Rows whose lengths spread as the corpus's do: a standard deviation of a third of the mean."""
+    from transformers import AutoTokenizer  # seconds to import, and of no use to --help
+
     rng = random.Random(SEED)
     tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
     # the grammar repeats itself: a sentence is tokenised once
@@ -124,6 +124,8 @@ def rate(found: dict[str, Any]) -> float:
 
 def row_length(rows: Path) -> float:
     """Mean tokens of the row that a token stands in, which is what its attention looks at."""
+    from transformers import AutoTokenizer
+
     tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
     lengths = [
         len(tokenizer.apply_chat_template(row["messages"], return_dict=False))
@@ -150,11 +152,13 @@ def main() -> None:
     parser.add_argument(
         "--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="as if so"
     )
-    parser.add_argument("--base", type=Path, metavar="FOLDER", help="where that model is, or goes")
+    parser.add_argument("--base", type=Path, metavar="FOLDER", help="of the model, here or to be")
     parser.add_argument("--out", type=Path, default=Path("outputs/bench"))
     args = parser.parse_args()
     if args.steps <= WARM:
         raise UserError(f"--steps {args.steps}: the first {WARM} are not counted; name more")
+
+    from recipes.planner.estimate import account, read_plan
 
     recipe = read_plan(args.recipe) | dict(args.set)
     recipe.setdefault("gradient_accumulation_steps", 1)

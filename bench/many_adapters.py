@@ -1,4 +1,4 @@
-"""What several adapters on one backbone cost beside one: the wall time of whole commands.
+"""What several adapters on one backbone cost against one: the wall time of complete commands.
 
 Run as: OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE python bench/many_adapters.py
 

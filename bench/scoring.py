@@ -7,7 +7,7 @@ CCI corpus's shape: 3 to 5 questions a dialogue, about 340 tokens each and 217 o
 Every contender lives in a process of its own and takes its turn in every round, so that other work
 on the same cores meets all alike; the best round counts. Where the cores are busy, the figures by
 seconds of a core (`by_cpu`) tell more than those by the clock. On a GPU, whose memory vLLM takes
-whole, one contender ends before the next begins.
+completely, one contender ends before the next begins.
 
 The limit counts what must be multiplied: each distinct token by the layers' weights, the last one
 of each item by the head; neither the embedding table, which is looked up, nor attention's own
@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="40 items")
     parser.add_argument("--config", metavar="SHAPE", help="a backbone's shape, as plan.py takes it")
-    parser.add_argument("--base", type=Path, metavar="FOLDER", help="where that model is, or goes")
+    parser.add_argument("--base", type=Path, metavar="FOLDER", help="of the model, here or to be")
     parser.add_argument("--no-vllm", action="store_true", help="transformers alone")
     parser.add_argument("--costs", action="store_true", help="by items, options and orders")
     parser.add_argument("--json", type=Path, help="write the figures there")

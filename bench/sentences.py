@@ -58,8 +58,8 @@ def sentence(rng: random.Random) -> Sentence:
     """One random sentence: who did or did not do what with which thing, where and when."""
 
     def person() -> str:
-        whole = rng.choice(SURNAMES) + rng.choice(FIRST) + rng.choice(LAST)
-        return whole if rng.random() < 0.7 else whole[1:]
+        name = rng.choice(SURNAMES) + rng.choice(FIRST) + rng.choice(LAST)
+        return name if rng.random() < 0.7 else name[1:]
 
     def town() -> str:
         return rng.choice(TOWNS) + rng.choice(SITES)

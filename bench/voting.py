@@ -3,7 +3,7 @@
 Run as: python bench/voting.py --files 200 --rows 1000000
 
 Files are those of one test set of three options, each member with its own numbers for the first
-`--distinct` of them; further ones are copies, so that the disk holds and gives the whole amount.
+`--distinct` of them; further ones are copies, so that the disk holds and gives the full amount.
 Timed is everything but the test file and the submission, whose size the vote does not change.
 """
 

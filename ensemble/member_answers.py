@@ -18,6 +18,7 @@ from core.errors import UserError
 from core.records import Prediction
 from eval import predictions
 
+BITS = {None: "as stored", "4bit": "in 4 bits", "8bit": "in 8 bits"}  # how weights were loaded
 AHEAD = 2  # files read while one is counted; each in a thread of its own
 SCHEMA = pa.schema(
     {
@@ -144,7 +145,18 @@ def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
             predictions.require_comparable(list(zip(paths, metas, strict=True)))
         except UserError as error:
             raise UserError(f"{error}, or say --mixed where they hold the same questions") from None
+        require_same_bits(paths, metas)
     return metas
+
+
+def require_same_bits(paths: Sequence[Path], metas: Sequence[predictions.Meta]) -> None:
+    """Raise `UserError` where members' weights were loaded in different bits."""
+    for path, meta in zip(paths, metas, strict=True):
+        if meta.load_in != metas[0].load_in:
+            raise UserError(
+                f"{path}: scored {BITS[meta.load_in]}, and {paths[0]} {BITS[metas[0].load_in]}; "
+                "score both with the same --load-in, or say --mixed where that is meant"
+            )
 
 
 def read(path: Path, items: Items) -> MemberAnswers:

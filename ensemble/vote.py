@@ -19,6 +19,7 @@ from core.files import require_place, sha256
 from core.layout import SUBMISSIONS, vote_of
 from core.records import Prediction
 from ensemble import k_fold, member_answers, weights_file
+from ensemble.member_answers import BITS
 from ensemble.rules import K_FOLD, RULES, Outcome, Tally
 from ensemble.submission import Sheet, read_sheet
 from eval import predictions
@@ -36,8 +37,9 @@ k-fold takes files of one name, such as folds/0/gemma.jsonl and folds/1/gemma.js
 recipe; with --weights for soft, folds share their recipe's weight.
 
 A model that gives no answer to an item casts no vote there; an item that no model answers is
-refused. Members must have been scored on the same rows in the same orders, unless --mixed. Answers
-in the test file are not used. A CSV test file (exam) gets a CSV submission."""
+refused. Members must have been scored on the same rows in the same orders, with weights in the same
+bits, unless --mixed. Answers in the test file are not used. A CSV test file (exam) gets a CSV
+submission."""
 EPILOG = "\n".join(
     [
         "example:",
@@ -84,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         about = vote_meta(name, args, metas, by_member, outcome)
         predictions.write(args.votes, as_predictions(sheet, outcome), about)
     print(summary(args.out, name, outcome))
+    print(loaded_in(args.predictions, metas), end="")
     if name == K_FOLD:
         print(k_fold.summary(args.predictions))
 
@@ -170,7 +173,12 @@ def vote_meta(
     about: dict[str, Any] = {
         "method": f"{rule}-vote",
         "members": [
-            {"path": str(path), "sha256": meta.predictions_sha256, "data_sha256": meta.data.sha256}
+            {
+                "path": str(path),
+                "sha256": meta.predictions_sha256,
+                "data_sha256": meta.data.sha256,
+                "load_in": meta.load_in,
+            }
             for path, meta in zip(args.predictions, metas, strict=True)
         ],
         "mixed": args.mixed,
@@ -207,6 +215,16 @@ def summary(out: Path, rule: str, outcome: Outcome) -> str:
     return said
 
 
+def loaded_in(paths: Sequence[Path], metas: Sequence[predictions.Meta]) -> str:
+    """One line for the members of each precision, where there are several."""
+    by_bits: dict[str | None, list[str]] = {}
+    for path, meta in zip(paths, metas, strict=True):
+        by_bits.setdefault(meta.load_in, []).append(str(path))
+    if len(by_bits) < 2:
+        return ""
+    return "".join(f"scored {BITS[bits]}: {', '.join(them)}\n" for bits, them in by_bits.items())
+
+
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -225,7 +243,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="of ensemble/fit.py or by hand; name the rule",
     )
     add(
-        "--mixed", action="store_true", help="members of other prompts, cleaning or orders vote too"
+        "--mixed",
+        action="store_true",
+        help="members of other prompts, cleaning, orders or bits vote too",
     )
     args = parser.parse_args(argv)
     if args.set:

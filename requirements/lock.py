@@ -1,4 +1,4 @@
-"""Resolve the four environments anew, from requirements/*.in to complete locks of exact pins.
+"""Resolve the five environments anew, from requirements/*.in to complete locks of exact pins.
 
 Run as: python requirements/lock.py
 """
@@ -13,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 HERE = Path("requirements")
-PLATFORM = "x86_64-manylinux_2_28"
+GLIBC = "2.34"  # Debian 12, Ubuntu 22.04: every pin has a wheel for it but those of NO_WHEELS
+NO_WHEELS = HERE / "without-wheels.txt"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,13 @@ LOCKS = (
         "gpu.in",
         "requirements.txt",
         "3.12",
-        "README.md tells how it is installed; flash-attn may be left out.",
+        "README.md says how it is installed; flash-attn may be left out.",
+    ),
+    Lock(
+        "vllm.in",
+        "eval/requirements-vllm.txt",
+        "3.12",
+        "README.md says how it is installed, in an environment of its own.",
     ),
     Lock(
         "cpu.in",
@@ -67,14 +74,17 @@ LOCKS = (
 def resolve(lock: Lock, upgrade: bool) -> str:
     """The lock's text; pins that still fit stay as they are, unless `upgrade`."""
     command = ["uv", "pip", "compile", str(HERE / lock.asked), "--quiet"]
-    command += ["--python-version", lock.python, "--python-platform", PLATFORM]
+    platform = f"x86_64-manylinux_{GLIBC.replace('.', '_')}"
+    command += ["--python-version", lock.python, "--python-platform", platform]
+    command += ["--only-binary=:all:", *(f"--no-binary={name}" for name in listed(NO_WHEELS))]
     command += ["--no-header", "--no-annotate"]
     command += [f"--excludes={HERE / name}" for name in lock.without]
     command += [f"--overrides={HERE / lock.overrides}"] if lock.overrides else []
     command += ["--upgrade"] if upgrade else []
     with TemporaryDirectory() as folder:
         out = Path(folder) / "pins.txt"
-        shutil.copy(lock.pins, out)  # uv keeps what stands there
+        if Path(lock.pins).is_file():
+            shutil.copy(lock.pins, out)  # uv keeps what stands there
         done = subprocess.run([*command, f"--output-file={out}"], stderr=subprocess.PIPE, text=True)
         if done.returncode:
             sys.exit(f"error: {HERE / lock.asked} cannot be resolved\n{done.stderr}")
@@ -83,13 +93,19 @@ def resolve(lock: Lock, upgrade: bool) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write every lock, or none where one cannot be resolved."""
-    parser = argparse.ArgumentParser(description="Resolve the four environments anew.")
+    parser = argparse.ArgumentParser(description="Resolve the five environments anew.")
     parser.add_argument("--upgrade", action="store_true", help="take newer versions where allowed")
     args = parser.parse_args(argv)
     texts = {lock: resolve(lock, args.upgrade) for lock in LOCKS}
     for lock, text in texts.items():
         Path(lock.pins).write_text(text, encoding="utf-8")
         print(f"{lock.pins}: {len(pins(text))} packages")
+
+
+def listed(file: Path) -> list[str]:
+    """The lines of a file of requirements, without comments."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def pins(text: str) -> dict[str, str]:

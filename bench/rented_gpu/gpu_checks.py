@@ -4,7 +4,7 @@ Run as: python bench/rented_gpu/gpu_checks.py, on a GPU
 
 Shapes are Gemma-2-9B's: 16 heads of 256 on 8 keys, soft-cap 50. The truth is eager attention in
 float64 on the same bfloat16 inputs; `off` is |found - true| / |true| of the output and of each
-gradient. bfloat16's own rounding, eager in bfloat16 against the same truth, stands beside.
+gradient. bfloat16's own rounding, eager in bfloat16 against the same truth, is given too.
 """
 
 import json
@@ -56,7 +56,7 @@ def off(found: list[torch.Tensor], true: list[torch.Tensor]) -> list[float]:
 
 
 def flash() -> dict[str, list[float]]:
-    """FlashAttention of three rows in one pack, with Gemma-2's soft-cap, whole and windowed."""
+    """FlashAttention of three rows in one pack, with Gemma-2's soft-cap, full and windowed."""
     from flash_attn import flash_attn_varlen_func
 
     given = tensors(sum(LENGTHS))

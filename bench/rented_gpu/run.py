@@ -63,7 +63,7 @@ def training(
 
 
 def first(args: argparse.Namespace) -> list[Part]:
-    """The base that all others need, and what runs beside its making."""
+    """The base that all others need, and what runs while it is made."""
     tests = ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "compiled"]
     return [
         Part("base", 100, ["-c", MADE, str(args.base), args.config]),

@@ -32,7 +32,7 @@ class Float32Head(nn.Module):
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self.head = head
-        # A float32 copy beside it, since the weight may be the embedding's own. A head that is
+        # A float32 copy of it, since the weight may be the embedding's own. A head that is
         # more than one matrix (one with an adapter) computes in its own dtype.
         weight = head.weight.detach().float() if type(head) is nn.Linear else None
         self.register_buffer("weight", weight, persistent=False)
@@ -57,14 +57,16 @@ class Engine(interface.Engine):
         dtype: str,
         batch_size: int,
         adapters: Mapping[str, Path] | None = None,
+        load_in: str | None = None,
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model, attention = load_hf.load(folder, dtype, self.device)
+        model, attention = load_hf.load(folder, dtype, self.device, load_in)
         self.loras = load_hf.with_adapters(model, adapters) if adapters else None
         if self.loras is not None:
             model = self.loras.get_base_model()
-        model.set_output_embeddings(Float32Head(model.get_output_embeddings()))
-        self.model = model.to(self.device).eval()
+        head = Float32Head(model.get_output_embeddings())
+        model.set_output_embeddings(head)
+        self.model = (model if load_in else model.to(self.device)).eval()  # quantised in place
         self.shares = attention == shared_attention.NAME
         # on a GPU a loop over segments costs more in launches than in arithmetic
         self.fused = self.device.type == "cuda"
@@ -77,6 +79,8 @@ class Engine(interface.Engine):
             "versions": {"transformers": transformers.__version__, "torch": torch.__version__},
             "device": self.device.type,
             "dtype": dtype,
+            "load_in": load_in,
+            "head_dtype": dtype if head.weight is None else "float32",
             "attention": attention,
             "batch_size": self.batch_size,
             "adapters": len(adapters or {}),
@@ -89,7 +93,7 @@ class Engine(interface.Engine):
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
     ) -> list[list[float]]:
-        """For each prompt the log-probability (nats, over the whole vocabulary) of its letters.
+        """For each prompt the log-probability (nats, over the full vocabulary) of its letters.
 
         Up to `batch_size` prompts that begin alike go through the model as one pack, the largest
         first, so that too little memory shows at once.
@@ -162,8 +166,8 @@ class Engine(interface.Engine):
         torch.cuda.empty_cache()
         if batch == 1:
             raise UserError(
-                f"a prompt of {tokens} tokens does not fit into the memory beside the model; free "
-                "memory, or score on a larger machine"
+                f"a prompt of {tokens} tokens does not fit into the memory that the model leaves; "
+                "free memory, or score on a larger machine"
             )
         self.batch_size = self.about["batch_size"] = -(-batch * samples // 2)
         print(f"out of memory: going on with a batch size of {self.batch_size}", file=sys.stderr)

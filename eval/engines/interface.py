@@ -81,7 +81,7 @@ class Engine(Protocol):
 class Setup:
     """All that opening an engine needs, for prompts and what follows them of `longest` tokens.
 
-    `structured` where replies must fit a JSON schema.
+    `structured` where replies must fit a JSON schema. `load_in` 4bit or 8bit; None: as stored.
     """
 
     backend: str
@@ -92,3 +92,4 @@ class Setup:
     adapters: Mapping[str, Path] = field(default_factory=dict)
     tensor_parallel: int = 1
     structured: bool = False
+    load_in: str | None = None

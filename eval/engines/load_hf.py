@@ -1,12 +1,14 @@
-"""Loading a model and its adapters by transformers and PEFT: whole, or not at all."""
+"""Loading a model and its adapters by transformers and PEFT: completely, or not at all."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import is_flash_attn_2_available
 
 from core.errors import UserError, full_disk
@@ -14,8 +16,16 @@ from eval.engines import shared_attention
 from eval.model_files import ADAPTER_WEIGHTS, require_none_missing, shapes, why
 
 
-def load(folder: Path, dtype: str, device: torch.device) -> tuple[nn.Module, str]:
-    """A model with all its weights, and the attention it computes; raises `UserError`."""
+def load(
+    folder: Path, dtype: str, device: torch.device, load_in: str | None = None
+) -> tuple[nn.Module, str]:
+    """A model with all its weights, and the attention it computes; raises `UserError`.
+
+    `load_in` 4bit or 8bit quantises the linear layers, not the head, as training by QLoRA does.
+    """
+    more: dict[str, Any] = {}
+    if load_in:
+        more = {"quantization_config": quantisation(load_in, dtype), "device_map": {"": device}}
     try:
         attention = attention_for(AutoConfig.from_pretrained(folder), dtype, device)
         model, about = AutoModelForCausalLM.from_pretrained(
@@ -25,6 +35,7 @@ def load(folder: Path, dtype: str, device: torch.device) -> tuple[nn.Module, str
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            **more,
         )
     except Exception as error:
         if full_disk(error):
@@ -38,8 +49,21 @@ def load(folder: Path, dtype: str, device: torch.device) -> tuple[nn.Module, str
     return model, attention
 
 
+def quantisation(load_in: str, dtype: str) -> BitsAndBytesConfig:
+    """LLM.int8 for 8 bits; for 4 what Axolotl trains QLoRA on, NF4 with quantised scales."""
+    if load_in == "8bit":  # which says at every product that it computes in float16
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+    )
+
+
 def with_adapters(model: nn.Module, adapters: Mapping[str, Path]) -> nn.Module:
-    """A PEFT model that holds all adapters beside the weights, the first of them in use."""
+    """A PEFT model that holds the weights and all adapters, the first of them in use."""
     # not in the environment that vLLM has of its own
     from peft import PeftModel, get_peft_model_state_dict
 

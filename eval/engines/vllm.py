@@ -36,11 +36,13 @@ for _key, _value in (DEFAULTS if torch.cuda.is_available() else DEFAULTS | CPU_D
     os.environ.setdefault(_key, _value)
 
 import vllm  # noqa: E402 - it reads the environment when it is imported
+from packaging.version import Version  # noqa: E402
 from pydantic import ValidationError  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
 from vllm import LLM, SamplingParams, TokensPrompt  # noqa: E402
 from vllm.distributed import cleanup_dist_env_and_memory  # noqa: E402
 from vllm.lora.request import LoRARequest  # noqa: E402
+from vllm.model_executor.layers.logits_processor import LogitsProcessor  # noqa: E402
 from vllm.outputs import CompletionOutput  # noqa: E402
 from vllm.sampling_params import StructuredOutputsParams  # noqa: E402
 
@@ -56,7 +58,8 @@ from eval.model_files import (  # noqa: E402
     shapes,
 )
 
-TOP = 20  # the most log-probabilities that vLLM returns by rank unless told otherwise
+OLDEST = "0.26.0"  # older ones compute the logits of bfloat16 models in bfloat16, which makes ties
+MOST = 128  # tokens whose log-probabilities one request may ask for: vLLM's MAX_LOGPROB_TOKEN_IDS
 BLOCK = 32  # tokens a block of the cache on a CPU, whose default of 128 finds little that is shared
 ROOM = 128  # prompts whose keys and values the cache surely holds at once
 
@@ -76,6 +79,7 @@ class Engine(interface.Engine):
         prefix_cache: bool = True,
         structured: bool = False,
     ) -> None:
+        require_version(vllm.__version__)
         settings: dict[str, Any] = {
             "tensor_parallel_size": tensor_parallel,
             "enable_prefix_caching": prefix_cache,
@@ -99,6 +103,7 @@ class Engine(interface.Engine):
                 dtype=dtype,
                 max_model_len=longest + 1,
                 max_num_seqs=batch_size,
+                max_logprobs=MOST,
                 enforce_eager=True,
                 hf_overrides={"head_dtype": "float32"},
                 load_format="safetensors",
@@ -121,6 +126,7 @@ class Engine(interface.Engine):
             "versions": {"vllm": vllm.__version__, "torch": torch.__version__},
             "device": "cuda" if torch.cuda.is_available() else "cpu",
             "dtype": dtype,
+            "head_dtype": self.llm.collective_rpc(_head_dtype)[0],
             "attention": self.llm.collective_rpc(_attention)[0],
             "batch_size": batch_size,
             "adapters": len(self.loras),
@@ -134,7 +140,7 @@ class Engine(interface.Engine):
     def letter_logprobs(
         self, prompts: Sequence[Sequence[int]], letters: Sequence[Sequence[int]]
     ) -> list[list[float]]:
-        """For each prompt the log-probability (nats, over the whole vocabulary) of its letters.
+        """For each prompt the log-probability (nats, over the full vocabulary) of its letters.
 
         What prompts share is in the prefix cache before those that share it are scheduled: prompts
         of one step do not find each other's. The cache starts empty, so that the numbers depend
@@ -189,25 +195,41 @@ class Engine(interface.Engine):
         self, prompts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]]
     ) -> list[list[float]]:
         """For each prompt the log-probabilities of some tokens as the next one."""
+        asked = [
+            (row, tokens[row][k : k + MOST])
+            for row in range(len(prompts))
+            for k in range(0, len(tokens[row]), MOST)
+        ]
         outputs = self.llm.generate(
-            [TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts],
-            [_sampling(row) for row in tokens],
+            [TokensPrompt(prompt_token_ids=list(prompts[row])) for row, _ in asked],
+            [_sampling(part) for _, part in asked],
             lora_request=self.lora,
             use_tqdm=False,
         )
-        result = []
-        for prompt, wanted, output in zip(prompts, tokens, outputs, strict=True):
-            if list(output.prompt_token_ids) != list(prompt):
-                raise RuntimeError(f"vLLM changed or reordered a prompt of {len(prompt)} tokens")
+        result: list[list[float]] = [[] for _ in prompts]
+        for (row, part), output in zip(asked, outputs, strict=True):
+            if list(output.prompt_token_ids) != list(prompts[row]):
+                raise RuntimeError(
+                    f"vLLM changed or reordered a prompt of {len(prompts[row])} tokens"
+                )
             found = output.outputs[0].logprobs[0]
-            missing = [token for token in wanted if token not in found]
+            missing = [token for token in part if token not in found]
             if missing:
                 raise RuntimeError(
                     f"vLLM {vllm.__version__} returned no log-probability for token {missing[0]}; "
                     "score with --backend hf"
                 )
-            result.append([found[token].logprob for token in wanted])
+            result[row] += [found[token].logprob for token in part]
         return result
+
+
+def require_version(version: str) -> None:
+    """Raise `UserError` for a vLLM that has no float32 head for models that write text."""
+    if Version(version) < Version(OLDEST):
+        raise UserError(
+            f"vLLM {version} computes logits in the model's own precision, so that letters tie; "
+            f"install {OLDEST} or newer (eval/requirements-vllm.txt), or score with --backend hf"
+        )
 
 
 def _missing(folder: Path) -> set[str]:
@@ -247,9 +269,22 @@ def _reply(output: CompletionOutput, stops: Sequence[int]) -> Reply:
     return ids[:-1] if ids and ids[-1] in stops else ids, True
 
 
-def _sampling(letters: Sequence[int]) -> SamplingParams:
-    common = {"max_tokens": 1, "temperature": 0.0, "detokenize": False}
-    if "logprob_token_ids" in SamplingParams.__struct_fields__:
-        return SamplingParams(**common, logprob_token_ids=list(letters))
-    # An older vLLM returns the most probable tokens only; a letter that is not among them raises.
-    return SamplingParams(**common, logprobs=TOP)
+def _head_dtype(worker: Any) -> str:
+    """What the logits are computed in, as the model's own layer says: some platforms have less."""
+    names = {
+        str(layer.head_dtype).removeprefix("torch.")
+        for layer in worker.get_model().modules()
+        if isinstance(layer, LogitsProcessor)
+    }
+    return ", ".join(sorted(names)) or "unknown"
+
+
+def _sampling(tokens: Sequence[int]) -> SamplingParams:
+    """One token, and the log-probabilities of those asked for; some schedulers read the count."""
+    return SamplingParams(
+        max_tokens=1,
+        temperature=0.0,
+        detokenize=False,
+        logprobs=len(tokens),
+        logprob_token_ids=list(tokens),
+    )

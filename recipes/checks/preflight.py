@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from axolotl.cli.config import gpu_capabilities
 from transformers.utils import cached_file
 
 from core.errors import UserError
 from core.layout import DATA, OUTPUTS
 from core.yaml_io import read_mapping
+from recipes.checks.hardware import require_device, require_hardware
 from recipes.checks.recipe_rules import (
     SOFTCAP,
     Recipe,
@@ -41,6 +41,9 @@ def preflight(cfg: dict[str, Any], *, trains: bool = True) -> None:
         require_device(cfg)
     require(cfg, schema_here(recipe))
     require_base(cfg)
+    require_full_weights(cfg)
+    if trains:
+        require_hardware(cfg)
     require_adapter(cfg)
     require(cfg, rule_problems(recipe))
     require_metric(cfg)
@@ -87,32 +90,6 @@ def config_of(recipe: Recipe) -> dict[str, Any]:
     return local_config(Path(path).parent)
 
 
-def require_device(cfg: dict[str, Any]) -> None:
-    """Raise `UserError` where the recipe asks for a GPU and there is none."""
-    wants = [
-        key
-        for key, asked in (
-            ("bf16", cfg.get("bf16") is True),
-            ("attn_implementation", "flash" in str(cfg.get("attn_implementation"))),
-            ("tf32", cfg.get("tf32") is True),
-            ("deepspeed", bool(cfg.get("deepspeed"))),
-        )
-        if asked
-    ]
-    if wants and not torch.cuda.is_available():
-        recipe = cfg.get("axolotl_config_path")
-        raise UserError(
-            f"{recipe}: no GPU here, and the recipe asks for one ({', '.join(wants)}); "
-            "on a CPU use recipes/tiny/stage1.yml and recipes/tiny/stage2.yml"
-        )
-    # bitsandbytes 0.50 repacks 4-bit weights for a CPU's inference and has no gradient through that
-    if cfg.get("load_in_4bit") and cfg.get("test_datasets") and not torch.cuda.is_available():
-        raise UserError(
-            f"{cfg.get('axolotl_config_path')}: on a CPU an evaluation spoils the gradients of "
-            "4-bit weights; take out test_datasets"
-        )
-
-
 def require_base(cfg: dict[str, Any]) -> None:
     """Raise `UserError` where the base model is not there, naming the step that makes it."""
     base = str(cfg.get("base_model"))
@@ -123,6 +100,16 @@ def require_base(cfg: dict[str, Any]) -> None:
             raise UserError(f"{base}: {defect}; copy or download it again, or make it again")
         return
     base_of(base, cfg.get("revision_of_model"))
+
+
+def require_full_weights(cfg: dict[str, Any]) -> None:
+    """Raise `UserError` for a base that is quantised already: a merge needs it in full."""
+    if found := config_of(cfg).get("quantization_config"):
+        raise UserError(
+            f"{cfg['base_model']}: its weights are quantised already "
+            f"({found.get('quant_method') or 'in some way'}), and a recipe quantises full ones by "
+            "itself; set base_model to the model they were made from"
+        )
 
 
 def require_adapter(cfg: dict[str, Any]) -> None:

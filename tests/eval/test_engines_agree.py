@@ -55,7 +55,7 @@ from pathlib import Path
 sys.path.append(sys.argv[1])
 from eval.engines.vllm import LLM, Engine
 
-cached = []
+cached, many = [], list(range(3, 303))
 generate = LLM.generate
 
 def watched(*args, **kwargs):
@@ -71,7 +71,8 @@ def scored(folder, dtype, batch, prefix_cache, prompts, letters):
     with closing(Engine(Path(folder), longest=max(map(len, prompts)), **settings)) as engine:
         first = engine.letter_logprobs(prompts, letters)
         again = engine.letter_logprobs(prompts, letters)
-        return {"first": first, "again": again, "cached": sum(cached), "about": engine.about}
+        common = {"first": first, "again": again, "cached": sum(cached), "about": engine.about}
+        return common | {"many": engine.letter_logprobs(prompts[:2], [many, many[:2]])}
 
 if __name__ == "__main__":
     job = json.loads(Path(sys.argv[2]).read_text())
@@ -103,6 +104,7 @@ def prompts() -> list[list[int]]:
 
 
 PROMPTS = prompts()
+MANY = list(range(3, 303))  # next tokens of one prompt: more than vLLM answers in one request
 LETTERS = [[35, 36, 37] if row % 2 else [35, 36, 37, 38, 39] for row in range(len(PROMPTS))]
 
 
@@ -112,11 +114,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @torch.inference_mode()
-def alone(folder: Path) -> Values:
-    """The letters' log-probabilities by eager attention in float32, one prompt after another."""
+def alone(
+    folder: Path, prompts: list[list[int]] = PROMPTS, tokens: list[list[int]] = LETTERS
+) -> Values:
+    """Their log-probabilities by eager attention in float32, one prompt after another."""
     model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
     found = []
-    for prompt, letters in zip(PROMPTS, LETTERS, strict=True):
+    for prompt, letters in zip(prompts, tokens, strict=True):
         logits = model(torch.tensor([prompt]), use_cache=False).logits[0, -1]
         found.append(logits.log_softmax(-1)[letters].tolist())
     return found
@@ -205,6 +209,32 @@ def test_vllm_agrees(setting: tuple, by_vllm: dict, truth: dict[str, Values]) ->
     assert found["about"]["batch_size"] == batch
     assert found["about"]["enable_prefix_caching"] is prefix_cache
     assert (found["cached"] > 0) is prefix_cache
+    assert found["about"]["head_dtype"] == "float32"
+
+
+@needs_vllm
+def test_vllm_answers_for_many_tokens_of_one_prompt(by_vllm: dict, folders: dict) -> None:
+    """All options of a block of rows are asked for after one neutral context."""
+    true = alone(folders["llama"], PROMPTS[:2], [MANY, MANY[:2]])
+    found = by_vllm["llama", "float32", 3, True]["many"]
+    assert [len(values) for values in found] == [300, 2]
+    assert apart(found, true) < TOLERANCE
+
+
+@needs_vllm
+@pytest.mark.parametrize("version", ["0.20.2", "0.25.1"])
+def test_a_vllm_whose_letters_tie_is_refused(version: str) -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from eval.engines import vllm as engine\n"
+        "from pathlib import Path\nfrom core.errors import UserError\n"
+        "engine.vllm.__version__ = sys.argv[2]\ntry:\n"
+        "    engine.Engine(Path('none'), dtype='bfloat16', batch_size=1, longest=9)\n"
+        "except UserError as error:\n    print(error)\n"
+    )
+    python = sys.executable if find_spec("vllm") else str(VLLM)
+    command = [python, "-c", script, str(ROOT), version]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"vLLM {version} computes logits in the model's own precision")
 
 
 # What can change a number, or says what made it; the sidecar holds it for both engines.
@@ -212,7 +242,7 @@ SIDECAR = (
     "method model weights_sha256 adapter adapter_sha256 chat_template_sha256 data prompts backend "
     "letter_mass time predictions_sha256"
 ).split()
-BACKEND = "name versions device dtype attention batch_size".split()
+BACKEND = "name versions device dtype head_dtype attention batch_size".split()
 VLLM_TOO = "enable_prefix_caching tensor_parallel_size".split()
 
 

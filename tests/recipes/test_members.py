@@ -101,6 +101,16 @@ def test_two_stages_change_nothing_of_the_hand_written_ones():
         assert {k for k in plain | made if plain.get(k) != made.get(k)} == set()
 
 
+def test_adapters_learn_at_their_teams_rates_and_ours_at_the_usual_one():
+    rates = {name: compose(name, MEMBERS).recipe["learning_rate"] for name in MEMBERS.members}
+    first = {name: rate for name, rate in rates.items() if name.endswith("-stage1")}
+    assert first.pop("demo-stage1") == 1e-3
+    assert first.pop("cci-stage1") == first.pop("best-gemma-stage1") == 2e-4
+    assert set(first.values()) == {2e-5}
+    assert {rate for name, rate in rates.items() if name.startswith("malbbungchi-")} == {2e-5}
+    assert rates["nlp-06-qwen25-32b"] == 2e-5
+
+
 @pytest.mark.parametrize("method", sorted(load_methods()))
 def test_every_method_is_sound(method, monkeypatch):
     monkeypatch.chdir(ROOT)

@@ -126,7 +126,7 @@ def test_a_family_that_is_not_known_may_have_any_template(recipe):
 
 
 def test_rows_are_made_ready_without_a_gpu(monkeypatch, recipe):
-    monkeypatch.setattr(preflight.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     ready = changed(recipe, bf16=True, adapter="lora", lora_r=4, lora_alpha=8, is_preprocess=True)
     preflight.preflight(changed(ready, lora_target_linear=True), trains=False)
     with pytest.raises(UserError, match="no GPU here"):
@@ -166,7 +166,7 @@ def test_a_wrong_key_is_refused_by_name(recipe, change, said):
     ],
 )
 def test_recipes_for_a_gpu_are_refused_without_one(monkeypatch, recipe, change, said):
-    monkeypatch.setattr(preflight.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=said):
         preflight.require_device(changed(recipe, **change))
 

@@ -68,6 +68,7 @@ def test_siblings_share_one_key_order():
     order = list(load("stage1.yml"))
     for name in (
         "stage2.yml",
+        "qlora-24gb.yml",
         "orpo.yml",
         *(f"tiny/{n}.yml" for n in ("stage1", "stage2", "orpo")),
     ):
@@ -93,16 +94,17 @@ def test_hyperparameters_of_tamago(stage):
             "micro_batch_size": 4,
             "gradient_accumulation_steps": 4,
             "optimizer": "adamw_bnb_8bit",
+            "learning_rate": 2e-4,  # ours; the team's stands in its member
         },
         "stage2.yml": {
             "micro_batch_size": 3,
             "gradient_accumulation_steps": 5,
             "sample_packing": True,
             "pad_to_sequence_len": True,
+            "learning_rate": 2e-5,
         },
     }[stage] | {
         "num_epochs": 5,
-        "learning_rate": 2e-5,
         "weight_decay": 0.05,
         "lr_scheduler": "cosine",
         "warmup_steps": 20,
@@ -112,8 +114,24 @@ def test_hyperparameters_of_tamago(stage):
     assert {key: recipe[key] for key in wanted} == wanted
 
 
+def test_the_first_recipe_needs_the_corpus_alone_and_fits_a_small_card():
+    """Its rows come of the stage without external sets, its other keys are stage 1's."""
+    recipe, stage1 = load("qlora-24gb.yml"), load("stage1.yml")
+    assert recipe["datasets"] == load("stage2.yml")["datasets"]
+    run = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["runs"]["cci"]
+    assert run["stages"]["stage2"] == [{"source": "cci-2024"}]
+    assert recipe["sample_packing"]
+    assert recipe["pad_to_sequence_len"]
+    differing = {key for key in recipe | stage1 if recipe.get(key) != stage1.get(key)}
+    assert differing == {
+        *("datasets", "output_dir", "sample_packing", "pad_to_sequence_len", "num_epochs"),
+        *("micro_batch_size", "logging_steps"),
+        *("warmup_steps", "warmup_ratio"),
+    }
+
+
 def test_stages_keep_the_best_of_each_epoch_by_accuracy():
-    for stage in ("stage1.yml", "stage2.yml"):
+    for stage in ("stage1.yml", "stage2.yml", "qlora-24gb.yml"):
         recipe = load(stage)
         assert recipe["plugins"][:2] == ["recipes.plugins.guard.GuardPlugin", ACCURACY]
         assert recipe["eval_strategy"] == recipe["save_strategy"] == "epoch"
