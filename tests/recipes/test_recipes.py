@@ -229,7 +229,7 @@ def test_a_header_with_another_path_is_found(monkeypatch):
     [
         ("a: \x07\n", "special characters are not allowed; correct the YAML"),
         ("? [a]\n: 1\n", "line 1: found unhashable key; correct the YAML"),
-        ("- a\n", "a recipe is a YAML mapping"),
+        ("- a\n", "it must be a YAML mapping"),
     ],
 )
 def test_what_is_no_recipe_is_refused_in_a_sentence(tmp_path, text, said):
