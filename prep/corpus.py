@@ -12,8 +12,9 @@ from prep.cleaning import rules_of
 from prep.config import Run, load_run
 from prep.guards.group_folds import train_and_dev
 from prep.sources.cci import REQUEST
+from prep.sources.mapping import TABLE
 from prep.sources.reader import Read
-from prep.sources.registry import REGISTRY
+from prep.sources.registry import SOURCES
 from prep.sources.source import Source, read
 from prep.summary import counted
 
@@ -47,7 +48,9 @@ def moved(run: Run, folder: Path | None) -> Run:
 
 def remedy(source: str) -> str:
     """What to do about a missing file of a source of the registry."""
-    entry = REGISTRY[source]
+    entry = SOURCES[source]
+    if source == TABLE:
+        return "put it there"
     return REQUEST if source.startswith("cci-") else f"get {entry.title} ({entry.origin})"
 
 
@@ -94,7 +97,7 @@ def questions_of(run: Run, split: Split) -> Read | None:
     file = file_of(run, split)
     if file is None:
         return None
-    source = Source(source=run.corpus.source)
+    source = Source(source=run.corpus.source, **run.corpus.stated)
     held_out = run.corpus.dev_share and split != "test"
     got = read(source, file, "train" if held_out else split)
     if not got.questions:
