@@ -157,7 +157,7 @@ def test_a_numbered_text_that_can_be_read_in_two_ways_is_refused(
 ) -> None:
     path = save(tmp_path / "made.jsonl", [{"문제": "?", "선택지": text}])
     columns = {"question": "문제", "options": "선택지"}
-    refused(path, {"columns": columns}, f"line 1, column 선택지: {sentence}")
+    refused(path, {"columns": columns}, f"line 1, column 선택지: .*{sentence}")
 
 
 def test_numbers_within_an_option_are_no_numbers_of_options(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_numbers_within_an_option_are_no_numbers_of_options(tmp_path: Path) -> N
 ANSWERS: list[tuple[str, Any]] = [
     *(("from 1", value) for value in (3, "3", 3.0, "3.0", "(3)", "3번", "3)", " 3 ")),
     *(("from 0", value) for value in (2, "2", 2.0)),
-    *(("A", value) for value in ("C", "c", "(C)", "C.", "C) 가을", "Ｃ"[:0] + "C")),
+    *(("A", value) for value in ("C", "c", "(C)", "C.", "C) 가을", "C 가을")),
     *(("①", value) for value in ("③", "③ 가을")),
     *(("가", value) for value in ("다", "(다)", "다.")),
     ("text", " 가을 "),
@@ -316,9 +316,7 @@ def test_a_missing_column_says_what_is_there_what_is_expected_and_what_to_write(
 ) -> None:
     path = save(tmp_path / "made.csv", [FIRST])
     columns = {**COLUMNS, "question": "질문", "options": ["A", "B"]}
-    said = refused(
-        path, {**KOREAN, "columns": columns}, "has no column 질문, A, B; its columns are"
-    )
+    said = refused(path, {**KOREAN, "columns": columns}, "has no column 질문, A, B; its ")
     assert "its columns are 번호, 지문, 문제, 보기, 보기1" in said
     assert "expected are 번호, 지문, 질문, 보기, A, B, 정답" in said
     proposed = yaml.safe_load("columns: {" + said.partition("columns: {")[2])
@@ -373,7 +371,7 @@ def test_cells_that_were_merged_are_filled_where_the_mapping_says_so(
         ({"fixed": {"options": ["O", "X"]}}, "name the options under either columns or fixed"),
         (
             {"columns": {k: v for k, v in COLUMNS.items() if k != "question"}},
-            "name a column of que",
+            "name a column of",
         ),
         ({"columns": {**COLUMNS, "dialogue": "대화"}}, "a passage or a dialogue; leave one out"),
     ],
@@ -434,7 +432,7 @@ PUBLISHED: dict[str, tuple[list[dict[str, Any]], str, str]] = {
             | {"choices": {"text": ["4", "5", "6", "7"], "label": [*"ABCD"]}}
         ],
         "parquet",
-        "columns: {id: id, question: question, options: choices.text, answer: answerKey}\nanswers: A",
+        "columns: {question: question, options: choices.text, answer: answerKey}\nanswers: A",
     ),
 }
 
