@@ -18,7 +18,8 @@ from core.files import require_place, sha256
 from core.records import Prediction
 from ensemble import k_fold, member_answers, weights_file
 from ensemble.rules import K_FOLD, RULES, Outcome, Tally
-from ensemble.submission import Sheet, read_sheet
+from ensemble.sheet import Sheet
+from ensemble.submission import add_arguments, sheet_of
 from eval import predictions
 
 DESCRIPTION = "Let several models vote on the official test file and write the submission."
@@ -34,7 +35,8 @@ recipe; with --weights for soft, folds share their recipe's weight.
 
 A model that gives no answer to an item casts no ballot there; an item that no model answers is
 refused. Members must have been scored on the same rows in the same orders, unless --mixed. Answers
-in the test file are not used. A CSV test file (exam) gets a CSV submission."""
+in the test file are not used. A CSV test file (exam) gets a CSV submission; a table of your own
+(--run) is written again with its answers, in its own form and order."""
 EPILOG = "\n".join(
     [
         "example:",
@@ -52,7 +54,7 @@ Weight = float | NDArray[np.float64]
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, vote, and write the submission and, if asked, the vote itself."""
     args = _arguments(argv)
-    sheet = read_sheet(args.test)
+    sheet = sheet_of(args)
     sheet.require_suffix(args.out)
     require_places(args)
     metas = member_answers.read_members(args.predictions, args.mixed)
@@ -209,7 +211,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("predictions", nargs="+", type=Path, help="files of eval/score.py; the order settles ties")
-    add("--test", required=True, type=Path, help="the official test file, .json or .csv")
+    add_arguments(parser)
     add("--out", required=True, type=Path, help="the submission to write, of the same form")
     add("--votes", type=Path, help="also write the vote as predictions, NAME.jsonl")
     add("--rule", choices=RULES, help="default: hard")

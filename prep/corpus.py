@@ -97,7 +97,9 @@ def questions_of(run: Run, split: Split) -> Read | None:
     file = file_of(run, split)
     if file is None:
         return None
-    source = Source(source=run.corpus.source, **run.corpus.stated)
+    drops = split == "test" and run.test_answers == "drop"
+    mapping = run.corpus.blind if drops else run.corpus
+    source = Source(source=run.corpus.source, **mapping.stated)
     held_out = run.corpus.dev_share and split != "test"
     got = read(source, file, "train" if held_out else split)
     if not got.questions:
@@ -108,7 +110,7 @@ def questions_of(run: Run, split: Split) -> Read | None:
     if held_out:
         return _held_out(got, split, run)
     answered = any(question.answer is not None for question in got.questions)
-    if split == "test" and run.test_answers == "drop" and answered:
+    if drops and answered:
         blind = [question.model_copy(update={"answer": None}) for question in got.questions]
         note = f"{file.name}: answers left out (test_answers: drop)"
         return replace(got, questions=blind, notes=(*got.notes, note))

@@ -129,6 +129,12 @@ class TableMapping(Strict):
         """The mapping alone, to give to another source."""
         return {name: getattr(self, name) for name in TableMapping.model_fields}
 
+    @property
+    def blind(self) -> "TableMapping":
+        """The mapping without the answers, of which a test file may have placeholders."""
+        columns = self.columns and self.columns.model_copy(update={"answer": None})
+        return TableMapping(columns=columns, fixed=self.fixed, empty=self.empty)
+
     def require_mapping(self, where: str) -> None:
         """Raise `ValueError` where no table can be read by this."""
         columns = self.columns
