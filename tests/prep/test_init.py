@@ -137,7 +137,8 @@ def test_what_is_not_clear_is_asked_and_nothing_is_written(
     refused([{"이름": "가", "값": 1}], "its answer and its options and its question is not clear")
     refused([*made, made[0]], "id q-0 stands there twice")
     refused([made[0], {**made[1], "지문": ""}], "지문 is empty under a cell that is not")
-    refused([made[0]], "cannot be held out of 1 dialogues or passages")
+    few = "cannot be held out of 1 dialogues or passages"
+    refused([made[0]], few, "--answers", "from 1")
     with pytest.raises(UserError, match="가: no name for a run; give one of letters and digits"):
         run(monkeypatch, "train.csv", "--name", "가")
     with pytest.raises(UserError, match="has a run other already; give another --name"):
