@@ -27,6 +27,7 @@ class Corpus(TableMapping):
     """The files of the task itself, in the form of one source of the registry; dev and test may be
     absent. `dev_share` of the train file's questions are then held out as dev, dialogues whole.
     `origin` says whose data it is, which a form does not. A table has the keys of its mapping too.
+    With `hub` and its `revision`, train, dev and test are splits of that set of the hub.
     """
 
     source: str = CORPUS
@@ -35,6 +36,9 @@ class Corpus(TableMapping):
     dev: str | None = None
     test: str | None = None
     dev_share: float | None = Field(default=None, gt=0, le=0.5)
+    hub: str | None = None
+    revision: str | None = None
+    subset: str | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -45,9 +49,18 @@ class Corpus(TableMapping):
             self.require_mapping("a corpus that is a table")
         elif self.columns:
             raise ValueError(f"columns are those of source {TABLE}, not of {self.source}")
+        if self.hub or self.revision or self.subset:
+            self.part(self.train)  # which says what is wrong with a name or revision
         if self.dev and self.dev_share:
             raise ValueError("dev_share holds dev out of train; leave out one of dev and dev_share")
         return self
+
+    def part(self, split: str) -> Source:
+        """What a split is read from: the file to be named, or a split of the hub's set."""
+        if not (self.hub or self.revision or self.subset):
+            return Source(source=self.source, **self.stated)
+        given = {"hub": self.hub, "revision": self.revision, "subset": self.subset, "split": split}
+        return Source(source=self.source, name=self.source, **given, **self.stated)
 
     def files(self) -> dict[Split, str]:
         """The files that are named, by split."""

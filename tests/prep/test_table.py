@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from core.errors import UserError
 from core.records import Question
+from prep.assembly import build
 from prep.config import load_run
 from prep.sources.reader import Read
 from prep.sources.source import Source, read
@@ -447,3 +448,35 @@ def test_published_forms_take_a_mapping_of_a_few_lines(name: str, tmp_path: Path
         ["4", "5", "6", "7"],
         1,
     )
+
+
+def test_a_corpus_of_the_hub(tmp_path: Path) -> None:
+    # a folder with data files is loaded by the same call as a set of the hub
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    places = ["부산항", "기차역", "뒷마당"]
+    for split in ("train", "test"):
+        made = [
+            {
+                **FIRST,
+                "번호": f"{split}-{k}",
+                "지문": f"{split} {p}에 {k}명이 모였다.",
+                "지문번호": k,
+            }
+            for k, p in enumerate(places)
+        ]
+        save(folder / f"{split}.jsonl", made)
+    corpus = {"source": "table", "hub": str(folder), "train": "train", "test": "test", **KOREAN}
+    corpus["revision"] = "0123456789abcdef0123456789abcdef01234567"
+    stages = {"s": [{"source": "table"}]}
+    run = {"corpus": corpus, "out": "data", "prompt": "task", "stages": stages}
+    params = tmp_path / "params.yaml"
+    params.write_text(yaml.safe_dump({"runs": {"own": run}}, allow_unicode=True), "utf-8")
+    done = build("own", load_run(params, "own"), ["s"])
+    assert {row.record for row in done.files["s.jsonl"]} == {"train-0", "train-1", "train-2"}
+    assert len(done.files["test.jsonl"]) == 3
+    assert done.report["inputs"]["table/train"]["revision"] == corpus["revision"]
+    run["corpus"] = {**corpus, "revision": "main"}
+    params.write_text(yaml.safe_dump({"runs": {"own": run}}, allow_unicode=True), "utf-8")
+    with pytest.raises(UserError, match="revision main is no full commit hash"):
+        load_run(params, "own")
