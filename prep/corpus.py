@@ -40,7 +40,7 @@ def moved(run: Run, folder: Path | None) -> Run:
         return run
     if run.corpus.hub:
         raise UserError(
-            f"{folder}: the run's corpus is {run.corpus.hub}, of the hub; name no folder"
+            f"{folder}: the run's corpus is {run.corpus.hub} of the hub; name no folder"
         )
     if not folder.is_dir():
         raise UserError(
@@ -111,8 +111,8 @@ def questions_of(run: Run, split: Split) -> Read | None:
     got = read(source, file, "train" if held_out else split)
     if not got.questions:
         raise UserError(
-            f"{file or run.corpus.hub}: none of its {got.records} records can be asked: {counted(got.removed)}; "
-            "mend the file or name another"
+            f"{file or run.corpus.hub}: none of its {got.records} records can be asked: "
+            f"{counted(got.removed)}; mend the file or name another"
         )
     if held_out:
         return _held_out(got, split, run)

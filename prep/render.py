@@ -33,6 +33,7 @@ from prep.categories import FILTERS, OFFICIAL_TERMS
 PROMPTS = Path(__file__).resolve().parent / "prompts"
 SUFFIX = ".jinja"
 BLOCKS = ("system", "user")
+CONTENT = ("turns", "passage", "question", "note")  # what no prompt may leave out
 VARIABLES = ("turns", "focus", "category", "passage", "question", "note", "options")
 
 
@@ -52,8 +53,7 @@ class Prompt:
 
         Raises `UserError` where the prompt would leave out what the question is about.
         """
-        needed = {"turns"} if question.turns else {"passage", "question", "note"}
-        needed |= {name for name in ("question", "note") if getattr(question, name)}
+        needed = {name for name in CONTENT if getattr(question, name)}
         if not needed <= self.shows:
             kind = "a dialogue" if question.turns else "an exam question"
             raise UserError(
