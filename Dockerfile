@@ -1,8 +1,8 @@
 # Reproducible training and scoring. Two targets:
 #   docker build --target cpu -t maerak:cpu .    the demo and the tests, no GPU
 #   docker build -t maerak .                     the GPU machine
-# Corpus, weights and secrets are never in the image: mount or pass them when it runs. All that a run writes
-# goes below /maerak, which may be a volume under a read-only root:
+# Corpus, weights and secrets are never in the image: mount or pass them when it runs. All that a run
+# writes lies below /maerak, which may be a volume under a read-only root:
 #   docker run --rm --read-only --tmpfs /tmp -v maerak:/maerak maerak:cpu
 ARG CPU_BASE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 ARG GPU_BASE=nvidia/cuda:13.0.2-devel-ubuntu24.04@sha256:5dc1bca23d05bd37b011be68ec470c03b403a5da07ec3a86e41af9470e9d0cc6

@@ -31,12 +31,12 @@ export PATH := $(CURDIR)/$(TRAIN):$(PATH)
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-demo: setup ## The whole story on a tiny Gemma-2, at most 10 minutes on two CPU cores
+demo: setup ## The story from corpus to report on a tiny Gemma-2, at most 10 minutes on two CPU cores
 	$(DVC)/dvc repro eda@demo report@demo diagnose@demo
 	@cat metrics/demo.txt
 	@echo "submission: submissions/demo.json"
 	@echo "pages: metrics/demo.html (report)   metrics/demo-members.html (diagnosis of the vote)" \
-		"  data/demo/eda/index.html (corpus)"
+		"  metrics/demo-corpus/index.html (corpus)"
 
 test: setup ## All tests
 	@command -v chromium > /dev/null || echo "no chromium here: the tests that open pages in it are" \
@@ -106,5 +106,6 @@ lock: setup ## Resolve the four environments anew from requirements/*.in; UPGRAD
 	python requirements/lock.py $(UPGRADE)
 
 clean: ## Remove what the demo made, and keep the environments
-	rm -rf data/demo data/prepared data/tiny-base outputs/demo outputs/tiny-base
-	rm -rf predictions/demo submissions/demo.json metrics/demo metrics/demo.* metrics/demo-* dvc.lock .dvc/tmp .dvc/cache
+	rm -rf data/demo data/demo-corpus data/prepared data/tiny-base outputs/demo-* outputs/tiny-base
+	rm -rf predictions/demo predictions/demo-vote submissions/demo.json metrics/demo metrics/demo.* metrics/demo-*
+	rm -rf dvc.lock .dvc/tmp .dvc/cache

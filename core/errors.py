@@ -1,4 +1,4 @@
-"""What a user can mend, said in one sentence.
+"""Mistakes that a user can correct, each reported in one sentence.
 
 Every entry script runs its `main` through `entry`, so that a mistake ends with exit code 2 and one
 clear line, while a defect of ours still ends with its full traceback.
@@ -14,13 +14,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserError(Exception):
-    """A failure the user can mend; its text names the file, the record and the remedy."""
+    """A failure that the user can correct; its text names the file, the record and the remedy."""
 
 
 def full_disk(error: Exception) -> str | None:
     """The sentence for an error that says a disk is full, or a quota or limit reached; else None.
 
-    Libraries in other languages, such as safetensors, tell it in their text alone.
+    Libraries in other languages, such as safetensors, say it in their text alone.
     """
     said = next((os.strerror(code) for code in FULL if os.strerror(code) in str(error)), None)
     if said is None:

@@ -128,7 +128,7 @@ def require_apart(out: Path, inputs: Iterable[Path]) -> None:
 def atomic_dir(folder: Path, mark: str, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     """Yield an empty folder, which takes the place of `folder` when the block ends without error.
 
-    The old one goes to `.stale`, unless the new one holds the same files. Raises `UserError`,
+    The old one is moved to `.stale`, unless the new one holds the same files. Raises `UserError`,
     before anything is done, where `folder` holds one of `inputs`, or files but none called `mark`,
     or folders: what this command did not make.
     """

@@ -23,10 +23,10 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
-            "mend or download the file again"
+            "correct the file or download it again"
         ) from None
     except ValueError as error:
-        raise UserError(f"{path}: {error}; mend or download the file again") from None
+        raise UserError(f"{path}: {error}; correct the file or download it again") from None
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -41,7 +41,9 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 f"{path}, line {number}: malformed JSON ({error.msg}); a line must hold one object"
             ) from None
         except ValueError as error:
-            raise UserError(f"{path}, line {number}: {error}; mend or delete the record") from None
+            raise UserError(
+                f"{path}, line {number}: {error}; correct or delete the record"
+            ) from None
         if not isinstance(value, dict):
             raise UserError(
                 f"{path}, line {number}: a {type(value).__name__}, not an object; "
@@ -65,7 +67,7 @@ def loads(text: str) -> Any:
 
     try:
         value = json.loads(text, object_pairs_hook=once)
-        if "\\ud" in text or "\\uD" in text:  # halves of characters: whole only in pairs
+        if "\\ud" in text or "\\uD" in text:  # surrogates: a character only in pairs
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError:
         raise

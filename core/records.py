@@ -118,7 +118,7 @@ class Row(Strict):
 class Preference(Strict):
     """A question with a right answer and a wrong one, for training on what to prefer (ORPO).
 
-    `chosen` and `rejected` are whole conversations, alike but for the last message; `rejected`
+    `chosen` and `rejected` are complete conversations, alike but for the last message; `rejected`
     answers with the published option `wrong`. A system text that is kept stands in `system` alone.
     There is no field `prompt`: Axolotl's `chat_template.argilla` would take it for the user's text.
     """
@@ -229,7 +229,7 @@ class Changed(Strict):
     `field` is the place in the source record where a reader says so ("not-a-string" of utterances,
     "note-split"), else in the Question or Chat: "turns.ID", "options.INDEX" or "messages.INDEX"
     from 0, "passage" and the like. `after` is None where the utterance is gone: dropped by "empty"
-    and its like, or by "merge" joined to the one before it, whose own line shows the whole.
+    and its like, or by "merge" joined to the one before it, whose own line shows both.
     """
 
     id: str

@@ -155,5 +155,7 @@ def writable(record: Any, where: str) -> Any:
     try:
         json.dumps(record, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError:
-        raise UserError(f"{where}: holds half a character (\\ud800 to \\udfff); mend it") from None
+        raise UserError(
+            f"{where}: holds half a character (\\ud800 to \\udfff); correct it"
+        ) from None
     return record

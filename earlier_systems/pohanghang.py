@@ -14,7 +14,7 @@ from core.records import Turn
 
 
 def step1_spaces(text: str) -> str:
-    """Newlines are spaces; of two spaces one goes, in one pass, so that of four two remain."""
+    """Newlines are spaces; two spaces become one, in one pass, so that of four two remain."""
     return text.replace("\n", " ").replace("  ", " ")
 
 

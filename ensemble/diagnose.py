@@ -1,6 +1,6 @@
 """Say what each member adds to the hard vote, on rows whose answers are known.
 
-Run as: python ensemble/diagnose.py predictions/members/*.jsonl --data data/dev.jsonl --html FILE
+Run as: python ensemble/diagnose.py predictions/*.jsonl --data data/cci/dev.jsonl --html FILE
 """
 
 import argparse
@@ -19,6 +19,7 @@ from core.files import atomic_file, require_place, sha256
 from core.jsonl import write_json
 from ensemble.diagnosis.diagnosis import Diagnosis
 from ensemble.diagnosis.labelled_answers import read
+from recipes.members.tables import MEMBERS, load_members
 
 if TYPE_CHECKING:
     from ensemble.diagnosis.diagnosis_text import Section
@@ -28,7 +29,8 @@ TEMPLATE = Path(__file__).with_name("diagnosis") / "diagnosis.html.jinja"
 PRINTED, SHOWN = 20, 500  # lines of a table in the terminal and on the page; --json has all
 EPILOG = """\
 example:
-  python ensemble/diagnose.py predictions/members/*.jsonl --data data/dev.jsonl --html page.html
+  python ensemble/diagnose.py predictions/*.jsonl --data data/cci/dev.jsonl --html page.html
+  python ensemble/diagnose.py --set pohanghang
 
 Tables are Markdown. Answers are read from the rows, never from the official test file; members
 chosen on the rows reported on must be judged on others."""
@@ -106,12 +108,21 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("predictions", nargs="+", type=Path, help="the members' files; the order settles ties")
-    add("--data", required=True, type=Path, help="the scored rows, with answers, such as dev")
+    add("predictions", nargs="*", type=Path, help="the members' files; the order settles ties")
+    add("--set", metavar="NAME", help=f"instead: who votes in a set of {MEMBERS}, on its data")
+    add("--data", type=Path, help="the scored rows, with answers, such as dev")
     add("--mixed", action="store_true", help="members may come of different preparations")
     add("--html", type=Path, metavar="FILE", help="write one page with all pictures and tables")
     add("--json", type=Path, metavar="FILE", help="write all figures, every item listed")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.set and not args.predictions:
+        members = load_members()
+        args.predictions = members.known_voters(args.set)
+        args.data = args.data or members.data(args.set)
+        args.mixed = args.mixed or members.sets[args.set].mixed
+    elif args.set or not (args.predictions and args.data):
+        parser.error("name either predictions and --data, or a set by --set")
+    return args
 
 
 if __name__ == "__main__":

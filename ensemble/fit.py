@@ -40,7 +40,7 @@ rules:
 
 A member is all files of one name. Rows of split test are refused, and vote.py refuses the weights
 where a question or dialogue they were fitted on is voted on. What is printed is accuracy on
-questions whose dialogues or passages the fit had not seen (5-fold, by group), beside the vote
+questions whose dialogues or passages the fit had not seen (5-fold, by group), next to the vote
 without weights: fit only what gains."""
 
 

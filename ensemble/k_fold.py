@@ -26,7 +26,7 @@ def shares(paths: Sequence[Path]) -> list[float]:
 
 
 def model_of(meta: Meta) -> tuple[object, object]:
-    """The hashes of the weights that scored, and of their adapter; None where not told."""
+    """The hashes of the weights that scored, and of their adapter; None where not recorded."""
     extra = meta.model_extra or {}
     return extra.get("weights_sha256"), extra.get("adapter_sha256")
 

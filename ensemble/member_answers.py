@@ -54,7 +54,7 @@ class MemberAnswers:
 
     `options` [items] is how many options each item offers, `choice` [items] a published option, -1
     where the member abstains. `logprobs` [items, most options] are in nats: NaN where the member
-    gives none, and None as a whole where it never does. Beyond an item's options they mean nothing:
+    gives none, and None altogether where it never does. Beyond an item's options they mean nothing:
     `offered` says where they count, and whoever adds them up takes them through `where_answered`.
     """
 
@@ -153,9 +153,9 @@ def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
 
 
 def read(path: Path, items: Items) -> MemberAnswers:
-    """One member's ballots on exactly these items.
+    """One member's answers to exactly these items.
 
-    A file without fault, its lines in the items' order, is read by pyarrow; any other goes through
+    A file without fault, its lines in the items' order, is read by pyarrow; any other by
     `eval.predictions.read`, which names the record. Raises `UserError` as that does, and where ids
     or numbers of options are not those of the items.
     """
@@ -181,7 +181,7 @@ def read(path: Path, items: Items) -> MemberAnswers:
 
 
 def columns(data: bytes, items: Items) -> MemberAnswers | None:
-    """The ballots of a file that holds one prediction of the exact form a line, in this order.
+    """The answers of a file that holds one prediction of the exact form a line, in this order.
 
     None where anything is missing, too much or of another type.
     """
@@ -201,9 +201,10 @@ def columns(data: bytes, items: Items) -> MemberAnswers | None:
         return None
     order, logprobs, choice = (table[name].combine_chunks() for name in SCHEMA.names[1:])
     given, answered = (np.asarray(one.is_valid()) for one in (logprobs, choice))
-    letters, values, chosen = order.flatten(), logprobs.flatten(), np.asarray(choice.fill_null(-1))
+    published, values = order.flatten(), logprobs.flatten()
+    chosen = np.asarray(choice.fill_null(-1))
     if (
-        letters.null_count
+        published.null_count
         or not np.array_equal(order.value_lengths(), options)
         or not np.array_equal(logprobs.value_lengths().fill_null(0), np.where(given, options, 0))
         or not np.isfinite(np.asarray(values)).all()  # a null among them is NaN
@@ -214,7 +215,7 @@ def columns(data: bytes, items: Items) -> MemberAnswers | None:
     inside = offered(options)
     places = np.tile(np.arange(inside.shape[1], dtype=np.int8), (rows, 1))
     shown = places.copy()
-    shown[inside] = letters
+    shown[inside] = published
     if not (np.sort(shown, axis=1) == places).all():  # an option twice, or none of the item's
         return None
     if not given.any():
@@ -242,7 +243,7 @@ def consistent(answers: MemberAnswers, method: str) -> bool:
 
 
 def read_all(paths: Sequence[Path], items: Items) -> Iterator[MemberAnswers]:
-    """The ballots of each file in turn; a few are read ahead, so that memory does not grow."""
+    """The answers of each file in turn; a few are read ahead, so that memory does not grow."""
     with ThreadPoolExecutor(AHEAD) as pool:
         waiting = deque(pool.submit(read, path, items) for path in paths[:AHEAD])
         for following in [*paths[AHEAD:], *[None] * AHEAD][: len(paths)]:

@@ -26,7 +26,7 @@ from eval.rows import read_rows
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Questions with answers, and each member's ballots on them, in one order.
+    """Questions with answers, and each member's answers to them, in one order.
 
     `gold` [items] are published options.
     """
@@ -139,7 +139,7 @@ def _require_apart(parts: Sequence[_Part]) -> None:
             if groups.setdefault(row.group, part.path) != part.path:
                 raise UserError(
                     f"{part.path}, row {row.id}: its dialogue or passage is in "
-                    f"{groups[row.group]} too; build folds that keep it whole"
+                    f"{groups[row.group]} too; build folds that do not split it"
                 )
 
 

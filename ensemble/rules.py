@@ -1,6 +1,6 @@
-"""Voting rules: running sums over the members' ballots, and what they decide; no file, no model.
+"""Voting rules: running sums over the members' answers, and what they decide; no file, no model.
 
-A rule says what a ballot gives to each option; a tally adds that up member by member, so that its
+A rule says what an answer gives to each option; a tally adds that up member by member, so that its
 memory depends on the items alone, and decides at the end.
 """
 
@@ -16,7 +16,7 @@ from ensemble.member_answers import MemberAnswers, offered
 
 Floats = NDArray[np.float64]
 DECIMALS = 6  # as stored log-probabilities: sums that differ by less are equal
-SURE = math.log((1 - 5e-7) / 5e-7)  # log-odds of the last probability that DECIMALS tells from 1
+SURE = math.log((1 - 5e-7) / 5e-7)  # log-odds of the greatest probability below 1 that has DECIMALS
 
 
 def one_vote(answers: MemberAnswers) -> Floats:
@@ -42,7 +42,7 @@ def log_odds(answers: MemberAnswers) -> Floats:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a ballot gives to each option, and what settles a tie, one after the other.
+    """What an answer gives to each option, and what settles a tie, one after the other.
 
     After the last of `ties`, the option published first wins. `mean` divides the sums by the
     weights of those who answered. `exact` compares sums as floats, with the noise they have.
@@ -126,7 +126,7 @@ class Tally:
         self.first = np.zeros(shape, np.int32)  # -1 - place of its first voter, or 0
 
     def add(self, answers: MemberAnswers, weight: float | Floats = 1.0) -> None:
-        """Count one member's ballots; `weight` may be another one for each item.
+        """Count one member's answers; `weight` may differ from item to item.
 
         An abstention adds nothing: no vote, no log-probability, no weight.
         """

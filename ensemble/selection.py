@@ -1,6 +1,6 @@
 """Weights fitted on answers that are known: accuracy, greedy selection, stacking. No file.
 
-All take the members' ballots by name and the right options, and give a `Weights`.
+All take the member answers by name and the right options, and give a `Weights`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

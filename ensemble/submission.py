@@ -34,10 +34,10 @@ ANEW = "write it anew"
 TestItem = dict[str, Any]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """The arguments by which a command finds the test file and how it is answered."""
     add = parser.add_argument
-    add("--test", required=True, type=Path, help="the test file that the submission answers")
+    add("--test", required=required, type=Path, help="the test file that the submission answers")
     add("--run", help="a run of the params file whose table it is, with the mapping of its columns")
     add("--params", type=Path, default=Path("params.yaml"), help="the params file")
 
@@ -118,13 +118,13 @@ class Exam(TextSheet):
             one = read.removed[0]
             raise UserError(
                 f"{path}: question {one.id} cannot be answered ({one.reason}), nor can "
-                f"{len(read.removed) - 1} others; mend the test file"
+                f"{len(read.removed) - 1} others; correct the test file"
             )
         ids = Counter(record["id"].strip() for _, _, record in found)
         if doubled := [id_ for id_, count in ids.items() if count > 1]:
             raise UserError(
                 f"{path}: id {doubled[0]} stands there twice, so that no answer could say which "
-                "question it is for; mend the test file"
+                "question it is for; correct the test file"
             )
         self.ids = [question.id for question in read.questions]
         self.options = [len(question.options) for question in read.questions]
@@ -195,22 +195,22 @@ def _dialogue(given: dict[str, Any]) -> str | None:
 
 
 def _by_id(
-    value: Any, path: Path, mend: str = "name the official test file"
+    value: Any, path: Path, remedy: str = "name the official test file"
 ) -> dict[str, TestItem]:
     """Items of an official file by id (NFC), in their order; raises `UserError`."""
     if not isinstance(value, list) or not value:
-        raise UserError(f"{path}: not a list of items; {mend}")
+        raise UserError(f"{path}: not a list of items; {remedy}")
     items: dict[str, TestItem] = {}
     for number, item in enumerate(value, start=1):
         where = f"{path}, item {number}"
         if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-            raise UserError(f"{where}: has no id that is a string; {mend}")
+            raise UserError(f"{where}: has no id that is a string; {remedy}")
         if not isinstance(item.get("input"), dict) or not 2 <= _option_count(item["input"]) <= 5:
             raise UserError(
-                f"{where} ({item['id']}): its input has no inference_1, inference_2 ...; {mend}"
+                f"{where} ({item['id']}): its input has no inference_1, inference_2 ...; {remedy}"
             )
         id_ = unicodedata.normalize("NFC", item["id"])
         if id_ in items:
-            raise UserError(f"{where}: id {id_} stands there twice; mend the file")
+            raise UserError(f"{where}: id {id_} stands there twice; correct the file")
         items[id_] = item
     return items

@@ -1,6 +1,7 @@
 """Let several models vote on the official test file and write the submission.
 
 Run as: python ensemble/vote.py predictions/*.jsonl --test corpus/test.json --out submission.json
+or, for a set of recipes/members/members.yml: python ensemble/vote.py --set pohanghang
 """
 
 import argparse
@@ -15,25 +16,27 @@ from rich.progress import track
 
 from core.errors import UserError, entry
 from core.files import require_place, sha256
+from core.layout import SUBMISSIONS, vote_of
 from core.records import Prediction
 from ensemble import k_fold, member_answers, weights_file
 from ensemble.rules import K_FOLD, RULES, Outcome, Tally
 from ensemble.sheet import Sheet
 from ensemble.submission import add_arguments, sheet_of
 from eval import predictions
+from recipes.members.tables import MEMBERS, load_members, pick
 
 DESCRIPTION = "Let several models vote on the official test file and write the submission."
 TIES = """\
 Ties (sums that differ by less than a millionth are equal) are counted in what is printed. They go
 to the tied option with the greatest sum of log-probabilities over all models; if that is equal too,
 to the one that the model named first on the command line chose, then to the one published first.
-Only nlp-13 and pohanghang settle them at once, as told above. nlp-13 adds floating-point numbers
+Only nlp-13 and pohanghang settle them at once, as above. nlp-13 adds floating-point numbers
 as its own code did, so that .2 + .1 beats .3.
 
 k-fold takes files of one name, such as folds/0/gemma.jsonl and folds/1/gemma.jsonl, as folds of one
 recipe; with --weights for soft, folds share their recipe's weight.
 
-A model that gives no answer to an item casts no ballot there; an item that no model answers is
+A model that gives no answer to an item casts no vote there; an item that no model answers is
 refused. Members must have been scored on the same rows in the same orders, unless --mixed. Answers
 in the test file are not used. A CSV test file (exam) gets a CSV submission; a table of your own
 (--run) is written again with its answers, in its own form and order."""
@@ -41,6 +44,7 @@ EPILOG = "\n".join(
     [
         "example:",
         "  python ensemble/vote.py predictions/*.jsonl --test test.json --out submission.json",
+        "  python ensemble/vote.py --set pohanghang",
         "",
         "rules:",
         *(f"  {name:10}{rule.what}" for name, rule in RULES.items()),
@@ -210,9 +214,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("predictions", nargs="+", type=Path, help="files of eval/score.py; the order settles ties")
-    add_arguments(parser)
-    add("--out", required=True, type=Path, help="the submission to write, of the same form")
+    add("predictions", nargs="*", type=Path, help="files of eval/score.py; the order settles ties")
+    add("--set", metavar="NAME", help=f"instead: the members of a set of {MEMBERS}, by its rule")
+    add_arguments(parser, required=False)
+    add("--out", type=Path, help="the submission to write, of the same form")
     add("--votes", type=Path, help="also write the vote as predictions, NAME.jsonl")
     add("--rule", choices=RULES, help="default: hard")
     add(
@@ -224,7 +229,29 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--mixed", action="store_true", help="members of other prompts, cleaning or orders vote too"
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.set:
+        as_set(args, parser)
+    elif not (args.predictions and args.test and args.out):
+        parser.error("name predictions, --test and --out; or a set by --set")
+    return args
+
+
+def as_set(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Fill in what a set of members votes on and how."""
+    if args.predictions or args.rule or args.weights or args.mixed:
+        parser.error("--set names the predictions and the rule; leave out either")
+    members = load_members()
+    one = pick(members.sets, args.set, "set")
+    args.predictions = members.voters(args.set)
+    args.test = args.test or Path(one.test)
+    args.out = args.out or SUBMISSIONS / f"{args.set}.{one.format}"
+    args.votes = args.votes or vote_of(args.set)
+    args.rule, args.mixed = one.rule, one.mixed
+    if args.rule not in (None, *RULES):
+        raise UserError(
+            f"{MEMBERS}, set {args.set}: no rule {args.rule}; choose from {', '.join(RULES)}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Token ids of a row's prompt and of each of its letters, found the way training tokenised them.
+"""Token ids of a row's prompt and of each of its labels, found the way training tokenised them.
 
-Training renders the whole conversation, answer included, through the chat template that Axolotl
-saved with the tokenizer. The same is done here, so that a letter's id is the one that was trained.
+Training renders the complete conversation, answer included, through the chat template that Axolotl
+saved with the tokenizer. The same is done here, so that a label's id is the one that was trained.
 """
 
 from collections.abc import Sequence
@@ -64,23 +64,23 @@ def load_tokenizer(folder: Path, template: Path | None = None) -> Tokenizer:
 def encode(tokenizer: Tokenizer, row: Row) -> tuple[list[int], list[int]]:
     """Token ids of a scoring row: its prompt, and one id a label in the order shown.
 
-    Raises `UserError` as `answered` does, and where a letter is not one token of its own.
+    Raises `UserError` as `answered` does, and where a label is not one token of its own.
     """
     labels = row.labels or []
-    # Trained answers are "A" or "A. text": the letter must be the same token in both.
+    # Trained answers are "A" or "A. text": the label must be the same token in both.
     answers = [text for label in labels for text in (label, f"{label}. 답")]
     prompt, tails = answered(tokenizer, row, answers)
-    letters = []
+    label_tokens = []
     for label, bare, full in zip(labels, tails[::2], tails[1::2], strict=True):
         if bare[0] != full[0] or tokenizer.decode([bare[0]]).strip() != label:
             raise UserError(
                 f"row {row.id}: this tokenizer does not make the letter {label} one token of its "
                 f"own (it starts {tokenizer.decode(full[:2])!r}); use other labels or another model"
             )
-        letters.append(bare[0])
-    if len(set(letters)) != len(letters):
+        label_tokens.append(bare[0])
+    if len(set(label_tokens)) != len(label_tokens):
         raise UserError(f"row {row.id}: labels {row.labels} share a token; use other labels")
-    return prompt, letters
+    return prompt, label_tokens
 
 
 def answered(
@@ -111,13 +111,13 @@ def split_answers(
     """The prompt's token ids, and for each answer the ids that follow the prompt in training.
 
     Each answer is tokenised together with its prompt; nothing is looked up in a vocabulary. Raises
-    `UserError` where the prompt's ids are no prefix of the whole, or nothing follows them.
+    `UserError` where the prompt's ids are no prefix of the conversation's, or nothing follows them.
     """
     turns = [message.model_dump() for message in messages]
-    whole = [[*turns, {"role": "assistant", "content": answer}] for answer in answers]
+    conversations = [[*turns, {"role": "assistant", "content": answer}] for answer in answers]
     try:
         prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-        full = tokenizer.apply_chat_template(whole, return_dict=False)
+        full = tokenizer.apply_chat_template(conversations, return_dict=False)
     except TemplateSyntaxError as error:
         raise UserError(
             f"{where}: the chat template is broken in its line {error.lineno} ({error}); copy the "
@@ -133,6 +133,6 @@ def split_answers(
             raise UserError(
                 f"{where}: the prompt's tokens are not the beginning of prompt and answer "
                 f"{answer!r} together; the chat template's generation prompt differs from what "
-                "stands before an answer, or a token joins the two: mend the template"
+                "stands before an answer, or a token joins the two: correct the template"
             )
     return prompt, [ids[len(prompt) :] for ids in full]

@@ -65,8 +65,8 @@ def weights_sha256(folder: Path) -> str:
 
 def config(folder: Path) -> dict[str, Any]:
     """The text model's settings in config.json."""
-    whole = read_object(folder / "config.json")
-    return whole.get("text_config") or whole
+    settings = read_object(folder / "config.json")
+    return settings.get("text_config") or settings
 
 
 def shapes(file: Path) -> dict[str, list[int]]:
@@ -160,11 +160,11 @@ def _download(name: str) -> Path:
         ) from None
 
 
-RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM can be told to make room for
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM can be set to make room for
 # What vLLM's LoRA layers do not compute, by the key of adapter_config.json that asks for it
 UNSERVED = {
     "use_dora": "uses DoRA",
-    "modules_to_save": "trains whole modules (modules_to_save)",
+    "modules_to_save": "trains modules in full (modules_to_save)",
     "lora_bias": "gives its pairs a bias",
     "layer_replication": "repeats layers",
     "target_parameters": "adapts parameters that are no layers",
@@ -211,7 +211,7 @@ def unserved(folders: Sequence[Path]) -> str | None:
 
 
 def room(folders: Sequence[Path]) -> int:
-    """The least rank that vLLM can be told to make room for and that holds all adapters."""
+    """The least rank that vLLM can be set to make room for and that holds all adapters."""
     rank = max(_rank(read_object(folder / ADAPTER_CONFIG)) for folder in folders)
     return next(size for size in RANKS if size >= rank)
 
@@ -238,8 +238,8 @@ def _require_shapes(folder: Path, base: Path) -> None:
     if not any(".lora_" in name for name in mine):
         raise UserError(f"{folder / ADAPTER_WEIGHTS}: holds no LoRA weights; name a LoRA adapter")
     for name in mine:
-        whole = PAIR.sub(lambda found: found[1] + PARTNER[found[2]], name)
-        if whole not in mine:
+        partner = PAIR.sub(lambda found: found[1] + PARTNER[found[2]], name)
+        if partner not in mine:
             raise UserError(
                 f"{folder / ADAPTER_WEIGHTS}: {name} has no counterpart; copy the adapter again"
             )

@@ -13,7 +13,7 @@ DECIMALS = 6  # of a stored log-probability: finer than two engines agree, coars
 
 
 def letter_mass(letter_logprobs: Sequence[float]) -> float:
-    """Share of the next token's whole probability that falls on the row's letters, 0 to 1."""
+    """Share of the next token's probability that falls on the row's letters, 0 to 1."""
     return math.fsum(math.exp(value) for value in letter_logprobs)
 
 

@@ -1,4 +1,4 @@
-"""Prediction files: `NAME.jsonl` and beside it `NAME.meta.json`, which says what made them."""
+"""Prediction files: `NAME.jsonl` and next to it `NAME.meta.json`, which says what made them."""
 
 import math
 import os

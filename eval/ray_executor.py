@@ -1,8 +1,8 @@
-"""Several replicas of an engine, each in an actor of Ray Data's and scoring whole blocks."""
+"""Several replicas of an engine, each in an actor of Ray Data and scoring block after block."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from core.errors import UserError
 from core.ray_session import Ray, session
 from eval.engines import loader
 from eval.engines.interface import Engine, Setup
-from eval.tasks import Ask, BlockResult, Task, perform
+from eval.executor import Ask, BlockResult, Task, perform
 
 PACKAGE = Path(__file__).resolve().parent  # eval, which the replicas import
 
@@ -29,46 +29,53 @@ class Replica:
         """
         try:
             self.engine = self.engine or _open(self.setup)
-            answer = perform(self.engine, self.ask, self.tasks[row["task"]])
+            result = perform(self.engine, self.ask, self.tasks[row["task"]])
         except UserError as error:
-            return {**row, "answer": None, "refusal": str(error)}
-        return {**row, "answer": json.dumps(vars(answer)), "refusal": None}
+            return {**row, "result": None, "refusal": str(error)}
+        return {**row, "result": json.dumps(vars(result)), "refusal": None}
 
 
-def answers(
-    setup: Setup, ask: Ask, tasks: Sequence[Task], replicas: int, cluster: str | None = None
-) -> Iterator[tuple[Task, BlockResult]]:
-    """Score the tasks by that many replicas, on the cluster at an address or on this machine.
+@dataclass(frozen=True)
+class RayExecutor:
+    """Executes tasks by `replicas` engines, on the cluster at an address or on this machine.
 
     A replica reads the model's folder itself, so it lies at one path on all machines.
     """
-    with session(Ray(address=cluster, workers=replicas), PACKAGE):
-        import ray
 
-        replicas = min(replicas, len(tasks))
-        needs = require_room(ray.nodes(), replicas, setup.tensor_parallel)
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        scored = ray.data.from_items(
-            [{"task": number} for number in range(len(tasks))], override_num_blocks=len(tasks)
-        ).map(
-            Replica,
-            fn_constructor_args=(_absolute(setup), ask, tasks),
-            # no block waits for a replica that is at work while another opens
-            compute=ray.data.ActorPoolStrategy(size=replicas, max_tasks_in_flight_per_actor=1),
-            **needs,
-        )
-        for row in scored.iter_rows():
-            if row["refusal"]:
-                raise UserError(row["refusal"])
-            yield tasks[row["task"]], BlockResult(**json.loads(row["answer"]))
+    replicas: int
+    cluster: str | None = None
+
+    def execute(
+        self, setup: Setup, ask: Ask, tasks: Sequence[Task]
+    ) -> Iterator[tuple[Task, BlockResult]]:
+        """Each task with its result, as the replicas finish them."""
+        with session(Ray(address=self.cluster, workers=self.replicas), PACKAGE):
+            import ray
+
+            replicas = min(self.replicas, len(tasks))
+            needs = require_room(ray.nodes(), replicas, setup.tensor_parallel)
+            ray.data.DataContext.get_current().enable_progress_bars = False
+            scored = ray.data.from_items(
+                [{"task": number} for number in range(len(tasks))], override_num_blocks=len(tasks)
+            ).map(
+                Replica,
+                fn_constructor_args=(_absolute(setup), ask, tasks),
+                # no block waits for a replica that is at work while another opens
+                compute=ray.data.ActorPoolStrategy(size=replicas, max_tasks_in_flight_per_actor=1),
+                **needs,
+            )
+            for row in scored.iter_rows():
+                if row["refusal"]:
+                    raise UserError(row["refusal"])
+                yield tasks[row["task"]], BlockResult(**json.loads(row["result"]))
 
 
 def require_room(
     nodes: Sequence[Mapping[str, Any]], replicas: int, parallel: int
 ) -> dict[str, int]:
-    """What a replica takes of a node, which must hold it whole: its GPUs, if any node has one.
+    """What a replica takes of a single node: `parallel` GPUs where any node has one, else a CPU.
 
-    Raises `UserError` where fewer replicas find room: Ray would wait for more machines for ever.
+    Raises `UserError` where fewer replicas find room: Ray would wait for more machines forever.
     """
     have = [node["Resources"] for node in nodes if node["Alive"]]
     gpus = parallel if any(one.get("GPU") for one in have) else 0

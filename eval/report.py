@@ -1,6 +1,6 @@
 """Report how often predictions are right, how sure they are, and whether runs differ.
 
-Run as: python eval/report.py predictions/*.jsonl --data data/dev.jsonl --html report.html
+Run as: python eval/report.py predictions/*.jsonl --data data/cci/dev.jsonl --html report.html
 """
 
 import argparse
@@ -18,12 +18,14 @@ from eval.reporting.accuracy_table import show
 from eval.reporting.breakdowns import breakdowns
 from eval.reporting.figures import figures
 from eval.reporting.runs import items, load, questions_of
+from recipes.members.tables import MEMBERS, load_members
 
 TABLES = ("categories.csv", "calibration.csv")
 EPILOG = """\
 examples:
-  python eval/report.py predictions/*.jsonl --data data/dev.jsonl
-  python eval/report.py predictions/*.jsonl --data data/dev.jsonl --html report.html
+  python eval/report.py predictions/*.jsonl --data data/cci/dev.jsonl
+  python eval/report.py predictions/*.jsonl --data data/cci/dev.jsonl --html report.html
+  python eval/report.py --set pohanghang
 
 The page needs no server and no net. It holds the text of the questions: whoever may not share the
 corpus must not share it, unless it is made with --errors 0."""
@@ -106,8 +108,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("predictions", nargs="+", type=Path, help="files that score.py or vote.py wrote")
-    add("--data", required=True, type=Path, help="the scored rows, with answers")
+    add("predictions", nargs="*", type=Path, help="files that score.py or vote.py wrote")
+    add("--set", metavar="NAME", help=f"also the members of a set of {MEMBERS}, on its data")
+    add("--data", type=Path, help="the scored rows, with answers")
     add(
         "--mixed",
         action="store_true",
@@ -121,7 +124,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--questions",
         type=Path,
         metavar="FILE",
-        help="the questions of the rows (default: questions.jsonl beside --data, if it is there)",
+        help="the questions of the rows (default: questions.jsonl next to --data, if it is there)",
     )
     add(
         "--errors",
@@ -133,6 +136,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.errors < 0:
         parser.error("--errors must not be negative")
+    if args.set:
+        members = load_members()
+        args.predictions += members.compared(args.set)
+        args.data = args.data or members.data(args.set)
+        args.mixed = args.mixed or members.sets[args.set].mixed
+    elif not (args.predictions and args.data):
+        parser.error("name predictions and --data; or a set by --set")
     return args
 
 

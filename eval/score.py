@@ -1,6 +1,6 @@
 """Score the options of each row: by the log-probability of their letters, or another method.
 
-Run as: python eval/score.py --model outputs/merged --data data/test.jsonl --out predictions/a.jsonl
+Run as: python eval/score.py --model outputs/one/model --data data/cci/test.jsonl --out one.jsonl
 """
 
 import argparse
@@ -8,15 +8,18 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from core.errors import UserError, entry
 from core.jsonl import write_records
 from eval import predictions, runner, targets
 from eval.engines import loader
+from eval.executor import Executor, LocalExecutor
 from eval.methods import arguments
 from eval.methods.base import Answer, Method
 from eval.methods.permutations import Plan, plan
+from eval.ray_executor import RayExecutor
 from eval.reporting.accuracy_table import Result, show
 from eval.rows import read_rows
 from eval.targets import Backbone, Target
@@ -24,17 +27,17 @@ from recipes.plugins import quiet  # noqa: F401, before the libraries that it qu
 
 EPILOG = """\
 example:
-  python eval/score.py --model outputs/stage2 --data data/test.jsonl --out predictions/stage2.jsonl
-  python eval/score.py --model a=outputs/one b=outputs/two --data data/test.jsonl --out predictions
+  python eval/score.py --model outputs/one/model --data data/cci/test.jsonl --out one.jsonl
+  python eval/score.py --model a=outputs/one b=outputs/two --data test.jsonl --out predictions
   python eval/score.py --model outputs/base --adapter a=runs/1 b=runs/2 --data … --out predictions
 
 Several models are scored one after another by one process, several adapters over one model by one
 engine that holds it once; --out is then a folder, which gets NAME.jsonl of each. Besides the
 predictions it writes NAME.meta.json: what made them. Of equally probable options the one published
 first is chosen. vLLM is used where it is installed, here or in .venv-vllm (MAERAK_VLLM_PYTHON
-names another interpreter) and computes the model rightly, but for adapters on a CPU; else
+names another interpreter) and computes the model correctly, but for adapters on a CPU; else
 transformers, and it says why.
-A killed run goes on where it stopped when the same command is given again.
+A killed run continues where it stopped when the same command is given again.
 
 """
 
@@ -52,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         slow = loader.slow(loras) if free else None
         unfits.append(loader.unfit(model.folder, loras, on_ray) or slow)
     chosen = loader.choose(args.backend, unfits, argv)
+    if on_ray and not find_spec("ray"):
+        raise UserError("replicas need Ray, which this environment has not; score without them")
+    executor = RayExecutor(args.replicas, args.ray_address) if on_ray else LocalExecutor()
     rows = read_rows(args.data)
     method = arguments.method_of(args)
     planned = plan(
@@ -67,21 +73,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         targets.prepare(model, engine, method, planned, args)
         for model, engine in zip(models, chosen, strict=True)
     ]
-    places = args.replicas, args.ray_address
-    results = [result for one in backbones for result in score(one, method, planned, *places)]
+    results = [result for one in backbones for result in score(one, method, planned, executor)]
     for member in (member for one in backbones for member in one.members.values()):
         member.partial.drop()
     if any(row.answer for row in rows):
         show(results, rows)
 
 
-def score(
-    backbone: Backbone, method: Method, planned: Plan, replicas: int, cluster: str | None
-) -> list[Result]:
+def score(backbone: Backbone, method: Method, planned: Plan, executor: Executor) -> list[Result]:
     """Score all rows for the members of a backbone; each is written when its rows are done."""
     results, started = {}, time.monotonic()
     partials = {name: member.partial for name, member in backbone.members.items()}
-    for name in runner.run(backbone.setup, backbone.ask, partials, replicas, cluster):
+    for name in runner.run(backbone.setup, backbone.ask, partials, executor):
         results[name] = finish(backbone.members[name], method, planned, started)
     return [results[name] for name in backbone.members]
 
@@ -178,7 +181,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         type=int,
         default=1,
         metavar="N",
-        help="N engines side by side by Ray Data, each with the whole model",
+        help="N engines side by side by Ray Data, each with a full copy of the model",
     )
     add("--ray-address", metavar="ADDRESS", help="open them on this Ray cluster, not here alone")
     add("--chat-template", type=Path, help="Jinja file to use instead of the tokenizer's template")

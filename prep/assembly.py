@@ -225,8 +225,8 @@ def build(name: str, run: Run, stages: Sequence[str], ray: Ray | None = None) ->
     mixed = [source for stage in stages for source in run.stages[stage]]
     # a source may weigh more in one stage than in another
     weights = {one.title: one.weight for one in sorted(mixed, key=lambda one: one.weight)}
-    findings = check_sources(run.track, {one.title: one.facts for one in mixed}.values())
-    notes = enforce([*findings, *check_augmentation(run.track, run.orders, weights)])
+    found = check_sources(run.track, {one.title: one.facts for one in mixed}.values())
+    notes = enforce([*found, *check_augmentation(run.track, run.orders, weights)])
     local = [one for one in mixed if not one.hub and not (one.at_corpus and run.corpus.hub)]
     files = [(one.path or run.corpus.train, one) for one in local]
     if absent := [(file, one) for file, one in files if not as_spelled(Path(file)).exists()]:

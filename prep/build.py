@@ -61,7 +61,7 @@ def notes(done: Build, out: Path) -> list[str]:
     written = {out / name for name in done.files}
     possible = [out / f"{name}.jsonl" for name in (*RESERVED, *done.run.stages)]
     left = {path for path in (*possible, *out.glob("folds/*/*.jsonl")) if path.exists()} - written
-    said += [f"{path}: left from an earlier build, not told of in build.json" for path in left]
+    said += [f"{path}: left from an earlier build, not listed in build.json" for path in left]
     return sorted(set(said))
 
 

@@ -1,8 +1,8 @@
 """What the institute calls the five kinds of inference, and what each means: one place for all
 prompts.
 
-The official definitions are told here in words of our own, as noun phrases about "그 일", what the
-reference utterances tell of; `OWN_DEFINITIONS` follow the idea of malbbungchi, one phrase about the
+`DEFINITIONS` give the official ones in words of our own, as noun phrases about "그 일", which the
+reference utterances report; `OWN_DEFINITIONS` follow the idea of malbbungchi, one phrase about the
 utterance itself for each category. Its 반응 mixed up the speakers and took in behaviour: here it is
 what the listener feels, as the institute has it.
 """

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, Field, model_validator
 
 from core.errors import UserError
-from core.files import read_text
 from core.jsonl import validated
+from core.layout import DATA
 from core.option_orders import Orders
 from core.records import Split, Strict
+from core.yaml_io import read_mapping
 from prep.cleaning import known
 from prep.dedup import Method, Simhash
 from prep.guards.track import Track
@@ -25,7 +25,7 @@ RESERVED |= {"removed", "changed", "preferences", "folds"}
 
 class Corpus(TableMapping):
     """The files of the task itself, in the form of one source of the registry; dev and test may be
-    absent. `dev_share` of the train file's questions are then held out as dev, dialogues whole.
+    absent. `dev_share` of the train file's questions are then held out as dev, no dialogue split.
     `origin` says whose data it is, which a form does not. A table has the keys of its mapping too.
     With `hub` and its `revision`, train, dev and test are splits of that set of the hub.
     """
@@ -76,11 +76,14 @@ class Lengths(Strict):
 
 
 class Run(Strict):
-    """One entry of `runs`: what params.yaml says of it is told there.
+    """One entry of `runs`; the comments of params.yaml explain its keys.
 
-    `test_answers: drop` keeps the answers of a filled-in test file out of all that prep writes.
+    All files that are named lie in `inputs`, which dvc.yaml watches. `out` is the folder of the
+    rows, which follows from the run's name. `test_answers: drop` keeps the answers of a filled-in
+    test file out of all that prep writes.
     """
 
+    inputs: str
     track: Track | None = None
     corpus: Corpus
     out: str
@@ -97,6 +100,18 @@ class Run(Strict):
     preferences: bool | str = False
     test_answers: Literal["drop", "keep"] = "drop"
     stages: dict[Name, list[Source]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _watched(self) -> Self:
+        mixed = [part.path for mix in self.stages.values() for part in mix if part.path]
+        named = [] if self.corpus.hub else [*self.corpus.files().values()]
+        for file in (*named, *mixed):
+            if not Path(file).is_relative_to(self.inputs):
+                raise ValueError(
+                    f"{file} does not lie in inputs ({self.inputs}), so changes would go unseen; "
+                    "move the file, or name a folder that holds all files of the run"
+                )
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -122,15 +137,14 @@ class Run(Strict):
 
 def load_run(path: Path, name: str) -> Run:
     """The run `name` of a params file; raises `UserError` naming file, run, field and remedy."""
-    try:
-        params = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: malformed YAML; mend that line") from None
-    runs = params.get("runs") if isinstance(params, dict) else None
+    runs = read_mapping(path).get("runs")
     if not isinstance(runs, dict) or not runs:
         raise UserError(f"{path}: has no `runs`; add one as in the repository's params.yaml")
     if name not in runs:
         raise UserError(f"{path}: no run {name!r}; choose one of {', '.join(map(str, runs))}")
-    return validated(runs[name], Run, f"{path}, run {name}")
+    run, where = runs[name], f"{path}, run {name}"
+    if not isinstance(run, dict):
+        raise UserError(f"{where}: is no mapping; write it as the repository's params.yaml does")
+    if "out" in run:
+        raise UserError(f"{where}: takes no out: its rows go to {DATA / name}; take it out")
+    return validated({**run, "out": (DATA / name).as_posix()}, Run, where)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import as_spelled
+from core.layout import DEMO
 from core.records import Split
 from prep.cleaning import rules_of
 from prep.config import Run, load_run
@@ -17,8 +18,6 @@ from prep.sources.reader import Read
 from prep.sources.registry import SOURCES
 from prep.sources.source import Source, read
 from prep.summary import counted
-
-DEMO = Path("data/demo/raw")  # where prep/demo/synthetic.py writes
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -112,7 +111,7 @@ def questions_of(run: Run, split: Split) -> Read | None:
     if not got.questions:
         raise UserError(
             f"{file or run.corpus.hub}: none of its {got.records} records can be asked: "
-            f"{counted(got.removed)}; mend the file or name another"
+            f"{counted(got.removed)}; correct the file or name another"
         )
     if held_out:
         return _held_out(got, split, run)
@@ -125,7 +124,7 @@ def questions_of(run: Run, split: Split) -> Read | None:
 
 
 def _held_out(got: Read, split: Split, run: Run) -> Read:
-    """The train or dev part of a train file; what was removed or altered is told of with train."""
+    """The train or dev part of a train file; what was removed or altered is reported with train."""
     train, dev = train_and_dev(got.questions, run.corpus.dev_share or 0, run.seed)
     if split == "train":
         return replace(got, records=len(train) + len(got.removed), questions=train)

@@ -17,9 +17,12 @@ from rich.progress import track
 
 from core.errors import UserError, entry
 from core.files import sha256
+from core.layout import METRICS
 from core.records import Question
 from prep import corpus
 from prep.cleaning import clean
+
+TEMPLATE = Path(__file__).parent / "plots" / "corpus.html.jinja"
 
 
 def draw(
@@ -28,10 +31,13 @@ def draw(
     raw: Sequence[Question],
     cleaned: Sequence[Question] | None = None,
 ) -> dict[str, bytes]:
-    """All files of a corpus's plots by name, in memory; the same questions give the same bytes."""
+    """All files of a corpus's plots by name, in memory; the same questions give the same bytes.
+
+    `inputs` are what was read (split, file, sha256); `cleaned` are `raw` after cleaning, if any.
+    """
     # seconds to import, and of no use to --help
+    from core import look
     from prep.plots.charts import charts
-    from prep.plots.corpus_page import corpus_page
     from prep.plots.counts import Facts, word_counts
 
     versions = {"raw": raw} if cleaned is None else {"raw": raw, "cleaned": cleaned}
@@ -41,10 +47,22 @@ def draw(
         (chart, chart.png()) for chart in track(found, "drawing", console=Console(stderr=True))
     ]
     report = {"inputs": inputs, "overview": facts.overview(), "figures": facts.figures()}
+    page = look.page(
+        TEMPLATE,
+        title=title,
+        inputs=inputs,
+        overview=facts.overview(),
+        versions=list(versions),
+        figures=facts.figures_by_version(),
+        charts=[
+            {"chart": chart, "source": look.address("png", png), "same": len(chart.rows) == 1}
+            for chart, png in pictures
+        ],
+    )
     return {
         **{f"{chart.name}.png": png for chart, png in pictures},
         "figures.json": (json.dumps(report, ensure_ascii=False, indent=2) + "\n").encode(),
-        "index.html": corpus_page(title, inputs, facts, pictures).encode(),
+        "index.html": page.encode(),
     }
 
 
@@ -69,12 +87,12 @@ def main() -> None:
     """Draw one run's corpus."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
-        epilog="example: python prep/eda.py --run cci --corpus ~/nikl-cci-2024 --out eda",
+        epilog="example: python prep/eda.py --run cci --corpus ~/nikl-cci-2024",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     corpus.add_arguments(parser)
     parser.add_argument("--clean", default="maerak", help="the preset to compare with (maerak)")
-    parser.add_argument("--out", type=Path, help="folder to write (eda in that of the run)")
+    parser.add_argument("--out", type=Path, help="folder to write (metrics/RUN-corpus)")
     args = parser.parse_args()
 
     run = corpus.run_of(args)
@@ -89,7 +107,7 @@ def main() -> None:
         named = ", ".join(run.corpus.files().values())
         raise UserError(f"no such file: {named}; name the corpus in {args.params} or by --corpus")
     cleaned = [clean(question, rules)[0] for question in raw]
-    out = args.out or Path(run.out) / "eda"
+    out = args.out or METRICS / f"{args.run}-corpus"
     files = draw(f"{args.run}: the corpus in figures", inputs, raw, cleaned)
     write(files, out)
     print("\n".join(str(out / name) for name in files))

@@ -7,6 +7,7 @@ params.yaml, and outputs/NAME/recipe.yml. Change either as you like; four comman
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ import yaml
 from core.errors import UserError, entry
 from core.files import atomic_file, read_text
 from core.jsonl import validated
+from core.layout import DATA
 from core.text import short
 from core.yaml_io import read_mapping
 from prep.assembly import Build, build
@@ -98,7 +100,17 @@ def answers_of(proposal: Proposal, stated: str | None, found: list[dict[str, Any
     )
 
 
-def run_of(args: argparse.Namespace, name: str) -> dict[str, Any]:
+def folder_of(files: list[Path]) -> str:
+    """The folder that holds all files; raises `UserError` where it is none of their own."""
+    folder = Path(os.path.commonpath([file.parent for file in files]))
+    if folder == Path():
+        raise UserError(
+            f"{files[0]}: lies with other work; put the files into a folder such as my/"
+        )
+    return folder.as_posix()
+
+
+def run_of(args: argparse.Namespace) -> dict[str, Any]:
     """The run that is proposed, as params.yaml has it; raises `UserError` where columns lack."""
     found = [record for _, _, record in islice(records(args.train), LOOKED_AT)]
     proposal = propose(found)
@@ -120,8 +132,8 @@ def run_of(args: argparse.Namespace, name: str) -> dict[str, Any]:
     corpus |= {"dev": args.dev.as_posix()} if args.dev else {"dev_share": SHARES[0]}
     corpus |= {"test": args.test.as_posix()} if args.test else {}
     return {
+        "inputs": folder_of([args.train, *filter(None, (args.dev, args.test))]),
         "corpus": corpus,
-        "out": f"data/{name}",
         "prompt": "task",
         "answer": "letter",
         "stages": {"stage2": [{"source": TABLE}]},
@@ -135,7 +147,8 @@ def tried(name: str, run: dict[str, Any]) -> Build:
         if share is not None:
             run["corpus"]["dev_share"] = share
         try:
-            return build(name, validated(run, Run, f"run {name}"), ["stage2"])
+            given = {**run, "out": (DATA / name).as_posix()}
+            return build(name, validated(given, Run, f"run {name}"), ["stage2"])
         except UserError as error:
             if "cannot be held out" not in str(error) or share == shares[-1]:
                 raise
@@ -166,9 +179,15 @@ def entry_of(name: str, run: dict[str, Any]) -> str:
     corpus = dict(run["corpus"])
     mapping = line(corpus.pop("columns"))
     rest = yaml.safe_dump(corpus, sort_keys=False, allow_unicode=True).splitlines()
-    head = [f"  {name}:", "    corpus:", f"      {rest[0]}", f"      {mapping}"]
+    head = [
+        f"  {name}:",
+        f"    inputs: {run['inputs']}",
+        "    corpus:",
+        f"      {rest[0]}",
+        f"      {mapping}",
+    ]
     lines = [*head, *(f"      {one}" for one in rest[1:])]
-    lines += [f"    {key}: {run[key]}" for key in ("out", "prompt", "answer")]
+    lines += [f"    {key}: {run[key]}" for key in ("prompt", "answer")]
     return "\n".join([*lines, "    stages:", "      stage2:", f"        - {{source: {TABLE}}}", ""])
 
 
@@ -232,7 +251,7 @@ def main() -> None:
     if recipe.exists():
         raise UserError(f"{recipe}: is there already; give another --name")
     inserted(args.params, name, "")
-    run = run_of(args, name)
+    run = run_of(args)
     machine = MACHINES[args.machine or machine_here()]
     made = tried(name, run)
     text = entry_of(name, run)

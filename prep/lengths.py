@@ -1,6 +1,6 @@
 """How many tokens the rows of a file have, as a recipe trains on them, and how many are too long.
 
-Run as: python prep/lengths.py --rows data/stage2.jsonl --recipe recipes/stage2.yml
+Run as: python prep/lengths.py --rows data/cci/stage2.jsonl --recipe recipes/stage2.yml
 """
 
 import argparse

@@ -17,23 +17,23 @@ from prep.render import Renderer
 # Weight 2 takes every record twice, 0.5 a half of them, 2.5 every record twice and a half of them a
 # third time.
 def times(records: Sequence[Question | Chat], weight: float, seed: int) -> list[int]:
-    """How often each record is taken: the whole of the weight, and once more for a drawn share.
+    """How often each record is taken: the integer part of the weight, once more for a drawn share.
 
     The share is the weight's fraction of the number of records. Groups (chats: each its own) are
-    put into an order drawn by seed, source and group; as many of the first ones are taken whole as
+    put into an order drawn by seed, source and group; as many of the first ones are taken as
     bring their number of records nearest to the share, of two equally near numbers the smaller. So
     a smaller share is always a part of a larger one, wherever the records stand.
     """
     exact = Fraction(str(weight))
     if exact < 0:
         raise ValueError(f"weight {weight}: give 0 or more")
-    whole = exact.numerator // exact.denominator
-    share = (exact - whole) * len(records)
+    every = exact.numerator // exact.denominator
+    share = (exact - every) * len(records)
     places: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, record in enumerate(records):
         group = record.group if isinstance(record, Question) else record.id
         places[record.source, group].append(place)
-    result = [whole] * len(records)
+    result = [every] * len(records)
     taken = 0
     for group in sorted(places, key=lambda group: (draw(seed, "weight", *group), group)):
         size = len(places[group])
@@ -98,8 +98,8 @@ def question_portions(
     Several questions share a dialogue by design, so that among themselves only copies go: the same
     dialogue, reference, question and options. Of those the one of the first set stays, there the
     one with the smallest id; where their answers differ, none stays, since which is right is not
-    known. `fits` says whether a row is short enough; a question of which one row is not goes with
-    all its rows.
+    known. `fits` says whether a row is short enough; a question of which one row is not is
+    dropped with all its rows.
     """
     portions: list[Portion] = []
     apart: list[list[Question]] = []
@@ -124,7 +124,7 @@ def question_portions(
 
 
 def _alike(sets: Sequence[Sequence[Question]]) -> dict[tuple[str, str], tuple[Reason, str]]:
-    """By source and id, why a question goes that is asked elsewhere too, and the id of the other.
+    """By source and id, why a question is dropped that is asked elsewhere too, and the id of that.
 
     A copy shows the options in the same order; to contradict another, a question may show them in
     any order.
@@ -212,7 +212,7 @@ def _shaped(
     so it is done again until no row is too long.
     """
     removed: list[Removed] = []
-    short: dict[tuple[str, str], bool] = {}  # by record and row, which tells its orders apart
+    short: dict[tuple[str, str], bool] = {}  # by record and row: one per order
     while True:
         counts = times(records, weight, seed)
         rows = render(records, counts)

@@ -4,7 +4,7 @@ The wrong one is the option that a model finds the most probable of the wrong on
 predictions of the training questions are at hand, else drawn by the question's source and id. A
 question gives as many rows as it has orders, all with the same wrong option. Axolotl trains them
 with `rl: orpo` and `type: chat_template.argilla`. TRL masks the prompt in the odds ratio alone: the
-likelihood term learns the whole chosen conversation.
+likelihood term learns the complete chosen conversation.
 """
 
 from collections import defaultdict
@@ -69,7 +69,9 @@ def mean_logprobs(predictions: Iterable[Prediction]) -> dict[str, list[float]]:
         scored[prediction.id].append(prediction.logprobs)
     for name, rows in scored.items():
         if len({len(row) for row in rows}) > 1:
-            raise UserError(f"prediction {name}: other numbers of options in other lines; mend it")
+            raise UserError(
+                f"prediction {name}: other numbers of options in other lines; correct it"
+            )
     return {
         name: [sum(values) / len(rows) for values in zip(*rows, strict=True)]
         for name, rows in scored.items()

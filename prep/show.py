@@ -49,7 +49,7 @@ def row_panel(row: Row) -> Panel:
 
 
 def question_panel(raw: Question, cleaned: Question | None, removed: list[Removed]) -> Panel:
-    """A question in a frame, raw and, where there are cleaning rules, cleaned beside it."""
+    """A question in a frame, raw and, where there are cleaning rules, cleaned next to it."""
     grid = Table(box=None, expand=True, padding=(0, 1), show_header=cleaned is not None)
     grid.add_column("", no_wrap=True)
     grid.add_column("raw", ratio=1)
@@ -85,7 +85,7 @@ def question_panel(raw: Question, cleaned: Question | None, removed: list[Remove
 
 
 def _context(raw: Question, cleaned: Question) -> Iterator[Line]:
-    """The dialogue turn by turn, a cleaned turn beside the raw one of its id; or the passage."""
+    """The dialogue turn by turn, a cleaned turn next to the raw one of its id; or the passage."""
     after = {turn.id: turn for turn in cleaned.turns}
     for turn in raw.turns:
         other = after.get(turn.id)

@@ -1,8 +1,9 @@
-"""Check recipes against the installed Axolotl's own schema, and against the rules of this house.
+"""Check recipes against the installed Axolotl's own schema and this project's rules.
 
 Run as: python recipes/check.py recipes/*.yml recipes/tiny/*.yml --members
 
-Axolotl ignores a misspelt key and takes the last of a repeated one, both in silence.
+Axolotl ignores a misspelt key and takes the last of a repeated one, both in silence. A recipe on a
+base that no family file knows is warned of and passes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from core.errors import UserError, entry
 from core.yaml_io import read_mapping
 from recipes.compose import compose
-from recipes.members.tables import MEMBERS, backbones, load_matrix
+from recipes.members.tables import MEMBERS, backbones, load_members
 from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 def members() -> dict[Path, tuple[Recipe, str]]:
     """Every member's recipe and its text, by the path it is to have; nothing is written."""
-    matrix = load_matrix()
-    made = [compose(name, matrix) for name in matrix.matrix]
+    table = load_members()
+    made = [compose(name, table) for name in table.members]
     return {one.path: (read_mapping(one.path, one.text), one.text) for one in made}
 
 
@@ -51,10 +52,17 @@ def problems_of(
         yield from live_problems(recipe, family)
 
 
+def warnings_of(recipe: Recipe, others: list[Recipe]) -> list[str]:
+    """What a person should look at, and no reason to refuse the recipe."""
+    from recipes.checks.recipe_rules import base_warnings
+
+    return [f"warning: {one}" for one in base_warnings(recipe, others)]
+
+
 def main() -> None:
     """Print every problem of every recipe; exit code 2 if there are any."""
     parser = argparse.ArgumentParser(
-        description="Check recipes against the installed Axolotl's schema and this house's rules.",
+        description="Check recipes by the installed Axolotl's schema and this project's rules.",
         epilog="example:\n  python recipes/check.py recipes/*.yml recipes/tiny/*.yml --members",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -73,19 +81,15 @@ def main() -> None:
         found |= members()
     if not found:
         raise UserError("no recipe named; name recipes, or give --members")
-    problems = [
-        f"{path}: {problem}"
-        for path, (recipe, text) in found.items()
-        for problem in problems_of(
-            path, recipe, [one for p, (one, _) in found.items() if p != path], text, args.live
-        )
-    ]
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if problems:
-        raise UserError(
-            f"{len(problems)} problems in {len(found)} recipes; mend them as said above"
-        )
+    count = 0
+    for path, (recipe, text) in found.items():
+        others = [one for other, (one, _) in found.items() if other != path]
+        problems = list(problems_of(path, recipe, others, text, args.live))
+        for line in [*problems, *warnings_of(recipe, others)]:
+            print(f"{path}: {line}", file=sys.stderr)
+        count += len(problems)
+    if count:
+        raise UserError(f"{count} problems in {len(found)} recipes; correct them as listed above")
     print(f"{len(found)} recipes are sound")
 
 

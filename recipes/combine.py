@@ -61,7 +61,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Merge, and put the result in its place only when it is whole."""
+    """Merge, and put the result in its place only when it is complete."""
     args = arguments()
     # half a minute to import, and of no use to --help
     from recipes.weights.adapter_math import merged_pairs

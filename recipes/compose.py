@@ -16,25 +16,25 @@ import yaml
 
 from core.errors import UserError, entry
 from core.files import atomic_file
+from core.layout import OUTPUTS
 from core.yaml_io import read_mapping
 from prep.config import Run, load_run
 from prep.guards.track import NAMES, check_model, enforce
 from recipes.members.tables import (
     MEMBERS,
-    OUTPUTS,
-    Matrix,
     Member,
+    Members,
     Method,
     Origin,
     before,
-    load_matrix,
+    load_members,
     load_methods,
     origin,
     pick,
 )
 
 PARAMS = Path("params.yaml")
-# how an answer is written: a stage goes on with what the stage before has taught
+# how an answer is written: a stage continues with what the stage before it has learnt
 WRITING = ("chat_template", "chat_template_jinja", "eot_tokens")
 
 
@@ -64,28 +64,28 @@ class Composed:
 
 def laid(over: dict[str, Any], under: dict[str, Any]) -> dict[str, Any]:
     """`under` with the keys of `over` in their place; None takes a key out."""
-    whole = {**under, **over}
-    return {key: value for key, value in whole.items() if value is not None}
+    both = {**under, **over}
+    return {key: value for key, value in both.items() if value is not None}
 
 
-def compose(name: str, matrix: Matrix, params: Path = PARAMS) -> Composed:
+def compose(name: str, table: Members, params: Path = PARAMS) -> Composed:
     """The recipe of one member; raises `UserError` where its track forbids its backbone."""
-    member: Member = pick(matrix.matrix, name, "member")
+    member: Member = pick(table.members, name, "member")
     method: Method = pick(load_methods(), member.method, "method")
     run, backbone, previous = (
         load_run(params, member.rows),
-        origin(matrix, name),
-        before(matrix, name),
+        origin(table, name),
+        before(table, name),
     )
     file = method.file or member.file
     if file not in run.stages and not (file == "preferences" and run.preferences):
         raise UserError(f"{params}, run {member.rows}: makes no {file}.jsonl, which {name} needs")
 
     recipe = read_mapping(Path(method.recipe))
-    written = backbone.family.recipe
+    written = backbone.family.recipe if backbone.family else {}
     if previous:
-        taught = compose(previous, matrix, params).recipe
-        written = {**written, **{key: taught.get(key) for key in WRITING}}
+        earlier = compose(previous, table, params).recipe
+        written = {**written, **{key: earlier.get(key) for key in WRITING}}
     for over in (method.changes, written, member.changes):
         recipe = laid(over, recipe)
     if member.patience:
@@ -102,8 +102,8 @@ def compose(name: str, matrix: Matrix, params: Path = PARAMS) -> Composed:
         "revision_of_model": None if previous else backbone.backbone.revision,
         "output_dir": f"./{OUTPUTS / name / 'trained'}",
     }
-    notes = enforce(check_model(run.track, backbone.facts))
-    if backbone.backbone.revision is None:
+    notes = enforce(check_model(run.track, backbone.facts)) if backbone.family else []
+    if backbone.family and backbone.backbone.revision is None:
         notes.append(f"{backbone.name}: no revision; pin it, or a later upload changes the run")
     return Composed(name, member, method, backbone, run, laid(places, recipe), notes)
 
@@ -111,7 +111,7 @@ def compose(name: str, matrix: Matrix, params: Path = PARAMS) -> Composed:
 def stopping(name: str, patience: int, recipe: dict[str, Any]) -> dict[str, Any]:
     """The keys by which training stops after `patience` epochs without a better accuracy.
 
-    Axolotl stops early only where steps are counted, so that an epoch is told as a share of all
+    Axolotl stops early only where steps are counted, so that an epoch is given as a share of all
     steps: rounded down, since transformers rounds the steps up.
     """
     epochs = recipe.get("num_epochs") or 0
@@ -145,7 +145,7 @@ def header(made: Composed) -> str:
         "Needs": f"{made.run.out} (python prep/build.py --run {member.rows})",
         "Run": f"accelerate launch -m axolotl.cli.train {made.path.as_posix()}",
         "Then": f"python recipes/export.py {made.path.as_posix()}",
-        "Backbone": ", ".join([made.origin.name, *facts]),
+        "Backbone": ", ".join([made.origin.name, *(facts if made.origin.family else [])]),
         "Starts": member.base,
         "Rows": f"prompt {made.run.prompt}, cleaning {clean}, {track}, seed {made.run.seed}",
         "Method": f"{member.method}, from {made.method.recipe}",
@@ -165,19 +165,19 @@ def main() -> None:
         epilog="example: python recipes/compose.py --set pohanghang",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="members of the matrix")
-    parser.add_argument("--set", help="all members that vote in this set")
-    parser.add_argument("--members", type=Path, default=MEMBERS, help="the matrix")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="members of recipes/members")
+    parser.add_argument("--set", help="all members of this set")
+    parser.add_argument("--members", type=Path, default=MEMBERS, help="all members")
     parser.add_argument("--params", type=Path, default=PARAMS, help="the runs that make the rows")
     args = parser.parse_args()
 
-    matrix = load_matrix(args.members)
-    names = args.names + [name for name, one in matrix.matrix.items() if one.set == args.set]
+    table = load_members(args.members)
+    names = args.names + [name for name, one in table.members.items() if one.set == args.set]
     if not names:
-        sets = dict.fromkeys(one.set for one in matrix.matrix.values())
+        sets = dict.fromkeys(one.set for one in table.members.values())
         raise UserError(f"no member named; name one, or one of the sets {', '.join(sets)} by --set")
     # all are made before the first is written: what is wrong with one shows at once
-    for made in [compose(name, matrix, args.params) for name in names]:
+    for made in [compose(name, table, args.params) for name in names]:
         with atomic_file(made.path) as file:
             file.write(made.text)
         print(made.path)

@@ -1,9 +1,9 @@
-"""Put the whole weights that a composed recipe's training led to into the folder beside it.
+"""Export the full weights that a recipe's training led to: outputs/NAME/model.
 
-Run as: python recipes/export.py outputs/members/NAME/recipe.yml
+Run as: python recipes/export.py recipes/stage1.yml
 
 An adapter is merged into its base by recipes/merge.py. Of full fine-tuning the finished files are
-linked, without the checkpoints, optimizer states and logs beside them; a link takes no room.
+linked, without its checkpoints, optimizer states and logs; a link takes no room.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core.errors import UserError, entry
 from core.files import atomic_dir
+from core.layout import exported
 from core.yaml_io import read_mapping
 
 NEEDED = ("config.json", "tokenizer_config.json")
@@ -38,17 +39,21 @@ def main() -> int:
     """Merge or link, as the recipe says."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
-        epilog="example: python recipes/export.py outputs/members/best-polar/recipe.yml",
+        epilog="example: python recipes/export.py outputs/best-polar/recipe.yml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", type=Path, help="a recipe that recipes/compose.py wrote")
+    parser.add_argument("recipe", type=Path, help="the recipe that was trained")
     args = parser.parse_args()
-    recipe, out = read_mapping(args.recipe), args.recipe.parent / "model"
+    recipe = read_mapping(args.recipe)
+    if not recipe.get("output_dir"):
+        raise UserError(f"{args.recipe}: names no output_dir; name the recipe that was trained")
+    trained = Path(recipe["output_dir"])
+    out = exported(trained)
     if recipe.get("adapter"):
         merge = Path(__file__).with_name("merge.py")
-        return subprocess.run([sys.executable, merge, args.recipe, "--out", out]).returncode
-    link(Path(str(recipe.get("output_dir"))), out)
-    print(f"{out}: the files of {recipe['output_dir']}, linked")
+        return subprocess.run([sys.executable, merge, args.recipe]).returncode
+    link(trained, out)
+    print(f"{out}: the files of {trained}, linked")
     return 0
 
 

@@ -19,11 +19,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from core.errors import UserError, entry
-from core.files import atomic_dir, read_text, sha256
+from core.files import atomic_dir, sha256
 from core.jsonl import read_json, write_json
+from core.layout import exported
+from core.yaml_io import read_mapping
 from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 
@@ -45,17 +45,16 @@ def parser() -> argparse.ArgumentParser:
         "--base", help="without a recipe: the base, a folder or a hub name (default: the adapter's)"
     )
     parser.add_argument("--revision", help="without a recipe: the commit of a base on the hub")
-    parser.add_argument("--out", type=Path, help="folder of the result (default: ADAPTER-merged)")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the result (default: model, next to the adapter)"
+    )
     return parser
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
     """A recipe with an adapter; raises `UserError` for anything else."""
-    try:
-        recipe = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: malformed YAML ({error}); mend it") from None
-    if not isinstance(recipe, dict) or not recipe.get("adapter"):
+    recipe = read_mapping(path)
+    if not recipe.get("adapter"):
         raise UserError(f"{path}: trains no adapter, so there is nothing to merge; name a stage 1")
     if lost := [key for key in ("base_model", "datasets", "output_dir") if not recipe.get(key)]:
         raise UserError(f"{path}: names no {', '.join(lost)}; name the recipe that was trained")
@@ -77,7 +76,7 @@ def of_adapter(adapter: Path | None, base: str | None, revision: str | None) -> 
 
 
 def main() -> None:
-    """Merge, check, and put the result in its place only when it is whole."""
+    """Merge, check, and put the result in its place only when it is complete."""
     args = parser().parse_args()
     # half a minute to import, and of no use to --help
     from recipes.weights.lora import WEIGHTS
@@ -93,7 +92,7 @@ def main() -> None:
         data = [args.recipe, Path(recipe["datasets"][0]["path"])]
     adapter = args.adapter or Path(recipe["output_dir"])
     adapter = adapter if adapter.name.strip(".") else adapter.resolve()  # . has no name to add to
-    out = args.out or adapter.with_name(f"{adapter.name}-merged")
+    out = args.out or exported(adapter)
     if not (adapter / WEIGHTS).is_file():
         remedy = f"run accelerate launch -m axolotl.cli.train {args.recipe}"
         if args.recipe is None:

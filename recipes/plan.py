@@ -1,4 +1,4 @@
-"""Say before a run whether it fits its GPU, how long it takes, and whether its result fits a 4090.
+"""Plan a run: whether it fits its GPU, how long it takes, and whether its result fits a 4090.
 
 Run as: python recipes/plan.py recipes/stage2.yml --gpu h200
 
@@ -18,7 +18,7 @@ from rich.table import Table
 
 from core.errors import UserError, entry
 from recipes.planner.costs import GPUS, SHARDS
-from recipes.planner.model_shapes import BACKBONES
+from recipes.planner.model_shapes import shapes
 from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 # read when the libraries are imported
@@ -77,11 +77,14 @@ def show_scoring(sizes: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """KEY=VALUE as a key and its YAML value."""
+    """KEY=VALUE as a key and its YAML value; raises argparse's error for anything else."""
     key, _, value = text.partition("=")
-    if not key or not value:
-        raise argparse.ArgumentTypeError(f"{text}: write KEY=VALUE")
-    return key, yaml.safe_load(value)
+    try:
+        if key and value:
+            return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text}: write KEY=VALUE, with a value as in a recipe")
 
 
 def main() -> None:
@@ -100,7 +103,7 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=1, help="how many of them (default: 1)")
     parser.add_argument("--shard", choices=SHARDS, help="default: what the recipe says")
     parser.add_argument(
-        "--config", help=f"the backbone's config.json, or one of {', '.join(BACKBONES)}"
+        "--config", help=f"the backbone's config.json, or one of {', '.join(shapes())}"
     )
     parser.add_argument("--rows", type=Path, nargs="+", help="default: the recipe's data, if there")
     parser.add_argument(

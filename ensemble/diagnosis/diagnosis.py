@@ -69,14 +69,14 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that is found of a panel."""
+    """All that is found about the members of a vote."""
 
     labelled: LabelledAnswers
     members: list[MemberResult]
 
     @classmethod
     def of(cls, labelled: LabelledAnswers) -> Self:
-        """Vote with all members and without each, and compare each with the whole vote."""
+        """Vote with all members and without each, and compare each with the vote of all."""
         right = labelled.elected == labelled.gold
         without = labelled.elected_without_each == labelled.gold
         table = np.column_stack([right, without.T, labelled.right.T])
@@ -149,7 +149,7 @@ class Diagnosis:
 
     @property
     def ladder(self) -> dict[str, int]:
-        """`bounds.ladder` with the hard vote in its place."""
+        """`vote_statistics.ladder` with the hard vote in its place."""
         steps = vote_statistics.ladder(self.votes, self.labelled.gold, len(self.members))
         weak = {name: steps.pop(name) for name in ("tie", "any")}
         return {**steps, "vote": self.score.correct, **weak}

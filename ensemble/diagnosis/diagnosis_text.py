@@ -78,9 +78,7 @@ def sentences(found: Diagnosis) -> Iterator[str]:
         yield f"{found.tied:,} items tie; the vote's rule for ties decides them."
     silent = [f"{m.name} ({len(m.abstained):,})" for m in found.members if m.abstained]
     if silent:
-        yield (
-            f"No readable answer from {_listed(silent)}: it counts as wrong, and casts no ballot."
-        )
+        yield f"No readable answer from {_listed(silent)}: it counts as wrong, and casts no vote."
 
 
 def sections(found: Diagnosis) -> list[Section]:

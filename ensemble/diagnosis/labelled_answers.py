@@ -24,7 +24,7 @@ from eval.rows import require_once
 
 @dataclass(frozen=True)
 class LabelledAnswers:
-    """Rows, how many options each offers, and members' names and ballots on them in one order."""
+    """Rows, how many options each offers, and members' names and answers to them in one order."""
 
     rows: list[Row]
     options: NDArray[np.int8]
@@ -55,7 +55,7 @@ class LabelledAnswers:
     def elected_without_each(self) -> NDArray[np.int8]:
         """What the others elect without each member, (members, rows).
 
-        One ballot less cannot change what leads by two votes or more, so only the close rows are
+        One vote less cannot change what leads by two votes or more, so only the close rows are
         voted on again.
         """
         found = np.tile(self.elected, (len(self.names), 1))
@@ -76,7 +76,7 @@ def elect(answers: Sequence[MemberAnswers]) -> NDArray[np.int8]:
 
 
 def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> LabelledAnswers:
-    """The members' ballots on the rows of `data`.
+    """The members' answers to the rows of `data`.
 
     Raises `UserError` where a row has no answer, where fewer than two files are named, where they
     must not vote together (`ensemble.member_answers.read_members`) or do not cover exactly the
@@ -84,7 +84,7 @@ def read(paths: Sequence[Path], data: Path, mixed: bool = False) -> LabelledAnsw
     """
     if len(paths) < 2:
         meta_path(paths[0])  # which says what to name where it is a folder
-        raise UserError(f"{paths[0]}: alone it casts the whole vote; name two members or more")
+        raise UserError(f"{paths[0]}: is the only member; name two or more")
     rows = read_records(data, Row)
     blind = next((row.id for row in rows if row.answer is None), None)
     if blind is not None or not rows:

@@ -14,7 +14,7 @@ from eval.metrics.significance import Difference
 
 WIDTH = 9.5  # inches
 LONGEST = 24  # characters of a name; members of one folder differ at the end, which is kept
-NAMED = 40  # members whose names are written beside a picture; more would overlap
+NAMED = 40  # members whose names are written next to a picture; more would overlap
 WRITTEN = 12  # members up to which a heat map says its figures
 LADDER = {
     "all": "all members right",

@@ -17,6 +17,8 @@ def alike(prompts: Sequence[Ids]) -> tuple[list[int], list[int]]:
 
     The second list holds how many first tokens each shares with the one before it there.
     """
+    # descending by ids, so that a prompt that another begins with comes after it; of equal ones
+    # the earlier place comes first
     order = sorted(range(len(prompts)), key=lambda place: (list(prompts[place]), -place))[::-1]
     shared = [_common(prompts[one], prompts[other]) for one, other in pairwise(order)]
     return order, [0, *shared][: len(order)]
@@ -27,12 +29,14 @@ def cut(shared: Sequence[int], most: int) -> list[tuple[int, int]]:
 
     `shared` as `alike` gives it; a cut loses what the two sides share, and a pass of its own.
     """
-    best: list[tuple[int, int]] = [(0, 0)]  # loss of the rows before, start of their last part
+    # dynamic programming over where the last part starts: best[k] is the least loss of the first k
+    # rows, and the start of the last part by which it is reached
+    best: list[tuple[int, int]] = [(0, 0)]
     for stop in range(1, len(shared) + 1):
         starts = range(max(0, stop - most), stop)
         best.append(min((best[start][0] + shared[start] + PASS, start) for start in starts))
     parts, stop = [], len(shared)
-    while stop:
+    while stop:  # back from the end, part by part
         parts.append((best[stop][1], stop))
         stop = best[stop][1]
     return parts[::-1]
@@ -44,6 +48,8 @@ def parts(prompts: Sequence[Ids], most: int) -> list[list[int]]:
     A prompt that is the beginning of another stands with it and does not count.
     """
     order, shared = alike(prompts)
+    # a prompt all of whose tokens are shared is the beginning of the one before it: no part of its
+    # own begins there, and it stays with that one
     heads = [k for k, place in enumerate(order) if not k or shared[k] < len(prompts[place])]
     ends = [*heads[1:], len(order)]
     return [
@@ -55,13 +61,16 @@ def parts(prompts: Sequence[Ids], most: int) -> list[list[int]]:
 def waves(prompts: Sequence[Ids], block: int) -> list[list[int]]:
     """Places of the prompts in waves: what a prompt shares with others stands in an earlier wave.
 
-    For an engine that finds a beginning only once it is wholly computed, in blocks of `block`.
+    For an engine that finds a beginning only once it is completely computed, in blocks of `block`.
     """
     found: list[list[int]] = []
     path: list[tuple[int, int]] = []  # up to which token, computed in which wave
     for place, common in zip(*alike(prompts), strict=True):
-        usable = common // block * block
+        usable = common // block * block  # only full blocks can be taken from the cache
+        # one wave after the first on the path that has computed that far
         wave = next((1 + wave for end, wave in path if end >= usable), 0) if usable else 0
+        # no later prompt shares more than `common` with what came before this one; the common part
+        # itself is there from the wave before this prompt's
         path = [(end, number) for end, number in path if end < common]
         path += [(common, wave - 1)] * (wave > 0) + [(len(prompts[place]), wave)]
         found += [[] for _ in range(wave + 1 - len(found))]
@@ -102,18 +111,20 @@ def pack(sequences: Sequence[Ids]) -> Pack:
     ends: list[int] = []
     segments: list[Segment] = []
     last = [0] * len(sequences)
-    path: list[int] = []  # where the tokens of the sequence before stand
+    path: list[int] = []  # where the tokens of the sequence before stand, token by token
     for place, shared in zip(*alike(sequences), strict=True):
         sequence = sequences[place]
         start, stop = len(ids), len(ids) + len(sequence) - shared
+        # neighbours begin alike, so a token that this sequence does not continue is continued by
+        # none of those that follow: its run ends here
         for left in path[shared:]:
             ends[left] = start
         path = [*path[:shared], *range(start, stop)]
-        if stop > start:
+        if stop > start:  # else the sequence is the beginning of the one before
             segments.append(Segment(start, stop, _stretches(path[:shared])))
         ids += sequence[shared:]
         positions += range(shared, len(sequence))
-        ends += [0] * (stop - start)
+        ends += [0] * (stop - start)  # known once a sequence leaves these tokens
         last[place] = path[-1]
     for left in path:
         ends[left] = len(ids)

@@ -1,6 +1,6 @@
 """Choose by options' texts alone, where lm-eval counts the end of the prompt with each of them.
 
-make.py copies this file beside such a task. lm-eval runs it, in whatever environment it has: so it
+make.py copies this file next to such a task. lm-eval runs it, in whatever environment it has: so it
 imports nothing of ours.
 """
 

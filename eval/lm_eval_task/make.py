@@ -1,7 +1,7 @@
 """Write the task that lets lm-evaluation-harness score the same rows, token by token the same.
 
-Run as: python eval/lm_eval_task/make.py --model outputs/stage2 --data data/dev.jsonl \
-    --out outputs/task
+Run as: python eval/lm_eval_task/make.py --model outputs/one/model --data data/cci/dev.jsonl \
+    --out task
 """
 
 import argparse
@@ -25,7 +25,7 @@ METHODS = {"letter": Letter(), "option": Option()}
 METRICS = {"letter": ("acc",), "option": ("acc", "acc_norm", "acc_bytes")}
 EPILOG = """\
 example:
-  python eval/lm_eval_task/make.py --model outputs/stage2 --data data/dev.jsonl --out outputs/task
+  python eval/lm_eval_task/make.py --model outputs/one/model --data data/cci/dev.jsonl --out task
 
 writes NAME.yaml and NAME.jsonl, and prints the lm_eval command that scores them with this model.
 The prompts are rendered by the model's chat template: another model needs a task of its own.
@@ -97,7 +97,7 @@ def item(tokenizer: Tokenizer, asked: Asked, method: str) -> dict[str, Any]:
 
 
 def split(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> tuple[str, str]:
-    """Where to cut a prompt, so that its head alone has the tokens that it has in the whole.
+    """Where to cut a prompt, so that its head alone has the tokens that it has in the prompt.
 
     lm-eval takes the white space at the end of a context for the beginning of each continuation
     and tokenises the context without it: so the cut stands before any. Where a token joins that
@@ -135,19 +135,19 @@ def task(method: str, data: Path) -> dict[str, Any]:
 def write(out: Path, name: str, items: Sequence[dict[str, Any]], settings: dict[str, Any]) -> None:
     """Write a task's items and YAML, and the function that finds its metrics if lm-eval's cannot.
 
-    lm-eval divides a log-likelihood by the length of the whole choice: right where that is the
-    option's text and no more.
+    lm-eval divides a log-likelihood by the length of the complete choice: right where that is
+    the option's text and no more.
     """
     held = out / f"{name}.jsonl"
     write_records(held, items)
     files = {"test": str(held.resolve())}
-    whole = {
+    config = {
         "task": name,
         "dataset_path": "json",
         "dataset_kwargs": {"data_files": files},
         **settings,
     }
-    text = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     if any(one.get("options", one["choices"]) != one["choices"] for one in items):
         source = Path(after_prompt.__file__)
         with atomic_file(out / source.name) as file:

@@ -9,7 +9,7 @@ from eval.methods.likelihood import Letter, Option, Pmi
 
 METHODS = ("letter", "option", "pmi", "greedy", "cot", "self-consistency")
 WRITES = ("greedy", "cot", "self-consistency")
-# by option: what it is where it is not given, and the methods it goes with
+# by option: what it is where it is not given, and the methods that take it
 NEEDS = {
     "normalise": ("sum", ("option",)),
     "max_tokens": (None, WRITES),
@@ -25,10 +25,10 @@ methods:
   pmi               the same less the likelihood after an empty user turn
   greedy            the most probable text: a letter, or "A. text"
   cot               JSON {"reasoning": ..., "answer": "A"}, the engine held to that schema
-  self-consistency  the majority of several drawn replies; a tie goes to the option published first
+  self-consistency  the majority of several drawn replies; of a tie, the option published first
 A reply in which no single answer can be read is no answer: it is counted, and listed in
-NAME.jsonl.failures. --permutations and --pride read the rows that prep/build.py writes beside the
-data where its run sets scoring_orders. docs/scoring.md tells more."""
+NAME.jsonl.failures. --permutations and --pride read the rows that prep/build.py writes next to
+the data where its run sets scoring_orders. docs/scoring.md says more."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,11 +75,11 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
             setattr(args, name, default)
         elif args.method not in methods:
             given = f"--{name.replace('_', '-')}"
-            parser.error(f"{given} goes with --method {' or '.join(methods)}, not {args.method}")
+            parser.error(f"{given} needs --method {' or '.join(methods)}, not {args.method}")
     if args.combine is None:
         args.combine = "vote" if args.method in ("greedy", "cot") else "mean"
     elif args.permutations == "none":
-        parser.error("--combine goes with --permutations cyclic or all")
+        parser.error("--combine needs --permutations cyclic or all")
     elif args.combine == "mean" and args.method in ("greedy", "cot"):
         parser.error(f"{args.method} has no log-probabilities to average; use --combine vote")
     if args.pride is not None and args.permutations != "none":

@@ -98,7 +98,7 @@ TOKENS: dict[Form, int] = {"text": 128, "json": 1024}  # of a reply, where --max
 def majority(parsed: Sequence[int | None], options: int) -> list[float] | None:
     """Log of each option's smoothed share of the answers read, or None where none was read.
 
-    The greatest is the majority's; a tie goes to the option published first, as any tie here.
+    The greatest is the majority's; of a tie, the option published first, as everywhere here.
     """
     votes = [place for place in parsed if place is not None]
     return share_logprobs(votes, options) if votes else None

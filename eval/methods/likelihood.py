@@ -22,20 +22,20 @@ from eval.predictions import LetterMass
 
 @dataclass(frozen=True)
 class Letter:
-    """Scores are raw: log-probabilities over the whole vocabulary, which the letter mass needs."""
+    """Scores are raw: log-probabilities over the full vocabulary, which the letter mass needs."""
 
     reads = structured = False
 
     def ask(self, tokenizer: Tokenizer, row: Row) -> Asked:
         """The prompt, and each letter as a continuation of one token."""
-        prompt, letters = encode(tokenizer, row)
-        return Asked(row, [prompt], [[[letter] for letter in letters]], len(prompt))
+        prompt, label_tokens = encode(tokenizer, row)
+        return Asked(row, [prompt], [[[token] for token in label_tokens]], len(prompt))
 
     def answers(self, engine: Engine, tokenizer: Tokenizer, asked: Sequence[Asked]) -> list[Answer]:
         """The raw log-probabilities of each row's letters."""
         found = engine.letter_logprobs(
             [one.prompts[0] for one in asked],
-            [[letter for [letter] in one.continuations[0]] for one in asked],
+            [[token for [token] in one.continuations[0]] for one in asked],
         )
         return [Answer(scores=list(values)) for values in found]
 
@@ -161,7 +161,7 @@ def _asked(tokenizer: Tokenizer, row: Row, neutral: bool) -> Asked:
             f"{where}: carries no option texts; build the data again, or use --method letter"
         )
     if not all(text.strip() for text in row.options):
-        raise UserError(f"{where}: one of its options is empty; mend it or use --method letter")
+        raise UserError(f"{where}: one of its options is empty; correct it or use --method letter")
     texts = [*row.options, *ENDS]
     found = [answered(tokenizer, row, texts)]
     if neutral:

@@ -27,7 +27,7 @@ def orders_file(data: Path) -> Path:
 
 
 def read_orders(data: Path, rows: Sequence[Row]) -> dict[str, ByOrder]:
-    """By record of `rows` and order shown, the rows beside a data file.
+    """By record of `rows` and order shown, the rows in the file of other orders.
 
     Raises `UserError` where the file is missing, shows an order twice, or was not made together
     with the data.
@@ -108,7 +108,7 @@ def _published(row: Row) -> list[str] | None:
 class Plan:
     """The rows to ask: those of the data as they are, in several orders, or with rotations of some.
 
-    `share` is that of the dialogues whose rotations PriDe looks at; `meta` tells of the choice.
+    `share` is that of the dialogues whose rotations PriDe looks at; `meta` describes the choice.
     """
 
     rows: list[Row]

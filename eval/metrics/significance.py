@@ -1,6 +1,6 @@
 """How sure is an accuracy, and is one run better than another? Right and wrong answers; no file.
 
-Items of one dialogue rise and fall together, so it is whole dialogues that are drawn: with
+Items of one dialogue rise and fall together, so dialogues are drawn, never single items: with
 replacement for the interval of an accuracy, with a random sign for the difference of two. Whether
 two runs differ is decided in one place, `Difference.differs`, which its interval and p-value agree
 with by construction.
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LEVEL = 0.05  # a difference whose p-value is no greater is told as one
+LEVEL = 0.05  # a difference whose p-value is no greater is reported as one
 FEWEST = 10  # groups; a bootstrap of fewer holds the truth less than 9 times in 10, not 95 in 100
 SAMPLES = 10_000
 BATCH = 4_000_000  # draws held at a time: 32 MB
@@ -64,11 +64,22 @@ def too_few(groups: Sequence[str]) -> str | None:
 def resampled(
     right: ArrayLike, groups: Sequence[str], samples: int = SAMPLES, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Accuracies (samples × runs) over `samples` draws of whole groups with replacement.
+    """Accuracies over draws of groups with replacement: the bootstrap with groups as its units.
 
-    `right` is items × runs, 0 or 1; `groups` names the dialogue of each item. Efron & Tibshirani
-    (1993), An Introduction to the Bootstrap, chapter 8, with groups as the units: Davison & Hinkley
-    (1997), section 3.8.
+    Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 8; of groups Davison &
+    Hinkley (1997), section 3.8.
+
+    Args:
+        right: whether each run is right, 0 or 1, of shape (items, runs).
+        groups: the dialogue or passage of each item.
+        samples: how many draws.
+        seed: of the draws.
+
+    Returns:
+        Shares from 0 to 1, of shape (samples, runs).
+
+    Raises:
+        ValueError: where there is no item, or where items and groups are not as many.
     """
     sums = _sums(right, groups)
     rng = np.random.default_rng(seed)
@@ -104,15 +115,27 @@ def differences(
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> list[Difference]:
-    """The first's accuracy less the second's for `pairs` of the runs, all of them true at once.
+    """The first's accuracy less the second's for pairs of the runs, all of them true at once.
 
-    `right` is items × runs, 0 or 1; `groups` names the dialogue of each item. Were two runs equally
-    good, a group's difference could as well have the other sign: p is the share of `samples` draws
-    of signs whose greatest difference of all pairs, each by its own spread, is at least the
-    observed one's, and the interval is as wide as to leave 0 out where p is at most `LEVEL`. With
-    one pair and one item a group this is McNemar's exact test (1947). Canay, Romano & Shaikh
-    (2017), Econometrica 85(3), 1013-1030, for signs of groups; Westfall & Young (1993),
+    Were two runs equally good, a group's difference could as well have the other sign: p is the
+    share of the draws of signs whose greatest difference of all pairs, each by its own spread, is
+    at least the observed one's, and the interval is as wide as to leave 0 out where p is at most
+    `LEVEL`. With one pair and one item a group this is McNemar's exact test (1947). Canay, Romano &
+    Shaikh (2017), Econometrica 85(3), 1013-1030, for signs of groups; Westfall & Young (1993),
     Resampling-Based Multiple Testing, for the greatest of several.
+
+    Args:
+        right: whether each run is right, 0 or 1, of shape (items, runs).
+        groups: the dialogue or passage of each item.
+        pairs: columns of `right`, (first, second).
+        samples: how many draws of a sign for each group.
+        seed: of the draws.
+
+    Returns:
+        One difference for each pair; without interval and p where there are too few groups.
+
+    Raises:
+        ValueError: where there is no item, or where items and groups are not as many.
     """
     sums = _sums(right, groups)
     gaps = [sums[:, first] - sums[:, second] for first, second in pairs]
@@ -174,7 +197,7 @@ def _sums(right: ArrayLike, groups: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _signed(sums: NDArray[np.float64], samples: int, seed: int) -> NDArray[np.float64]:
-    """The groups' sums added up with random signs, samples × runs; whole numbers, so exact."""
+    """The groups' sums added up with random signs, samples × runs; integers, so exact."""
     rng = np.random.default_rng(seed)
     parts = []
     for size in _batches(samples, len(sums)):

@@ -1,4 +1,4 @@
-"""By what accuracies are told apart: category, references, length, position and the like."""
+"""What accuracies are broken down by: category, references, length, position and the like."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class Breakdown:
 
 
 def breakdowns(rows: Sequence[Row], questions: Mapping[str, Question]) -> list[Breakdown]:
-    """Categories, and every other facet in which the rows differ; all rows have an answer.
+    """Categories, and every other property in which the rows differ; all rows have an answer.
 
-    References need the questions: they are told only where every row has one.
+    References need the questions: they are shown only where every row has one.
     """
     found = [
         _breakdown(

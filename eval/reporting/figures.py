@@ -14,12 +14,12 @@ from eval.reporting.breakdowns import Breakdown
 from eval.reporting.runs import Run, Scored
 
 
-def figures(scored: Scored, facets: Sequence[Breakdown]) -> dict[str, Any]:
+def figures(scored: Scored, breakdowns: Sequence[Breakdown]) -> dict[str, Any]:
     """Shares are 0 to 1, rounded to six decimals; a figure that a method cannot give is null."""
     groups = [row.group for row in scored.rows]
     right = np.column_stack([scored.right(run) for run in scored.runs])
     results = {
-        run.name: _result(scored, run, facets) | {"bootstrap95": rounded(interval)}
+        run.name: _result(scored, run, breakdowns) | {"bootstrap95": rounded(interval)}
         for run, interval in zip(scored.runs, intervals(right, groups), strict=True)
     }
     return {
@@ -32,7 +32,7 @@ def figures(scored: Scored, facets: Sequence[Breakdown]) -> dict[str, Any]:
     }
 
 
-def _result(scored: Scored, run: Run, facets: Sequence[Breakdown]) -> dict[str, Any]:
+def _result(scored: Scored, run: Run, breakdowns: Sequence[Breakdown]) -> dict[str, Any]:
     """Everything that is counted of one run alone."""
     right = scored.right(run)
     mass = run.meta.letter_mass
@@ -49,8 +49,8 @@ def _result(scored: Scored, run: Run, facets: Sequence[Breakdown]) -> dict[str, 
         **_calibration(scored, run, right),
         **_positions(scored, run),
         **{
-            facet.name: {value: part.as_dict() for value, part in facet.tallies(right).items()}
-            for facet in facets
+            one.name: {value: part.as_dict() for value, part in one.tallies(right).items()}
+            for one in breakdowns
         },
     }
 
@@ -109,7 +109,7 @@ def _pairs(names: Sequence[str], right: np.ndarray, groups: Sequence[str]) -> li
             "only_second": int((right[:, b] & ~right[:, a]).sum()),
             **found.as_dict(),
             "differs": found.differs,
-            "told": verdict(found, names[a], names[b], len(right)),
+            "verdict": verdict(found, names[a], names[b], len(right)),
         }
         for (a, b), found in zip(places, differences(right, groups, places), strict=True)
     ]

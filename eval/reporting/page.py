@@ -13,13 +13,13 @@ from eval.reporting.breakdowns import Breakdown
 from eval.reporting.runs import ItemView
 
 HERE = Path(__file__).parent
-MANY = 12  # pairs that are told before they fold away
+MANY = 12  # pairs that are shown before they fold away
 
 
 def html(
     title: str,
     figures: Mapping[str, Any],
-    facets: Sequence[Breakdown],
+    breakdowns: Sequence[Breakdown],
     items: Sequence[ItemView],
     all_: int,
 ) -> str:
@@ -29,7 +29,7 @@ def html(
         script=read_text(HERE / "filter.js"),
         title=title,
         figures=figures,
-        facets=[(facet, _shown(svg.by_breakdown(figures, facet))) for facet in facets],
+        breakdowns=[(one, _shown(svg.by_breakdown(figures, one))) for one in breakdowns],
         accuracies=_shown(svg.accuracies(figures)),
         calibration=_shown(svg.calibration(figures)),
         confusions=_confusions(figures),
@@ -41,18 +41,18 @@ def html(
     )
 
 
-def markdown(title: str, figures: Mapping[str, Any], facets: Sequence[Breakdown]) -> str:
+def markdown(title: str, figures: Mapping[str, Any], breakdowns: Sequence[Breakdown]) -> str:
     """The same figures for a terminal or an issue; names are escaped for a table's cell."""
     environment = Environment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["cell"] = _cell
     template = environment.from_string(read_text(HERE / "report.md.jinja"))
-    return template.render(title=title, figures=figures, facets=facets)
+    return template.render(title=title, figures=figures, breakdowns=breakdowns)
 
 
 def _confusions(figures: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """By letter where options have one, and by published place where that tells something else."""
+    """By letter where options have one, and by published place where that differs."""
     keys = {"By the letter shown": "confusion_letters", "By published place": "confusion_published"}
     counts = [
         [[*row.values()] for row in one.get(key, {}).values()]

@@ -97,7 +97,7 @@ def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
 
 
 def questions_of(rows: Sequence[Row], path: Path) -> dict[str, Question]:
-    """The question of each row by record id, from the file that prep writes beside the rows.
+    """The question of each row by record id, from the file that prep writes next to the rows.
 
     Raises `UserError` where one is missing, or is not the question that the row was made of.
     """
@@ -108,7 +108,7 @@ def questions_of(rows: Sequence[Row], path: Path) -> dict[str, Question]:
         if question is None:
             raise UserError(
                 f"{path}: no question for row {row.id} ({row.source}/{row.split}); build the rows "
-                "again, or name the file that was written beside them"
+                "again, or name the file that was written with them"
             )
         other = question.answer is not None and question.answer != gold(row)
         if other or len(question.options) != len(row.labels or []):

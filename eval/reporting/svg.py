@@ -40,18 +40,20 @@ def accuracies(figures: Mapping[str, Any]) -> Picture:
     return _picture([("", draw)], 0.75 + 0.3 * len(results), width=WIDTH / 2)
 
 
-def by_breakdown(figures: Mapping[str, Any], facet: Breakdown) -> Picture:
-    """Accuracy of each value with its Wilson interval, beside the run's accuracy over all."""
+def by_breakdown(figures: Mapping[str, Any], breakdown: Breakdown) -> Picture:
+    """Accuracy of each value with its Wilson interval; a line at the run's accuracy over all."""
     results = figures["results"]
-    low = min(part["wilson95"][0] for one in results.values() for part in one[facet.name].values())
+    low = min(
+        part["wilson95"][0] for one in results.values() for part in one[breakdown.name].values()
+    )
     panels = []
     for name, one in results.items():
-        parts = [(part["accuracy"], part["wilson95"]) for part in one[facet.name].values()]
-        names = [_short(value) for value in facet.order]
+        parts = [(part["accuracy"], part["wilson95"]) for part in one[breakdown.name].values()]
+        names = [_short(value) for value in breakdown.order]
         panels.append(
             (name, partial(_dots, names=names, parts=parts, line=one["accuracy"], low=low))
         )
-    return _picture(panels, 0.7 + 0.27 * len(facet.order))
+    return _picture(panels, 0.7 + 0.27 * len(breakdown.order))
 
 
 def calibration(figures: Mapping[str, Any]) -> Picture | None:
@@ -104,7 +106,7 @@ def _dots(
 ) -> None:
     """A dot a line with its interval, the first on top; `line` is what to compare with.
 
-    The axis goes from just under `low` to 100 %, so that panels of one `low` can be compared.
+    The axis runs from just under `low` to 100 %, so that panels of one `low` can be compared.
     """
     values = np.array([value for value, _ in parts])
     ends = np.array([interval for _, interval in parts])

@@ -1,4 +1,4 @@
-"""Rules on a dialogue: empty utterances go, consecutive ones of a speaker become one."""
+"""Rules on a dialogue: empty utterances are dropped, consecutive ones of a speaker merged."""
 
 from collections.abc import Sequence, Set
 
@@ -26,7 +26,7 @@ def merge(turns: Sequence[Turn], focus: Set[str]) -> list[Turn]:
 RULES = (
     TurnsRule(
         "empty",
-        "an utterance without text goes, unless it is a reference",
+        "an utterance without text is dropped, unless it is a reference",
         (
             ("화자1: 갔어? / 화자2: / 화자1: 응", "화자1: 갔어? / 화자1: 응"),
             ("화자1: 갔어? / 화자2*: ㅋㅋ", "화자1: 갔어? / 화자2*: ㅋㅋ"),

@@ -89,7 +89,7 @@ def marks(text: str) -> str:
 
 
 def greetings(text: str) -> str:
-    """Nothing where the whole text is a greeting, else the text.
+    """Nothing where the text is a greeting and no more, else the text.
 
     Each word is looked at by itself. So of two texts that are no greetings, neither is the one they
     make when they are joined, and to clean twice is to clean once.
@@ -142,13 +142,13 @@ MARKS = TextRule(
 )
 GREETINGS = TextRule(
     "greetings",
-    "an utterance that is a greeting and nothing else goes, unless it is a reference",
+    "an utterance that is a greeting and nothing else is dropped, unless it is a reference",
     (("네, 안녕하세요. 반갑습니다.", ""), ("안녕히 주무셨어요?", "안녕히 주무셨어요?")),
     greetings,
 )
 WORDLESS = TextRule(
     "wordless",
-    "an utterance of punctuation alone goes, unless it asks or is a reference",
+    "an utterance of punctuation alone is dropped, unless it asks or is a reference",
     (("...", ""), ("??", "??"), ("100%.", "100%.")),
     wordless,
 )
@@ -168,13 +168,13 @@ def stop_words(text: str) -> str:
 TAMAGO_RULES = (
     TextRule(
         "special-characters",
-        "all but letters, digits, spaces and `. , ? %` goes, except in numbers and Latin words",
+        "only letters, digits, spaces and `. , ? %` stay, except in numbers and Latin words",
         (("★오늘★ 7:30에 '거기'로 ㅎㅎ!", "오늘 7:30에 거기로 ㅎㅎ"),),
         remover(SPECIAL),
     ),
     TextRule(
         "stop-words",
-        f"the words {', '.join(sorted(STOP_WORDS))} go where other words stand beside them",
+        f"the words {', '.join(sorted(STOP_WORDS))} are removed where other words remain",
         (("음... 그냥 집에 좀 있을래", "집에 있을래"), ("어.", "어.")),
         stop_words,
     ),

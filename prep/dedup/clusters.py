@@ -1,7 +1,7 @@
 """Which texts of a list are duplicates of which: exact ones by hash, near ones by a method.
 
 Keep rule: of two near-duplicates the one of the first source stays, then the longer, then the one
-with the smaller id. A text goes only if it stands near to one that stays; nothing depends on the
+with the smaller id. A text is removed only if it is near to one that stays; nothing depends on the
 order of the list, as long as ids differ.
 """
 
@@ -35,7 +35,7 @@ class Document(NamedTuple):
 
 @dataclass(frozen=True)
 class Near:
-    """The place of the text that stays, and why this one goes: the bits in which signatures differ
+    """The place of the text that stays, and how near to it: the bits in which signatures differ
     (Simhash) or the Jaccard similarity (MinHash)."""
 
     kept: int
@@ -48,7 +48,7 @@ class Near:
 class Result:
     """Places removed and why; clusters of places (connected components), the one to stay first.
 
-    `counts` tells of `short` texts (only ever equal), `distinct` signatures, `candidates` compared,
+    `counts` holds `short` texts (only ever equal), `distinct` signatures, `candidates` compared,
     `capped` buckets and `crowded` texts (not compared with all that are close to them), pairs
     `verified` as near and pairs `refused` as hard negatives.
     """
@@ -131,7 +131,7 @@ def _leaders(
 ) -> list[list[int]]:
     """The texts of each signature, less those that follow another of the same form.
 
-    Where hard negatives are not told apart, a Simhash signature has one leader alone.
+    Where hard negatives are not kept, a Simhash signature has one leader alone.
     """
     leaders = [[int(rank)] for rank in long[heads]]
     one = method.method == "simhash" and method.hard_negatives == "remove"

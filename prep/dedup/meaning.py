@@ -1,4 +1,4 @@
-"""What tells two near-duplicates apart, where that changes the meaning: a hard negative.
+"""What distinguishes two near-duplicates, where that changes the meaning: a hard negative.
 
 The tokens of both texts are aligned. Where a number, a sign that carries meaning (3 + 2, x < 0,
 C++) or a negation is changed, or where all words replaced are names, the two are different texts,
@@ -6,7 +6,7 @@ however alike and whatever words one of them has more; otherwise a text that dif
 a number alone would go as the near-duplicate of the other's edited copy. Whitespace and other
 punctuation are no difference.
 It is a heuristic over word forms and no parser: what it takes for a name is a word before the same
-particle that two letters (jamo) or more tell apart, or a person's name by its shape. A synonym
+particle that differs in two letters (jamo) or more, or a person's name by its shape. A synonym
 before a particle passes for a name as well.
 """
 
@@ -60,7 +60,7 @@ _MANNER = set(
 
 
 def difference(left: str, right: str) -> Change | None:
-    """Which change of meaning tells two texts apart, or None where it may be mere wording."""
+    """Which change of meaning distinguishes two texts, or None where it may be mere wording."""
     a, b = map(tokens, sorted((left, right)))  # the alignment depends on which comes first
     first = 0
     while first < min(len(a), len(b)) and a[first] == b[first]:
@@ -113,7 +113,7 @@ def _apart_from_signs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _block(a: list[str], b: list[str]) -> Change | None:
-    """What tells two short runs of tokens apart."""
+    """What distinguishes two short runs of tokens."""
     if "".join(filter(_is_word, a)) == "".join(filter(_is_word, b)):
         return "sign"
     aligned = min(len(a), len(b))

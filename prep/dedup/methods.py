@@ -92,7 +92,7 @@ class Simhash(_Base):
 class MinHash(_Base):
     """Texts whose 4-gram sets have a Jaccard similarity from `similarity` on are near-duplicates.
 
-    Without `similarity` the threshold goes by the length of the shorter text (`BY_LENGTH`).
+    Without `similarity` the threshold depends on the length of the shorter text (`BY_LENGTH`).
     """
 
     method: Literal["minhash"] = "minhash"
@@ -198,8 +198,8 @@ def sign_on_ray(texts: Sequence[str], method: Method, ray: Ray) -> Signatures:
         import ray as engine
 
         engine.data.DataContext.get_current().enable_progress_bars = False
-        whole = engine.data.from_arrow(tables).map_batches(signed, batch_size=None)
-        done = list(whole.iter_batches(batch_size=None))
+        signatures = engine.data.from_arrow(tables).map_batches(signed, batch_size=None)
+        done = list(signatures.iter_batches(batch_size=None))
     order = np.argsort(np.concatenate([part["place"] for part in done]))
     return Signatures(
         np.concatenate([part["value"] for part in done])[order],

@@ -1,8 +1,8 @@
 """What of a text is compared: its letters and digits in lower case, as character 4-grams.
 
 Whitespace, punctuation, signs and composition (NFC or NFD) are no part; two texts that differ in
-the signs alone are told apart afterwards (`meaning`). A text with fewer than four such
-characters has no grams. Work goes by batches that a processor's cache holds.
+the signs alone are distinguished afterwards (`meaning`). A text with fewer than four such
+characters has no grams. Batches are of a size that a processor's cache holds.
 """
 
 import re
@@ -60,15 +60,16 @@ def _table(underscore: bool) -> NDArray[np.uint32]:
 
 def kept(texts: Sequence[str], underscore: bool = False) -> Kept:
     """The compared characters of texts; `underscore` compares "_" too, as `simhash` does."""
-    whole = [unicodedata.normalize("NFC", text) for text in texts]
+    composed = [unicodedata.normalize("NFC", text) for text in texts]
     # a sigma's lower case depends on its neighbours, any other character's on itself alone
-    whole = [text.lower() if "Σ" in text else text for text in whole]
-    raw = "".join(whole).encode("utf-32-le", "surrogatepass")
+    composed = [text.lower() if "Σ" in text else text for text in composed]
+    raw = "".join(composed).encode("utf-32-le", "surrogatepass")
     codes = _table(underscore)[np.frombuffer(raw, np.uint32)]
     compared = codes != 0
     before = np.concatenate(([0], np.cumsum(compared)))
-    bounds = before[np.concatenate(([0], np.cumsum([len(text) for text in whole], dtype=np.int64)))]
-    return Kept(codes[compared], bounds[:-1], bounds[1:])
+    lengths = np.array([len(text) for text in composed], dtype=np.int64)
+    edges = before[np.concatenate(([0], np.cumsum(lengths)))]
+    return Kept(codes[compared], edges[:-1], edges[1:])
 
 
 def batches(texts: Sequence[str], size: int = BATCH) -> Iterator[Sequence[str]]:

@@ -44,7 +44,7 @@ def kind_of(thing: str) -> Kind:
 def cells(rng: random.Random) -> list[tuple[int, str]]:
     """Three pairings of the two speakers with two things of one kind, or two that share the thing.
 
-    The second sort can be told apart by the speaker only, which is the harder half to learn.
+    The second sort differ in the speaker only, which is the harder half to learn.
     """
     pair = rng.choice(pairs(rng.choice(KINDS), "train"))
     grid = rng.sample(list(product((1, 2), pair)), 3)
@@ -94,7 +94,7 @@ def match_line(rng: random.Random) -> tuple[str, str]:
     return f"기준: {given}\n\n{lettered(option_lines(rng, grid))}", LABELS[k]
 
 
-# From dense to sparse: first many letters an answer, then one at the end of a whole exercise.
+# From dense to sparse: first many letters an answer, then one at the end of a complete exercise.
 CURRICULUM: tuple[tuple[float, dict[Exercise, float]], ...] = (
     (0.1, {recite_words: 1.0}),
     (0.3, {recite_words: 0.2, recite_pairs: 0.3, judge_lines: 0.3, match_line: 0.2}),

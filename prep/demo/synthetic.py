@@ -1,6 +1,6 @@
 """Make the demo's corpora: synthetic CCI dialogues, target and broad, and two chat sets.
 
-Run as: python prep/demo/synthetic.py --out data/demo/raw
+Run as: python prep/demo/synthetic.py
 
 It is a matching task, not inference: the right option names the speaker and the thing of the
 reference utterance. It shows that the chain learns from end to end.
@@ -16,6 +16,7 @@ from typing import Any
 
 from core.errors import UserError, entry
 from core.jsonl import write_json, write_records
+from core.layout import DEMO
 from core.particles import attach
 from core.records import CATEGORIES
 from prep.demo.grammar import KINDS, OPENERS, REPLIES, fill, pairs, plain
@@ -57,7 +58,7 @@ def options(rng: random.Random, dialogue: Talk, fact: int, register: str) -> tup
     """Three options for a reference utterance and the place of the right one.
 
     The four pairings of the two speakers with the two things, less one wrong one, in random order:
-    each is as often right as any other, so the options alone tell nothing.
+    each is as often right as any other, so the options alone show nothing.
     """
     kind = KINDS[register][dialogue.category]
     _, *said = dialogue.facts[fact]
@@ -163,9 +164,9 @@ def main() -> None:
     """Write the three splits and the two chat sets."""
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0],
-        epilog="example: python prep/demo/synthetic.py --out data/demo/raw --seed 2024",
+        epilog="example: python prep/demo/synthetic.py --seed 2024",
     )
-    parser.add_argument("--out", type=Path, default=Path("data/demo/raw"), help="folder to write")
+    parser.add_argument("--out", type=Path, default=DEMO, help="folder to write")
     parser.add_argument("--seed", type=int, default=2024, help="the same seed, the same bytes")
     args = parser.parse_args()
 

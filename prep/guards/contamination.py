@@ -27,7 +27,7 @@ from prep.dedup import MinHash, Ray, near_any
 from prep.dedup.ngrams import kept_characters
 from prep.render import Renderer
 
-# Records are compared as a whole elsewhere; this finds a dialogue inside a longer text, and windows
+# Complete records are compared elsewhere; this finds a dialogue inside a longer text, and windows
 # cut from one conversation. A run of 48 letters and digits is some 13 to 15 Korean words; 13 words
 # is the run at which Brown et al. (2020, appendix C) call a text contaminated.
 RUN = 48  # characters in common
@@ -72,11 +72,11 @@ def _compared(text: str) -> str:
 
 
 CONTEXT = 40  # characters from which a context is compared by itself
-OPTIONS = 20  # letters from which options tell one question from another
+OPTIONS = 20  # letters from which options identify their question
 # it misses least: here a doubt speaks for removal
 NEARNESS = MinHash(similarity=0.7, hard_negatives="remove")
 NEAR_ITEM = 200  # characters from which question and options may be near
-IDENTIFIER = 8  # characters from which an id that holds a digit can be told from a word
+IDENTIFIER = 8  # characters from which an id that holds a digit cannot be taken for a word
 LETTER = re.compile(r"[^\W\d_ㄱ-ㆎ]")  # no digits and no single jamo
 
 
@@ -112,7 +112,7 @@ class Scored:
                     self._long_items.setdefault(text, one.id)
             _, user = renderer.prompt.texts(one, range(len(one.options)))
             self._prompts.setdefault(user, one.id)
-        self._ids = {one.id for one in questions if _is_told(one.id)}
+        self._ids = {one.id for one in questions if _is_identifier(one.id)}
 
     def contacts(self, records: Sequence[Question] | Sequence[Chat]) -> dict[int, Contact]:
         """Of training records that must go: place, and why. An id counts before nearness."""
@@ -200,12 +200,12 @@ def _held(record: Question | Chat, ids: re.Pattern[str] | None) -> str | None:
     return next((match[1] for match in found if match), None)
 
 
-def _is_told(id_: str) -> bool:
+def _is_identifier(id_: str) -> bool:
     """Whether an id cannot be taken for a word."""
     return len(id_) >= IDENTIFIER and re.search(r"\d", id_) is not None
 
 
 def _pattern(ids: Iterable[str]) -> re.Pattern[str] | None:
-    """A pattern of all ids, whole; a Korean particle may follow."""
+    """A pattern of any of the ids as a word; a Korean particle may follow."""
     either = "|".join(re.escape(one) for one in sorted(ids, key=lambda one: (-len(one), one)))
     return re.compile(rf"(?<![0-9A-Za-z])({either})(?![0-9A-Za-z])") if either else None

@@ -57,7 +57,7 @@ def fold_numbers(
 def train_and_dev(
     questions: Sequence[Question], share: float, seed: int
 ) -> tuple[list[Question], list[Question]]:
-    """Questions to train on and, about the share of them, to hold out; whole groups.
+    """Questions to train on and, about the share of them, to hold out; no group is split.
 
     Those that the guard against contamination calls near stay together: divided, it would remove
     the ones to train on. Of round(1 / share) folds, the first is held out. Raises `UserError` for a

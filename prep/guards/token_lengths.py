@@ -1,6 +1,6 @@
 """How many tokens rows have by a recipe's tokenizer and chat template, and which have too many.
 
-A row's ids are those of its whole conversation through the chat template, as training has them.
+A row's ids are those of its complete conversation through the chat template, as training has them.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from rich.console import Console
 from rich.progress import track
 
 from core.errors import UserError
-from core.files import read_text
 from core.records import Preference, Row
+from core.yaml_io import read_mapping
 
 # keys by which Axolotl alters a tokenizer in ways that are not repeated here
 ALTERING = ("added_tokens_overrides", "special_tokens", "tokenizer_type", "tokens")
@@ -70,11 +69,8 @@ def ruler(recipe: Path, tokenizer: str | None = None) -> Ruler:
     from axolotl.utils.chat_templates import get_chat_template_from_config
     from transformers import AutoTokenizer
 
-    try:
-        keys = yaml.safe_load(read_text(recipe))
-    except yaml.YAMLError:
-        keys = None
-    if not isinstance(keys, dict) or not isinstance(keys.get("sequence_len"), int):
+    keys = read_mapping(recipe)
+    if not isinstance(keys.get("sequence_len"), int):
         raise UserError(f"{recipe}: no recipe with a sequence_len; name one of recipes/")
     if altered := [key for key in ALTERING if keys.get(key)]:
         raise UserError(

@@ -113,9 +113,9 @@ def check_augmentation(
     return found
 
 
-def enforce(findings: Iterable[Finding]) -> list[str]:
-    """The flagged findings as sentences; raises `UserError` where one is refused."""
-    everything = list(findings)
+def enforce(found: Iterable[Finding]) -> list[str]:
+    """What is flagged, as sentences; raises `UserError` where anything is refused."""
+    everything = list(found)
     if refused := [str(one) for one in everything if one.verdict == "refused"]:
         raise UserError(". ".join(refused))
     return [str(one) for one in everything]

@@ -20,7 +20,7 @@ CAPTIONS = {
     "characters": "Characters of a question's dialogue or passage, spaces included.",
     "words": "Words of a question's dialogue or passage, split at spaces.",
     "question characters": "Characters of the question put.",
-    "note characters": "Characters of the note (보기) beside a question.",
+    "note characters": "Characters of the note (보기) of a question.",
     "options": "Options of a question.",
     "option characters": "Characters of every single option.",
 }
@@ -92,7 +92,7 @@ def _order(categories: pd.Series) -> list[str]:
 
 
 def _measures(values: pd.DataFrame) -> list[Chart]:
-    """A chart of every measure that has more than one value; the page's table tells the rest."""
+    """A chart of every measure that has more than one value; the page's table has the rest."""
     found = []
     for measure, frame in values.groupby("measure", sort=False):
         distinct = sorted(frame["value"].unique())
@@ -115,7 +115,7 @@ def _measures(values: pd.DataFrame) -> list[Chart]:
 
 
 def _edges(distinct: Sequence[int]) -> list[float]:
-    """Borders of bins of one whole width, the same for all panels, so that they can be compared."""
+    """Edges of bins of one integer width, the same for all panels, which can thus be compared."""
     low, high = distinct[0], distinct[-1]
     width = ceil((high - low + 1) / BINS)
     return [low - 0.5 + width * k for k in range(ceil((high - low + 1) / width) + 1)]

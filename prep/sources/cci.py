@@ -120,7 +120,7 @@ def question(record: dict[str, Any], place: Place) -> Iterator[Question | Change
     if len(stems) > 1 or "" in stems:
         raise UserError(
             f"{where}: the utterance ids must share what stands before their last dot "
-            f"(the dialogue), but there are {len(stems)} stems; mend the ids"
+            f"(the dialogue), but there are {len(stems)} stems; correct the ids"
         )
     value = {
         "id": own,
@@ -149,7 +149,7 @@ def _focus(given: _Input, names: dict[str, str], where: str) -> list[str]:
         if name not in names:
             raise UserError(
                 f"{where}: reference {short(name)} is no utterance of the conversation; "
-                "mend reference_id"
+                "correct reference_id"
             )
     return list(dict.fromkeys(names[name] for name in references))
 
@@ -164,7 +164,7 @@ def _options(given: _Input, place: Place, own: str) -> list[str]:
         if text in seen:
             raise UserError(
                 f"{place.where}: {seen[text]} and {field} are identical, so that two answers would "
-                "be right; mend or delete the item"
+                "be right; correct or delete the item"
             )
         seen[text] = field
     return list(seen)

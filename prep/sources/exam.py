@@ -34,7 +34,7 @@ class _Problem(Published):
 
 
 def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | Changed]:
-    """One exam question; a 보기 glued to the paragraph becomes its note, and the change is told."""
+    """One exam question; a 보기 glued to the paragraph becomes its note, which is reported."""
     given = validated(record, _Row, place.where)
     inside = f"{place.where}, field problems"
     problems = given.problems

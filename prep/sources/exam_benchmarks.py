@@ -23,7 +23,7 @@ class _Click(Published):
 
 
 def click(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
-    """One question; its category is what the id tells besides numbers: exam and subject."""
+    """One question; its category is what the id holds besides numbers: exam and subject."""
     choices = record.get("choices")
     if isinstance(choices, str):
         record = {**record, "choices": literal(choices, f"{place.where}, field choices")}
@@ -41,7 +41,7 @@ def click(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
 
 
 PASSAGE = {"지문", "참고"}
-DROPPED = {"선택지", "정답"}  # the query's own list of the options, and where the answer goes
+DROPPED = {"선택지", "정답"}  # the query's own list of the options, and the place of the answer
 HEADING = re.compile(r"(?:^|(?<=\s))#{2,4}[ \t]*(지문|참고|질문|문제|선택지|정답)[ \t]*:")
 
 
@@ -89,7 +89,7 @@ def hae_rae(record: dict[str, Any], place: Place) -> Iterator[Question | Removed
 
 
 def split_passage(text: str, options: list[Option]) -> tuple[str, str]:
-    """The question and the passage of a text that asks; its own list of the options goes.
+    """The question and the passage of a text that asks; its own list of the options is dropped.
 
     What is under a heading ends at the next one. Without headings the list is what follows "(A)"
     and the first option, so that a passage may have an "(A)" of its own.

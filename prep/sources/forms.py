@@ -18,7 +18,7 @@ from prep.sources.table_header import delimiter_of, names
 
 RECORD = 16 * 2**20  # bytes of one line, or of one CSV field
 FILE = 4 * 2**30  # bytes of a zipped or gzipped file, or of the rows of a Parquet file, unpacked
-DOCUMENT = 2**30  # bytes of one JSON document, which is parsed as a whole
+DOCUMENT = 2**30  # bytes of one JSON document, which is parsed in one piece
 SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".xlsx")
 Found = tuple[int, str, dict[str, Any]]  # number from 1, where it stands, the record
 
@@ -129,12 +129,12 @@ def _parsed(text: str, where: str) -> Any:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         raise UserError(
             f"{where}: malformed JSON at {line}column {error.colno} ({error.msg}); "
-            "mend or download the file again"
+            "correct the file or download it again"
         ) from None
     except RecursionError:
-        raise UserError(f"{where}: nested too deeply; mend or delete the record") from None
+        raise UserError(f"{where}: nested too deeply; correct or delete the record") from None
     except ValueError:  # an integer of more than 4,300 digits
-        raise UserError(f"{where}: holds a number too long to read; mend the record") from None
+        raise UserError(f"{where}: holds a number too long to read; correct the record") from None
 
 
 def _in_lines(file: IO[bytes], suffix: str) -> bool:
@@ -176,13 +176,13 @@ def _json(file: IO[bytes], name: str) -> Iterator[Found]:
         if not isinstance(value, dict):
             raise UserError(
                 f"{name}, item number {number}: a {type(value).__name__}, not an object; "
-                "mend or delete it"
+                "correct or delete it"
             )
         yield number, f"{name}, item {_called(value, number)}", value
 
 
 def _called(record: dict[str, Any], number: int) -> str:
-    """How a record of a JSON list is told from others: by its id, if it has a short one."""
+    """What identifies a record of a JSON list: its id, if it has a short one."""
     name = record.get("id")
     readable = isinstance(name, str) and name.isprintable() and 0 < len(name) <= 80
     return str(name) if readable else f"number {number}"
@@ -222,12 +222,12 @@ def _table(file: IO[bytes], name: str) -> Iterator[Found]:
             elif row:
                 if len(row) != len(columns):
                     raise UserError(
-                        f"{where}: {len(row)} cells, but {len(columns)} columns; mend the quotes"
+                        f"{where}: {len(row)} cells, but {len(columns)} columns; correct the quotes"
                     )
                 yield number, where, dict(zip(columns, row, strict=True))
             number = rows.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{name}, line {number}: malformed CSV ({error}); mend it") from None
+        raise UserError(f"{name}, line {number}: malformed CSV ({error}); correct it") from None
 
 
 def _rows_of_text(file: IO[bytes], name: str) -> Iterator[str]:

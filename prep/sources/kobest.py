@@ -1,4 +1,4 @@
-"""Reader for KoBEST: five tasks, told apart by their columns; each becomes a question.
+"""Reader for KoBEST: five tasks, recognised by their columns; each becomes a question.
 
 The hub has JSONL and labels that count from 0. The repository has tab-separated files with columns
 of its own, and ids that number each file; there COPA counts from 1, and yes and no are words.
@@ -17,7 +17,7 @@ from prep.sources.reader import Id, Number, Place, Published
 
 NO_YES = ["아니요", "예"]
 BECAUSE = {"원인": "이 일의 원인으로 알맞은 것은?", "결과": "이 일의 결과로 알맞은 것은?"}
-# the columns that tell a task, on the hub or in the repository, in the order they are looked for
+# the columns that identify a task, on the hub or in the repository, in the order of looking
 TASKS = {
     "BoolQ": ({"paragraph"}, {"Text", "Question"}),
     "COPA": ({"premise"}, {"sentence", "1", "2"}),
@@ -99,7 +99,7 @@ def row(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
     elif task == "COPA":
         copa = validated(record, _COPA, where)
         if nfc(copa.question) not in BECAUSE:
-            raise UserError(f"{where}: field question: neither 원인 nor 결과; mend the record")
+            raise UserError(f"{where}: field question: neither 원인 nor 결과; correct the record")
         options = [copa.alternative_1, copa.alternative_2]
         asked = BECAUSE[nfc(copa.question)]
         label = place.index(copa.label, 2, first=0 if "label" in record else 1)

@@ -40,7 +40,7 @@ def literal(text: str, where: str) -> Any:
             return writable(_value(text.strip()), where)
     except NOT_LITERAL:
         raise UserError(
-            f"{where}: neither JSON nor a Python literal; mend or delete the record"
+            f"{where}: neither JSON nor a Python literal; correct or delete the record"
         ) from None
 
 

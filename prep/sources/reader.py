@@ -46,7 +46,7 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 Made = Question | Chat | Removed
 
 MOST = 5  # options of a question in any published set
-LONG = 20  # letters from which a passage tells its questions from others; placeholders have fewer
+LONG = 20  # letters from which a passage identifies its questions; placeholders have fewer
 # columns that name a question's subject or kind, in the order in which they are looked for
 CATEGORY = ("category", "categories", "subject", "과목", "과목명", "교과", "영역", "분야")
 
@@ -101,7 +101,7 @@ class Place:
         """The index of an answer that counts from `first`, 0 or 1.
 
         Raises `UserError` where the number says that the file counts otherwise: were it taken as it
-        is, every record would train the option beside its answer.
+        is, every record would train the option next to its answer.
         """
         if answer == (0 if first else options):
             raise UserError(
@@ -151,8 +151,8 @@ class Place:
 
         Removed where question or category is absent, where options are fewer than 2, more than
         `most`, absent or alike, and where the answer is none of them. `group` is, where it is not
-        given, a hash of the dialogue or passage; where that is short or absent, of the whole
-        question. A dialogue may be asked about by its category alone.
+        given, a hash of the dialogue or passage; where that is short or absent, of all that is
+        asked. A dialogue may be asked about by its category alone.
         """
         shown = [
             self.text(own, f"options.{place}", option, lines=False)
@@ -169,13 +169,13 @@ class Place:
             return self.removed(own, "no-answer")
         said = "\n".join(f"{turn.speaker}: {turn.text}" for turn in turns) or text
         is_long = len(kept_characters(said)) >= LONG
-        whole = "\n".join([said, asked, extra, *sorted(shown)])
+        complete = "\n".join([said, asked, extra, *sorted(shown)])
         context_kind = "dialogue" if turns else "passage"
         value = {
             "id": self.named(own),
             "source": self.source,
             "split": self.split,
-            "group": group or f"{context_kind}-{digest(said if is_long else whole)}",
+            "group": group or f"{context_kind}-{digest(said if is_long else complete)}",
             "turns": [*turns],
             "passage": None if turns else text,
             "focus": [*focus],
@@ -234,7 +234,7 @@ def collect(
     A question whose id an earlier one has gets a name of its own, and a note says so. Raises
     `UserError` naming file, record, field and remedy where a record has not the form that the
     reader knows. If `forgiving`, as of large sets of chats, such a record is removed and the first
-    of them told in a note; not if all are such. A chat whose id an earlier one has is removed.
+    of them reported in a note; not if all are such. A chat whose id an earlier one has is removed.
     """
     made: dict[type, list[Any]] = {kind: [] for kind in (Question, Chat, Removed, Changed)}
     seen: set[str] = set()

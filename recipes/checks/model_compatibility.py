@@ -13,7 +13,7 @@ from axolotl.utils.dict import DictDefault
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from core.errors import UserError
-from recipes.checks.recipe_rules import KEEPS_SOFTCAP, Recipe
+from recipes.checks.recipe_rules import KEEPS_SOFTCAP, SOFTCAP, Recipe
 from recipes.members.tables import Family
 from recipes.plugins.tokenization import check_bos, check_letter, tokenised
 
@@ -38,12 +38,12 @@ def sample(letter: str) -> dict[str, Any]:
 def config_problems(recipe: Recipe, family: Family, config: Any) -> Iterator[str]:
     """What the architecture does not have or cannot do."""
     if config.model_type != family.model_type:
-        yield f"the model is a {config.model_type}, not a {family.model_type}; mend its family"
+        yield f"the model is a {config.model_type}, not a {family.model_type}; correct its family"
     room = getattr(config, "max_position_embeddings", None)
     if room and recipe["sequence_len"] > room:
         yield f"sequence_len {recipe['sequence_len']} is over the model's {room}"
     attention = recipe.get("attn_implementation")
-    if getattr(config, "attn_logit_softcapping", None) and attention not in KEEPS_SOFTCAP:
+    if getattr(config, SOFTCAP, None) and attention not in KEEPS_SOFTCAP:
         yield f"attn_implementation {attention} may lose the model's soft-cap"
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
@@ -94,9 +94,9 @@ def live_problems(recipe: Recipe, family: Family) -> Iterator[str]:
         config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(base, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        said = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0]
         raise UserError(
-            f"{base}: its config and tokenizer cannot be had from the hub ({said}); check the "
+            f"{base}: its config and tokenizer cannot be had from the hub ({reason}); check the "
             "network, accept its licence there and run `hf auth login`, or leave out --live"
         ) from None
     yield from config_problems(recipe, family, config)

@@ -9,9 +9,10 @@ step of less than half of that leaves it where it was. Adam's steps are about th
 | optimizer: optimi_adamw                  | what rounding cut off, for the next step (Kahan)      |
 | adamw_torch_8bit or adamw_torch_4bit     | the mean: it rounds up or down by chance              |
 |   with optim_args bf16_stochastic_round  |                                                       |
-| deepspeed (ZeRO 1, 2, 3), FSDP version 1 | float32 weights beside the bfloat16 ones              |
+| deepspeed (ZeRO 1, 2, 3), FSDP version 1 | float32 weights next to the bfloat16 ones           |
 
-FSDP version 2 keeps none: Axolotl puts its own wrapper in place of accelerate's, which would.
+FSDP version 2 keeps none: neither Axolotl's wrapper nor accelerate's own, which says that it does
+(tests/recipes/test_precision.py).
 An adapter trains in float32 by PEFT's own doing.
 """
 
@@ -34,6 +35,14 @@ def moved(rate: float, size: float = USUAL) -> float:
     return float((weights - rate != weights).double().mean())
 
 
+def fsdp_version(cfg: dict[str, Any]) -> int | None:
+    """The version of FSDP that a recipe trains by, 1 where it names none; None without FSDP."""
+    if not (config := cfg.get("fsdp_config")):
+        return None
+    named = cfg.get("fsdp_version") or config.get("version") or config.get("fsdp_version")
+    return int(named or 1)
+
+
 def source(cfg: dict[str, Any]) -> str | None:
     """Where a recipe keeps what bfloat16 loses, in a few words; None where nothing does."""
     given = cfg.get("optim_args") or {}
@@ -47,7 +56,7 @@ def source(cfg: dict[str, Any]) -> str | None:
         return "float32 weights"
     if cfg.get("deepspeed"):
         return "DeepSpeed's float32 weights"
-    if cfg.get("fsdp_config") and str(cfg.get("fsdp_version") or 1) == "1":
+    if fsdp_version(cfg) == 1:
         return "FSDP's float32 weights"
     if optimizer == "optimi_adamw" and options.get("kahan_sum") != "false":
         return "Kahan summation"

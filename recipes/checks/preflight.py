@@ -13,16 +13,21 @@ from axolotl.cli.config import gpu_capabilities
 from transformers.utils import cached_file
 
 from core.errors import UserError
-from core.jsonl import read_json
+from core.layout import DATA, OUTPUTS
 from core.yaml_io import read_mapping
-from recipes.checks.recipe_rules import Recipe, family_of, run_problems, track_problems
+from recipes.checks.recipe_rules import (
+    SOFTCAP,
+    Recipe,
+    family_of,
+    local_config,
+    run_problems,
+    track_problems,
+)
 from recipes.checks.schema import schema_problems
-from recipes.members.tables import OUTPUTS
 from recipes.plugins.axolotl_commands import without_flags
 from recipes.weights.base_model import base_of, check_base, unreadable
 
 ACCURACY = "recipes.plugins.answer_accuracy.AccuracyPlugin"
-SOFTCAP = "attn_logit_softcapping"
 
 
 def preflight(cfg: dict[str, Any], *, trains: bool = True) -> None:
@@ -50,8 +55,8 @@ def require_no_repeated_key(cfg: dict[str, Any]) -> None:
 
 def require(cfg: dict[str, Any], problems: Iterator[str]) -> None:
     """Raise `UserError` with all problems of a recipe, where there are any."""
-    if found := list(problems):
-        raise UserError(f"{cfg.get('axolotl_config_path')}: {'. '.join(found)}")
+    if listed := list(problems):
+        raise UserError(f"{cfg.get('axolotl_config_path')}: {'. '.join(listed)}")
 
 
 def schema_here(recipe: Recipe) -> Iterator[str]:
@@ -64,7 +69,7 @@ def schema_here(recipe: Recipe) -> Iterator[str]:
 
 
 def rule_problems(recipe: Recipe) -> Iterator[str]:
-    """What recipes/check.py would say of a recipe whose base is there, but for its place."""
+    """What recipes/check.py would refuse in a recipe whose base is there, but for its header."""
     config = config_of(recipe)
     yield from run_problems(recipe, family_of(recipe, []), bool(config.get(SOFTCAP)))
     yield from track_problems(recipe, [])
@@ -79,8 +84,7 @@ def config_of(recipe: Recipe) -> dict[str, Any]:
     path = cached_file(
         str(recipe["base_model"]), "config.json", revision=recipe.get("revision_of_model")
     )
-    whole = read_json(Path(path))
-    return whole.get("text_config") or whole
+    return local_config(Path(path).parent)
 
 
 def require_device(cfg: dict[str, Any]) -> None:
@@ -115,14 +119,14 @@ def require_base(cfg: dict[str, Any]) -> None:
     if is_local(base):
         if not (Path(base) / "config.json").is_file() or not any(Path(base).glob("*.safetensors")):
             raise UserError(f"{base}: no model in this folder (base_model); {made_by(Path(base))}")
-        if said := unreadable(Path(base)):
-            raise UserError(f"{base}: {said}; copy or download it again, or make it again")
+        if defect := unreadable(Path(base)):
+            raise UserError(f"{base}: {defect}; copy or download it again, or make it again")
         return
     base_of(base, cfg.get("revision_of_model"))
 
 
 def require_adapter(cfg: dict[str, Any]) -> None:
-    """Raise `UserError` where the adapter to go on with is not there, or is another base's."""
+    """Raise `UserError` where the adapter to continue from is not there, or is another base's."""
     name = cfg.get("lora_model_dir")
     if name and is_local(str(name)):
         if not (Path(name) / "adapter_model.safetensors").is_file():
@@ -133,9 +137,10 @@ def require_adapter(cfg: dict[str, Any]) -> None:
 def made_by(base: Path) -> str:
     """What a person does to get the base model of a recipe."""
     if base.parent.parent == OUTPUTS:
-        return f"train that member first: dvc repro whole@{base.parent.name}"
-    if "merged" in base.name:
-        return "train the stage before, then run python recipes/merge.py on its recipe"
+        return (
+            f"train {base.parent.name} first, then run python recipes/export.py on its recipe (or "
+            f"dvc repro export@{base.parent.name})"
+        )
     return "download it there, or see the recipe's first lines for what makes it"
 
 
@@ -161,6 +166,7 @@ def require_data(cfg: Any) -> list[Path]:
     parts = [*(cfg.datasets or []), *(cfg.test_datasets or [])]
     missing = [part["path"] for part in parts if not Path(part["path"]).is_file()]
     if missing:
-        run = " --run demo" if "demo" in Path(missing[0]).parts else ""
+        folder = Path(missing[0]).parent
+        run = f" --run {folder.name}" if folder.parent == DATA else ""
         raise UserError(f"{', '.join(missing)}: no such file; run python prep/build.py{run} first")
     return [Path(part["path"]) for part in parts]

@@ -74,11 +74,11 @@ def fields_of(models: list[type[BaseModel]]) -> dict[str, FieldInfo]:
 
 def is_deprecated(name: str, field: FieldInfo) -> bool:
     """Whether Axolotl says that a key is on its way out."""
-    said = field.description or (field.json_schema_extra or {}).get("description", "")
+    description = field.description or (field.json_schema_extra or {}).get("description", "")
     return bool(
         field.deprecated
         or name in DeprecatedParameters.model_fields
-        or "deprecated" in said.lower()
+        or "deprecated" in description.lower()
     )
 
 
@@ -91,8 +91,9 @@ def bad_keys(mapping: dict[str, Any], fields: dict[str, FieldInfo], where: str) 
             yield f"Axolotl knows no key {where}{key}{hint}"
             continue
         if is_deprecated(key, fields[key]):
-            said = fields[key].deprecated
-            yield f"key {where}{key} is deprecated; {said if isinstance(said, str) else 'drop it'}"
+            advice = fields[key].deprecated
+            advice = advice if isinstance(advice, str) else "drop it"
+            yield f"key {where}{key} is deprecated; {advice}"
         inner = models_in(fields[key].annotation)
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, dict) and inner:
@@ -106,7 +107,7 @@ def key_problems(recipe: dict[str, Any]) -> Iterator[str]:
         try:
             args = load_plugin(name).get_input_args()
         except (ImportError, AttributeError, ValueError) as error:
-            yield f"plugin {name} cannot be imported ({error}); Axolotl would go on without it"
+            yield f"plugin {name} cannot be imported ({error}); Axolotl would train without it"
             continue
         if args:
             module, _, model = args.rpartition(".")
@@ -152,7 +153,7 @@ def value_problems(recipe: dict[str, Any]) -> Iterator[str]:
         try:
             re.compile(str(name))
         except re.error as error:
-            yield f"unfrozen_parameters: {name} is no regular expression ({error}); mend it"
+            yield f"unfrozen_parameters: {name} is no regular expression ({error}); correct it"
 
 
 def adapter_problems(recipe: dict[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The matrix of members as data: the tables of recipes/members, validated."""
+"""Members, sets, methods and backbones as data: the tables of recipes/members, validated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from core.errors import UserError
 from core.jsonl import validated
+from core.layout import DATA, OUTPUTS, PREDICTIONS, model_of, vote_of
 from core.records import Strict
 from core.yaml_io import read_mapping
 from prep.guards.track import ModelFacts
@@ -19,7 +20,6 @@ from prep.guards.track import ModelFacts
 MEMBERS = Path("recipes/members/members.yml")
 METHODS = Path("recipes/members/methods.yml")
 BACKBONES = Path("recipes/members/backbones")
-OUTPUTS = Path("outputs/members")
 
 
 class Backbone(Strict):
@@ -29,19 +29,34 @@ class Backbone(Strict):
     licence: str | None
     non_commercial: bool | None
     published: date | None
+    shape: str | None = None
 
 
 class Family(Strict):
     """Backbones that are trained alike: their architecture and the recipe keys that follow from it.
 
     `ends` holds what ends an answer, by the chat templates that the family may use; None is the
-    tokenizer's own eos, which Axolotl trains where a recipe names no `eot_tokens`.
+    tokenizer's own eos, which Axolotl trains where a recipe names no `eot_tokens`. `shapes` holds
+    what the config.json of its models says of their size and attention.
     """
 
     model_type: str
     ends: dict[str, str | None]
     recipe: dict[str, Any]
+    shapes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     models: dict[str, Backbone]
+
+    @property
+    def softcap(self) -> bool:
+        """Whether its attention has a soft-cap, which some implementations leave out."""
+        return any("attn_logit_softcapping" in shape for shape in self.shapes.values())
+
+    @model_validator(mode="after")
+    def _known_shapes(self) -> Self:
+        for name, model in self.models.items():
+            if model.shape is not None and model.shape not in self.shapes:
+                raise ValueError(f"{name} has the shape {model.shape}, which shapes does not hold")
+        return self
 
 
 class Method(Strict):
@@ -56,10 +71,11 @@ class Method(Strict):
 
 
 class Member(Strict):
-    """One entry of the matrix; recipes/members/members.yml tells what each field means."""
+    """One entry of `members`; the comments of recipes/members/members.yml explain the fields."""
 
     set: str
     rows: str
+    votes: bool = True
     file: str = "stage2"
     base: str
     model: str | None = None
@@ -68,19 +84,16 @@ class Member(Strict):
     changes: dict[str, Any] = Field(default_factory=dict)
 
 
-class Options(Strict):
-    """Options of ensemble/vote.py: a rule of its own, members whose rows differ."""
-
-    rule: str | None = None
-    mixed: bool = False
-
-
-class Vote(Strict):
-    """What the members of a set vote on, the format of test file and submission, and how."""
+class Set(Strict):
+    """One entry of `sets`: what its members vote on and how, and where answers are known."""
 
     test: str
     format: Literal["json", "csv"]
-    vote: Options
+    known: str
+    rows: str
+    shown: str = ""
+    rule: str | None = None
+    mixed: bool = False
 
     @model_validator(mode="after")
     def _same_format(self) -> Self:
@@ -89,20 +102,51 @@ class Vote(Strict):
         return self
 
 
-class Matrix(Strict):
+class Members(Strict):
     """All members by name, and the sets that vote."""
 
-    matrix: dict[str, Member]
-    sets: dict[str, Vote]
+    members: dict[str, Member]
+    sets: dict[str, Set]
+
+    def of_set(self, name: str) -> dict[str, Member]:
+        """The members of a set, in the order that settles ties; raises `UserError` for no set."""
+        pick(self.sets, name, "set")
+        return {key: member for key, member in self.members.items() if member.set == name}
+
+    def voters(self, name: str) -> list[Path]:
+        """The predictions that vote in a set; raises `UserError` where none does."""
+        found = [key for key, member in self.of_set(name).items() if member.votes]
+        if not found:
+            raise UserError(
+                f"{MEMBERS}: no member votes in set {name}; add one, or name another set"
+            )
+        return [PREDICTIONS / name / f"{key}.jsonl" for key in found]
+
+    def data(self, name: str) -> Path:
+        """The rows of a set whose answers are known: dev's, or the test's own."""
+        one = pick(self.sets, name, "set")
+        split = "test" if Path(one.known) == PREDICTIONS / name else "dev"
+        return DATA / one.rows / f"{split}.jsonl"
+
+    def compared(self, name: str) -> list[Path]:
+        """The predictions of all members of a set where answers are known, and so its vote."""
+        known = Path(pick(self.sets, name, "set").known)
+        found = [known / f"{key}.jsonl" for key in self.of_set(name)]
+        return [*found, vote_of(name)] if known == PREDICTIONS / name else found
+
+    def known_voters(self, name: str) -> list[Path]:
+        """The predictions of those who vote in a set where answers are known."""
+        known = Path(pick(self.sets, name, "set").known)
+        return [known / path.name for path in self.voters(name)]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a member's weights come from at last: a backbone of a family."""
+    """Where a member's weights come from at last: a backbone of a family, or a folder."""
 
     name: str
     backbone: Backbone
-    family: Family
+    family: Family | None
 
     @property
     def facts(self) -> ModelFacts:
@@ -111,9 +155,9 @@ class Origin:
         return ModelFacts(self.name, known.published, known.licence, known.non_commercial)
 
 
-def load_matrix(path: Path = MEMBERS) -> Matrix:
-    """The members; raises `UserError` naming file, member, field and remedy."""
-    return validated(read_mapping(path), Matrix, str(path))
+def load_members(path: Path = MEMBERS) -> Members:
+    """Members and sets; raises `UserError` naming file, member, field and remedy."""
+    return validated(read_mapping(path), Members, str(path))
 
 
 def load_methods(path: Path = METHODS) -> dict[str, Method]:
@@ -130,12 +174,16 @@ def load_family(path: Path) -> Family:
     return validated(read_mapping(path), Family, str(path))
 
 
+def load_families(folder: Path = BACKBONES) -> list[Family]:
+    """Every family of backbones, by the names of their files."""
+    return [load_family(path) for path in sorted(folder.glob("*.yml"))]
+
+
 def backbones(folder: Path = BACKBONES) -> dict[str, Origin]:
     """Every backbone of every family, by its name on the hub."""
-    families = [load_family(path) for path in sorted(folder.glob("*.yml"))]
     return {
         name: Origin(name, known, family)
-        for family in families
+        for family in load_families(folder)
         for name, known in family.models.items()
     }
 
@@ -148,34 +196,37 @@ def pick(table: Mapping[str, Any], name: str, what: str) -> Any:
     return table[name]
 
 
-def before(matrix: Matrix, name: str) -> str | None:
+def before(table: Members, name: str) -> str | None:
     """The member whose finished weights a member starts from, or None for a backbone's.
 
     Raises `UserError` where it starts from no member's, or by a ring from its own.
     """
     seen, first = {name}, None
-    base = Path(pick(matrix.matrix, name, "member").base)
+    base = Path(pick(table.members, name, "member").base)
     while base.is_relative_to(OUTPUTS):
         previous = base.parent.name
-        if base != OUTPUTS / previous / "model" or previous not in matrix.matrix:
+        if base != model_of(previous) or previous not in table.members:
             raise UserError(
                 f"{MEMBERS}, {name}: base {base} is no member's model; name one as "
-                f"{OUTPUTS}/MEMBER/model"
+                f"{model_of('MEMBER')}"
             )
         if previous in seen:
             raise UserError(f"{MEMBERS}, {name}: starts from itself, by way of {previous}")
         seen.add(previous)
         first = first or previous
-        base = Path(matrix.matrix[previous].base)
+        base = Path(table.members[previous].base)
     return first
 
 
-def origin(matrix: Matrix, name: str) -> Origin:
+def origin(table: Members, name: str) -> Origin:
     """The backbone that a member's weights come from; raises `UserError` where it is unknown."""
-    previous = before(matrix, name)
+    previous = before(table, name)
     if previous:
-        return origin(matrix, previous)
-    member = matrix.matrix[name]
+        return origin(table, previous)
+    member = table.members[name]
+    if Path(member.base).is_dir():
+        nothing = dict.fromkeys(Backbone.model_fields)
+        return Origin(f"./{member.base}", Backbone.model_validate(nothing), None)
     if member.model is None:
         raise UserError(f"{MEMBERS}, {name}: names no model of {member.base}")
     family = load_family(Path(member.base))

@@ -1,7 +1,7 @@
 """The arithmetic of a plan: bytes of weights, states and caches, floating-point work and time.
 
-All functions are pure; figures of machines and methods carry their source. What one training step
-holds besides comes from recipes/planner/dry_run.py.
+All functions are pure; figures of machines and methods carry their source. What else one
+training step holds comes from recipes/planner/dry_run.py.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def training(
 
     Sharding divides by the number of GPUs as in Rajbhandari et al. 2020, ZeRO, section 5: stage 1
     states, stage 2 gradients too, stage 3 and FSDP weights too, which come back layer by layer.
-    DeepSpeed and FSDP2 keep trained weights in float32 where they compute in bfloat16.
+    DeepSpeed keeps trained weights in float32 where it computes in bfloat16, FSDP2 does not.
     """
     held = dict(step.held)
     if sum(held.values()) < step.trained_bytes:  # fullest when the optimizer is at work
@@ -96,24 +96,21 @@ def training(
         account["activations"] += step.largest_linear * 2  # one weight at a time is unpacked
     if shard == "none":
         return account
-    low = element(recipe) == 2 and not step.adapter
-    account["optimizer"] = (state_bytes if not low else step.trained * 12) / gpus
-    if shard == "fsdp2" and low:  # float32 weights take the place of the bfloat16 ones
-        account["optimizer"] = step.trained * 8 / gpus
-        account["weights"] *= 2
-        account["gradients"] *= 2
+    if shard != "fsdp2" and element(recipe) == 2 and not step.adapter:
+        state_bytes = step.trained * 12  # float32 weights and two moments
+    account["optimizer"] = state_bytes / gpus
     if shard in ("zero2", "zero3", "fsdp2"):
         account["gradients"] /= gpus
     if shard in ("zero3", "fsdp2"):
         # the layer at work, the next one on its way, and the table that is also the head
-        whole = 2 * step.largest_layer + step.embedding
-        account["weights"] = account["weights"] / gpus + whole * element(recipe)
+        gathered = 2 * step.largest_layer + step.embedding
+        account["weights"] = account["weights"] / gpus + gathered * element(recipe)
     return account
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """What scoring holds: bytes of weights and of one prompt, and how many prompts fit beside."""
+    """What scoring holds: bytes of weights and of one prompt, and how many prompts fit."""
 
     weights: float
     prompt: float
@@ -158,7 +155,7 @@ def speed(step: Step, config: PretrainedConfig, length: float, gpu: Gpu, mfu: fl
 
 
 def steps(recipe: dict[str, Any], rows: int, tokens: float, gpus: int) -> int:
-    """Optimizer steps of a whole run: by packs, filled to 95 % as an assumption, or by rows."""
+    """Optimizer steps of a run: by packs, filled to 95 % as an assumption, or by rows."""
     accumulated = recipe.get("gradient_accumulation_steps") or 1
     if recipe.get("max_steps"):
         return recipe["max_steps"]

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
+from recipes.checks.recipe_rules import FUSED_LOSSES
 from recipes.planner.fake_memory import TILED, Held, to_fake
-
-FUSED_LOSSES = ("liger_fused_linear_cross_entropy", "cut_cross_entropy")
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def adapt(model: nn.Module, recipe: dict[str, Any]) -> nn.Module:
 def batch_of(recipe: dict[str, Any]) -> tuple[int, int]:
     """Rows and tokens of the largest batch that Axolotl gives the model at once.
 
-    It pads to multiples of 64, and lays packs end to end where attention can tell them apart. Of
+    It pads to multiples of 64, and lays packs end to end where attention keeps them apart. Of
     pairs, whose longest row TRL pads to, these are the chosen answers; as many more are rejected.
     """
     rows, tokens = recipe["micro_batch_size"], recipe["sequence_len"]
@@ -105,7 +104,7 @@ def dry_run(config: PretrainedConfig, recipe: dict[str, Any]) -> Step:
             for module in model.modules()
             if isinstance(module, nn.Linear) and module is not head
         ]
-        whole = sum(parameter.numel() for parameter in model.parameters())
+        total = sum(parameter.numel() for parameter in model.parameters())
         largest = max(
             sum(p.numel() for p in layer.parameters()) for layer in model.base_model.layers
         )
@@ -116,7 +115,7 @@ def dry_run(config: PretrainedConfig, recipe: dict[str, Any]) -> Step:
             model.gradient_checkpointing_enable({"use_reentrant": False})
             model.enable_input_require_grads()
         trained = [p for p in model.parameters() if p.requires_grad]
-        adapter = sum(p.numel() for p in model.parameters()) - whole
+        adapter = sum(p.numel() for p in model.parameters()) - total
         ids = torch.zeros(rows, tokens, dtype=torch.long)
         places = torch.arange(tokens).expand(rows, tokens)
         cast = torch.autocast("cpu", torch.bfloat16) if recipe.get("bf16") else nullcontext()
@@ -138,7 +137,7 @@ def dry_run(config: PretrainedConfig, recipe: dict[str, Any]) -> Step:
             peak = dict(held.peak)
     return Step(
         linear=sum(linears),
-        kept=whole - sum(linears),
+        kept=total - sum(linears),
         adapter=adapter,
         trained=sum(p.numel() for p in trained),
         embedding=table.weight.numel(),

@@ -1,16 +1,15 @@
 """What a recipe needs: memory on a GPU by kind, what to turn where it does not fit, and hours."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from transformers import AutoTokenizer, PretrainedConfig
 
 from core.errors import UserError
-from core.files import read_text
-from core.jsonl import read_objects
+from core.jsonl import read_json, read_objects
+from core.yaml_io import read_mapping
+from recipes.checks.precision import fsdp_version
 from recipes.planner.costs import CONTEXT, GIB, GPUS, scoring, speed, states, steps, training
 from recipes.planner.dry_run import checkpointed, dry_run, fused_loss
 from recipes.planner.model_shapes import first_base, shape_of
@@ -22,25 +21,26 @@ NEEDED = ("base_model", "micro_batch_size", "sequence_len")
 
 def read_plan(path: Path) -> dict[str, Any]:
     """A recipe as a mapping; raises `UserError` where a key that decides its size is missing."""
-    try:
-        recipe = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: malformed YAML ({error}); mend it") from None
-    missing = [key for key in NEEDED if not isinstance(recipe, dict) or key not in recipe]
-    if missing:
-        raise UserError(f"{path}: no {', '.join(missing)}; name a whole recipe")
+    recipe = read_mapping(path)
+    if missing := [key for key in NEEDED if key not in recipe]:
+        raise UserError(f"{path}: no {', '.join(missing)}; name a complete recipe")
     if recipe.get("rl") not in (None, "orpo") or recipe.get("reward_model"):
         raise UserError(f"{path}: of recipes that train on pairs only rl: orpo can be planned")
     return recipe
 
 
 def shard_of(recipe: dict[str, Any]) -> str:
-    """How a recipe spreads a model over GPUs: none, zero1, zero2, zero3 or fsdp2."""
-    if recipe.get("fsdp_config"):
+    """How a recipe spreads a model over GPUs: none, zero1, zero2, zero3 or fsdp2.
+
+    Raises `UserError` for FSDP's first version, which Axolotl is about to drop.
+    """
+    if version := fsdp_version(recipe):
+        if version != 2:
+            raise UserError("of FSDP only version 2 can be planned; set fsdp_version: 2")
         return "fsdp2"
     if not recipe.get("deepspeed"):
         return "none"
-    stage = json.loads(read_text(Path(recipe["deepspeed"])))["zero_optimization"]["stage"]
+    stage = read_json(Path(recipe["deepspeed"]))["zero_optimization"]["stage"]
     return f"zero{stage}" if stage else "none"
 
 
@@ -141,12 +141,12 @@ def plan(args: argparse.Namespace) -> dict[str, Any]:
     }
     if not made["fits"]:
         changed, size = recipe, needed
-        for said, change in knobs(recipe):
+        for knob, change in knobs(recipe):
             _, smaller = account(config, changed | change, shard, args.gpus, args.recipe)
             if sum(smaller.values()) >= size:
                 continue
             changed, size = changed | change, sum(smaller.values())
-            made["turn"].append({"knob": said, "needed": size / GIB})
+            made["turn"].append({"knob": knob, "needed": size / GIB})
             if size <= gpu.memory:
                 break
     paths = args.rows or [Path(part["path"]) for part in recipe.get("datasets") or []]

@@ -163,7 +163,7 @@ class LetterReader:
             )
 
     def read(self, logits: Any, labels: Tensor) -> Tensor:
-        """(rows, 2, letters): logits in float32, and probabilities over the whole vocabulary.
+        """(rows, 2, letters): logits in float32, and probabilities over all of the vocabulary.
 
         `logits` (rows, tokens, vocabulary) are the model's, `labels` (rows, tokens) are -100 where
         nothing is learnt. Read is what predicts the first label that is learnt.

@@ -22,10 +22,12 @@ from axolotl.loaders import ModelLoader, load_tokenizer
 from axolotl.utils.distributed import barrier, is_main_process
 from axolotl.utils.tee import prepare_debug_log
 from datasets.exceptions import DatasetGenerationError
+from filelock import FileLock, Timeout
 from transformers import set_seed
 
 from core.errors import UserError, refusing
 from core.files import sha256
+from core.layout import DATA
 from recipes.checks.preflight import preflight, require_data
 from recipes.plugins import quiet  # noqa: F401
 from recipes.plugins.axolotl_commands import note, require_command, running, without_flags
@@ -43,7 +45,7 @@ from recipes.weights.base_model import loading_all_weights
 from recipes.weights.finite import StayFinite
 
 
-# Accelerate joins processes on a CPU only where it is told to, and Axolotl never does: each process
+# Accelerate joins processes on a CPU only where asked to, and Axolotl never asks: each process
 # would train a copy of its own, on all rows, and all would write into one folder. `accelerate
 # launch --cpu --num_processes 2` starts a single process; torchrun starts them all.
 def join_processes() -> None:
@@ -62,7 +64,7 @@ def keep_on_cpu(cfg: Any) -> None:
         cfg.device_map = {"": "cpu"}
 
 
-PREPARED = Path("data/prepared")
+PREPARED = DATA / "prepared"
 load_base = ModelLoader._load_model_from_pretrained
 
 
@@ -97,6 +99,7 @@ class GuardPlugin(BasePlugin):
             cfg.dataset_prepared_path = str(prepared)
             self.rendered: dict[str, Rendered] = {}
             if is_main_process():
+                self.lock = alone(prepared)
                 if not complete.exists():  # never made, or its maker was killed
                     shutil.rmtree(prepared, ignore_errors=True)
                     tokenizer = load_tokenizer(cfg)
@@ -140,6 +143,7 @@ class GuardPlugin(BasePlugin):
                     compare(self.rendered[split], dataset)
             if is_main_process():
                 self.complete.touch()
+                self.lock.release()
 
     def pre_model_load(self, cfg: Any) -> None:
         """Seed what comes before the trainer: Axolotl draws an adapter's first weights unseeded."""
@@ -174,6 +178,21 @@ class GuardPlugin(BasePlugin):
         trainer.add_callback(OwnBest(cfg.resume_from_checkpoint))
         trainer.add_callback(AsAsked(cfg, trainer))
         trainer.add_callback(StayFinite(trainer))
+
+
+def alone(prepared: Path) -> FileLock:
+    """Wait until no other run makes the same tokenised rows; a run that ends or dies lets go.
+
+    Two recipes that differ in their learning rate have the same rows.
+    """
+    prepared.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(prepared.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{prepared}: waiting for another run, which makes the same rows", flush=True)
+        lock.acquire()
+    return lock
 
 
 def data_of(cfg: Any) -> dict[str, str]:

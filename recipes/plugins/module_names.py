@@ -1,7 +1,7 @@
 """Names in a recipe that must meet parts of the model, or they would act on nothing in silence.
 
 PEFT is content where one of several names meets a layer, and with none where layers are to be
-trained whole; Axolotl freezes all but what matches, which may be nothing.
+trained in full; Axolotl freezes all but what matches, which may be nothing.
 """
 
 import difflib
@@ -28,7 +28,7 @@ def require_layers(cfg: Any, model: nn.Module) -> None:
     classes = {type(module).__name__ for module in modules.values()}
     if cfg.adapter:
         targets = cfg.lora_target_modules
-        if isinstance(targets, str):  # one expression for whole names, or a word of PEFT's own
+        if isinstance(targets, str):  # one expression for full names, or a word of PEFT's own
             targets = [] if targets == "all-linear" else [targets]
             require(cfg, "lora_target_modules", targets, layers, re.fullmatch)
         else:
@@ -87,7 +87,7 @@ def require(
         lost = [name for name in wanted if not any(meets(name, one) for one in among)]
     except re.error as error:
         raise UserError(
-            f"{cfg.axolotl_config_path}: {key} is no regular expression ({error}); mend it"
+            f"{cfg.axolotl_config_path}: {key} is no regular expression ({error}); correct it"
         ) from None
     if lost:
         parts = sorted({part for one in among for part in one.split(".")} - {""})

@@ -137,7 +137,7 @@ class StayStopped(TrainerCallback):
 
 
 class OwnBest(TrainerCallback):
-    """Has a resumed run find its best checkpoint next to the one that it goes on from.
+    """Has a resumed run find its best checkpoint next to the one that it resumes from.
 
     The trainer looks where it was written: in a folder that moved, it keeps the last in silence, or
     takes the best of whatever run lies there now.
@@ -166,7 +166,7 @@ def leave_when_interrupted(*_: Any) -> None:
 def say_if_unsaved(save: Callable[..., Any]) -> Callable[..., Any]:
     """`save`, raising `UserError` where weights or states cannot be written: a full disk above all.
 
-    The next run throws half a checkpoint away and goes on from the last whole one.
+    The next run throws half a checkpoint away and continues from the last complete one.
     """
 
     @functools.wraps(save)
@@ -179,7 +179,7 @@ def say_if_unsaved(save: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             raise UserError(
                 f"the model cannot be saved ({str(error).splitlines()[0]}); see that output_dir "
-                "has room, then run the same command again: it goes on from the last checkpoint"
+                "has room, then run the same command again: it resumes from the last checkpoint"
             ) from None
 
     return saving

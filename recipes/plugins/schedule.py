@@ -69,7 +69,7 @@ def check_rate(cfg: Any, trainer: Any, steps: int) -> None:
 
 
 def peak_rate(trainer: Any, steps: int) -> float:
-    """The highest rate of the trainer's schedule, found by going through it beside the trainer."""
+    """The highest rate of the trainer's schedule, found by stepping through a copy of it."""
     rate, made = trainer.args.learning_rate, trainer.lr_scheduler
     stand_in = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
     try:

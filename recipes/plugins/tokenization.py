@@ -84,7 +84,7 @@ def both(row: dict[str, Any], where: str) -> tuple[dict[str, Any], dict[str, Any
 
 
 def tokenised(row: dict[str, Any], tokenizer: Any, where: str) -> tuple[list[int], int | None]:
-    """Ids of the whole row and, where it has an answer letter, of its prompt how many.
+    """Ids of a row and, where it has an answer letter, how many of them are its prompt's.
 
     The prompt is rendered as scoring renders it; its ids must begin the row's ids.
     """
@@ -123,7 +123,7 @@ def check_bos(ids: list[int], tokenizer: Any, where: str) -> None:
     if bos is not None and (ids.count(bos) != wanted or (wanted and ids[0] != bos)):
         raise UserError(
             f"{where}: {ids.count(bos)} times {tokenizer.bos_token} instead of once at the start; "
-            "mend the row's text or the chat template"
+            "correct the row's text or the chat template"
         )
 
 

@@ -2,7 +2,7 @@
 
 Run as: python recipes/tiny/make_base.py
 
-It is the demo's stand-in for a downloaded model. A run that was killed goes on where it stopped.
+It is the demo's stand-in for a downloaded model. A run that was killed continues where it stopped.
 """
 
 import argparse
@@ -44,7 +44,7 @@ STEPS = (  # the commands, in their order; their seeds are their defaults
 
 
 def install() -> None:
-    """Put the trained files beside their manifest in recipes/tiny/base, in one move."""
+    """Put the trained files and their manifest in recipes/tiny/base, in one move."""
     with atomic_dir(BASE, MANIFEST, [TRAINED]) as new:
         for name in KEPT:
             shutil.copyfile(TRAINED / name, new / name)

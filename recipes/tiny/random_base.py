@@ -39,7 +39,7 @@ def texts(seed: int) -> Iterator[str]:
 
 
 def tokenizer(seed: int) -> PreTrainedTokenizerFast:
-    """A BPE with byte fallback, like Gemma's: whole words, particles and digits apart.
+    """A BPE with byte fallback, like Gemma's: words, particles and digits apart.
 
     No merge crosses a border between word and particle, because training never sees the two
     together; every other text falls back to syllables and bytes, so that nothing is unknown.

@@ -8,7 +8,7 @@
 | dare-linear | Σ w D, of each D a random share `density`, over density (arXiv:2311.03099) |
 | dare-ties   | the same share, then ties' signs and means                                 |
 
-It is PEFT's (peft.utils.merge_utils), on the members' whole changes. PEFT's `add_weighted_adapter`
+It is PEFT's (peft.utils.merge_utils), on the members' full changes. PEFT's `add_weighted_adapter`
 works on A and B apart, so that its linear holds products of one member's A and another's B; by
 singular values it scales twice; and it takes the first member's rsLoRA over to an alpha that no
 longer fits. tests/recipes/test_combine.py shows all three.
@@ -64,7 +64,7 @@ def merged_pairs(
     """
     options = {} if method == "linear" else {"density": density}
     how = partial(METHODS[method], weights=torch.tensor(weights), **options)
-    pairs, kept, whole = {}, 0.0, 0.0
+    pairs, kept, total = {}, 0.0, 0.0
     for name in sorted(members[0].modules):
         found = [member.pair(name) for member in members]
         scales = [
@@ -78,6 +78,6 @@ def merged_pairs(
         changes = [s * up @ down for s, (down, up) in zip(scales, found, strict=True)]
         change = combined(changes, how, name, seed)
         pairs[name] = down, up = factors(change, rank or sum(len(down) for down, _ in found))
-        whole += float(change.square().sum())
+        total += float(change.square().sum())
         kept += float((up @ down).square().sum())
-    return pairs, kept / whole if whole else 1.0
+    return pairs, kept / total if total else 1.0

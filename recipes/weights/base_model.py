@@ -25,7 +25,7 @@ def files(folder: Path, *patterns: str) -> dict[str, str]:
 
 
 def base_of(name: str, revision: str | None) -> dict[str, str]:
-    """What tells a base from every other: the SHA-256 of its files, or its commit on the hub.
+    """What sets a base apart from every other: the SHA-256 of its files, or its commit on the hub.
 
     Raises `UserError` for a hub name that cannot be read, here or there.
     """

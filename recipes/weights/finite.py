@@ -1,6 +1,6 @@
 """Numbers that are none (NaN, infinity): a run ends at the first, before anything is saved.
 
-The trainer itself replaces a loss that is no number by the mean of those before, goes on with NaN
+The trainer itself replaces a loss that is no number by the mean of those before, trains on with NaN
 weights, saves them, and may keep them as the best.
 """
 
@@ -28,7 +28,7 @@ def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> list[str]:
 def is_finite(tensor: Tensor) -> bool:
     """Whether all numbers of a tensor, or of this process's part of it, are finite.
 
-    By their sum, which takes no memory beside a tensor of any size.
+    By their sum, which takes no memory next to a tensor of any size.
     """
     part = tensor.detach()
     part = part.to_local() if hasattr(part, "to_local") else part

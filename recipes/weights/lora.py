@@ -36,13 +36,13 @@ NAME = re.compile(
     r"(?P<part>lora_A\.weight|lora_B\.weight|lora_embedding_A|lora_embedding_B"
     r"|lora_magnitude_vector|base_layer\.weight|base_layer\.bias|weight|bias)"
 )
-# PEFT writes a module that is saved whole by its own name, and where the vocabulary grew once more
-# with the wrapper around it
+# PEFT writes a module that is saved in full by its own name, and where the vocabulary grew once
+# more with the wrapper around it
 COPY = re.compile(r".+\.(modules_to_save|original_module)\.(weight|bias)")
 GROWING = (HEAD, "embed_tokens")  # modules with a row for each token
 LINEAR = ("lora_A.weight", "lora_B.weight")
 EMBEDDING = ("lora_embedding_A", "lora_embedding_B")
-# what changes the base before or beside the pairs, so that base + pairs is not what was trained
+# what changes the base before or along with the pairs: base + pairs is not what was trained
 UNFIT = {
     "layer_replication": "repeats layers",
     "target_parameters": "adapts parameters that are no layers",
@@ -63,12 +63,12 @@ class Adapter:
     modules: frozenset[str]  # with a pair A and B
     embeddings: frozenset[str]  # of these, embeddings
     magnitudes: frozenset[str]  # of these, with a magnitude (DoRA)
-    whole: frozenset[str]  # weights and biases trained as a whole
+    full: frozenset[str]  # weights and biases trained in full, without a pair
 
     @property
     def changed(self) -> set[str]:
         """Names of all weights of the base that it changes."""
-        return {f"{module}.weight" for module in self.modules} | self.whole
+        return {f"{module}.weight" for module in self.modules} | self.full
 
     def scale(self, module: str, rank: int) -> float:
         """What the product B A of a module is multiplied with: alpha / r, or alpha / sqrt(r)."""
@@ -77,12 +77,12 @@ class Adapter:
         return alpha / (rank**0.5 if self.config.use_rslora else rank)
 
     def saved(self) -> dict[str, list[int]]:
-        """Shapes of the weights trained as a whole, by name."""
+        """Shapes of the weights trained in full, by name."""
         with safe_open(self.folder / WEIGHTS, "pt") as file:
             stored = {name.removeprefix(PREFIX): name for name in file.keys()}  # noqa: SIM118
             return {
                 name: file.get_slice(stored[name]).get_shape()
-                for name in sorted(self.whole & stored.keys())
+                for name in sorted(self.full & stored.keys())
             }
 
     def pair(self, module: str) -> tuple[Tensor, Tensor]:
@@ -98,8 +98,8 @@ class Adapter:
 def read_adapter(folder: Path) -> Adapter:
     """The adapter in a folder, by the names of its tensors.
 
-    Raises `UserError` where it is not of the LoRA family, is not whole, cannot be merged, or holds
-    numbers that are not finite.
+    Raises `UserError` where it is not of the LoRA family, is not complete, cannot be merged, or
+    holds numbers that are not finite.
     """
     config = read_config(folder)
     with safe_open(folder / WEIGHTS, "pt") as file:
@@ -125,10 +125,10 @@ def read_adapter(folder: Path) -> Adapter:
     magnitudes = having("lora_magnitude_vector")
     if config.use_dora != bool(magnitudes) or magnitudes - modules:
         raise UserError(f"{folder}: {CONFIG} and the weights differ about DoRA; train it again")
-    # PEFT copies a base layer's weight beside the pair of a head or an embedding; it learns nothing
-    whole = {f"{m}.weight" for m in having("weight")}
-    whole |= {f"{m}.bias" for m in having("bias", "base_layer.bias")}
-    return Adapter(folder, config, modules, embeddings, magnitudes, frozenset(whole))
+    # PEFT copies a base layer's weight next to a head's or an embedding's pair; it learns nothing
+    full = {f"{m}.weight" for m in having("weight")}
+    full |= {f"{m}.bias" for m in having("bias", "base_layer.bias")}
+    return Adapter(folder, config, modules, embeddings, magnitudes, frozenset(full))
 
 
 def read_config(folder: Path) -> LoraConfig:
@@ -166,7 +166,7 @@ def tensors(folder: Path) -> dict[str, Any]:
 def check_fit(base: Path, adapter: Adapter) -> None:
     """Raise `UserError` where the base has not the layers that the adapter is for, by size.
 
-    Of those saved whole, head and embeddings may have more rows, for tokens that training added.
+    Of those saved in full, head and embeddings may have more rows, for tokens that training added.
     """
     have = tensors(base)
     for name, shape in adapter.saved().items():

@@ -1,4 +1,4 @@
-"""An adapter goes into its base: added to the weights, and held against what was trained."""
+"""Merging an adapter into its base: added to the weights, and compared with what was trained."""
 
 import shutil
 from pathlib import Path
@@ -123,11 +123,11 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(words)
     prompts = prompts_of(recipe, tokenizer)
 
-    whole = load(base, revision, dtype="auto")
-    loaded = held(whole)
-    grow(whole, adapted)
-    untied = untie(whole, adapted.changed)
-    model = PeftModel.from_pretrained(whole, adapter)
+    bare = load(base, revision, dtype="auto")
+    loaded = held(bare)
+    grow(bare, adapted)
+    untied = untie(bare, adapted.changed)
+    model = PeftModel.from_pretrained(bare, adapter)
     apart = logits(model, prompts)
     if not is_finite(apart):
         raise UserError(f"{base}: gives logits that are no numbers; name another base_model")
@@ -143,7 +143,7 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
         "untied": ", ".join(untied) or None,
         "off_base_and_adapter": change,
     }
-    del model, whole
+    del model, bare
 
     if recipe.get("load_in_4bit"):
         # as Axolotl loads it for training

@@ -20,10 +20,13 @@ def check_members(members: Sequence[Adapter]) -> dict[str, Any]:
     """The record of the base that all members share; raises `UserError` where they do not fit."""
     first, *others = members
     for member in members:
-        for what, found in (("magnitudes (DoRA)", member.magnitudes), ("weights", member.whole)):
-            if found:
+        for what, names in (
+            ("magnitudes (DoRA)", member.magnitudes),
+            ("full weights", member.full),
+        ):
+            if names:
                 raise UserError(
-                    f"{member.folder}: trains whole {what}, which are no sum of changes; "
+                    f"{member.folder}: trains {what}, which are no sum of changes; "
                     "merge it into its base by recipes/merge.py and let it vote as a model"
                 )
     bases = [trained_on(member.folder) for member in members]
@@ -52,7 +55,7 @@ def trained_on(folder: Path) -> dict[str, str]:
     record = record_of(folder)
     if record is None or not isinstance(record.get("base"), dict):
         raise UserError(
-            f"{folder}: no {RECORD} that tells its base, so nobody knows which base it was trained "
+            f"{folder}: no {RECORD} that names its base, so nobody knows which base it was trained "
             "on; train it by a recipe of this repository"
         )
     return record["base"]
@@ -78,7 +81,7 @@ def save(pairs: dict[str, tuple[Tensor, Tensor]], like: Adapter, folder: Path) -
         base_model_name_or_path=like.config.base_model_name_or_path,
         revision=like.config.revision,
         task_type=like.config.task_type,
-        target_modules=sorted(pairs),  # by whole name, so that no other layer is meant
+        target_modules=sorted(pairs),  # by full name, so that no other layer is meant
         fan_in_fan_out=like.config.fan_in_fan_out,
         inference_mode=True,
         r=rank,

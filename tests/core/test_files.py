@@ -1,4 +1,4 @@
-"""What is written appears whole or not at all, and where it cannot, a sentence says why."""
+"""What is written appears complete or not at all, and where it cannot, a sentence says why."""
 
 import errno
 import os

@@ -69,6 +69,6 @@ def test_a_merge_on_a_full_disk_leaves_the_older_result(tmp_path):
         (OSError(2, "No such file or directory", "a.jsonl"), None),
     ],
 )
-def test_a_full_disk_is_told_from_other_errors(error, said):
+def test_a_full_disk_is_distinguished_from_other_errors(error, said):
     found = full_disk(error)
     assert found is None if said is None else found.startswith(said)

@@ -19,14 +19,18 @@ WRONG = [
 def test_what_python_cannot_read_or_write(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": 1}\n' + text + "\n", encoding="utf-8")
-    with pytest.raises(UserError, match=rf"a\.jsonl, line 2: {said}.*; mend or delete the record"):
+    with pytest.raises(
+        UserError, match=rf"a\.jsonl, line 2: {said}.*; correct or delete the record"
+    ):
         list(read_objects(path))
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=rf"a\.jsonl: {said}.*; mend or download"):
+    with pytest.raises(
+        UserError, match=rf"a\.jsonl: {said}.*; correct the file or download it again"
+    ):
         read_json(path)
 
 
-def test_whole_pairs_and_backslashes_are_read(tmp_path: Path) -> None:
+def test_complete_pairs_and_backslashes_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": "\\ud83d\\ude00"}\n{"a": "C:\\\\ud800"}\n', encoding="utf-8")
     assert [value["a"] for _, value in read_objects(path)] == ["😀", "C:\\ud800"]

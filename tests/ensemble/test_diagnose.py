@@ -20,8 +20,8 @@ from ensemble.diagnosis import pictures
 from ensemble.diagnosis.diagnosis import Diagnosis
 from ensemble.diagnosis.diagnosis_text import sentences
 from eval import predictions
-from tests.support.labelled_answers import independent, read, save, save_member, two_options
 from tests.support.paths import ROOT
+from tests.support.vote_table import independent, read, save, save_member, two_options
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(
     assert r"<script>alert(1)</script> \| [red]반응" in printed
 
 
-def test_long_lists_are_cut_on_screen_and_whole_in_the_figures(
+def test_long_lists_are_cut_on_screen_and_complete_in_the_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(diagnose, "SHOWN", 30)
@@ -146,7 +146,7 @@ def test_two_members_and_no_errors_can_be_shown(tmp_path: Path) -> None:
     assert "None." in (tmp_path / "page.html").read_text("utf-8")
 
 
-def test_files_of_one_name_in_two_folders_are_told_apart(
+def test_files_of_one_name_in_two_folders_have_names_of_their_own(
     members: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = members[0].parent / "dev.jsonl"
@@ -177,7 +177,7 @@ def test_what_cannot_be_diagnosed_is_refused(members: list[Path], tmp_path: Path
             run(paths, "--html", str(page))
         assert not page.exists()
 
-    refused(r"m1.jsonl: alone it casts the whole vote; name two members", members[:1])
+    refused(r"m1.jsonl: is the only member; name two or more", members[:1])
     refused(r"is a folder; name the files in it, .*/[*].jsonl", [tmp_path])
     refused(r"m1.jsonl: named twice", [*members, members[0]])
     refused(r"none.jsonl: no such file", [*members, tmp_path / "none.jsonl"])
@@ -223,7 +223,7 @@ def test_a_member_that_harms_is_not_called_noise_alone(tmp_path: Path) -> None:
     assert "on these items, and m1 harms the vote. Choosing" in said
 
 
-def test_a_p_value_is_told_in_one_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_p_value_has_one_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Sentence and table: the least p that draws of signs can give is no figure of its own."""
     gold = np.zeros(80, dtype=int)
     wrong = np.tile([1, 2], 40)

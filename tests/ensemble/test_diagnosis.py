@@ -12,8 +12,8 @@ from ensemble.diagnosis import vote_statistics
 from ensemble.diagnosis.diagnosis import Diagnosis
 from ensemble.diagnosis.labelled_answers import LabelledAnswers, elect
 from ensemble.member_answers import MemberAnswers
-from tests.support.labelled_answers import independent, read, two_options
 from tests.support.scored_rows import rows
+from tests.support.vote_table import independent, read, two_options
 
 
 def majority(members: int, accuracy: float) -> float:

@@ -63,7 +63,7 @@ def alike(one: MemberAnswers, other: MemberAnswers) -> bool:
 
 
 def read_strictly(path: Path, items: Items, patch: pytest.MonkeyPatch) -> MemberAnswers:
-    """As `ballots.read`, never by pyarrow."""
+    """As `member_answers.read`, never by pyarrow."""
     with patch.context() as only:
         only.setattr(member_answers, "columns", lambda data, items: None)
         return member_answers.read(path, items)

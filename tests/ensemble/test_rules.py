@@ -47,7 +47,7 @@ def test_most_votes_win_whatever_the_log_probabilities() -> None:
     assert winner(answers) == 2
 
 
-def test_a_tie_goes_to_the_greater_sum_of_log_probabilities() -> None:
+def test_the_greater_sum_of_log_probabilities_settles_a_tie() -> None:
     # one vote each; sums over all three: option 0 −5.1, option 1 −5.0, option 2 −5.2
     answers = [
         predicted(0, [-0.1, -2.0, -2.6]),
@@ -70,7 +70,7 @@ def test_the_sum_is_over_the_tied_options_only() -> None:
     assert winner(answers) == 1
 
 
-def test_a_tie_of_sums_goes_to_the_file_named_first() -> None:
+def test_the_file_named_first_settles_a_tie_of_sums() -> None:
     answers = [predicted(2, [-3.0, -1.0, -0.5]), predicted(1, [-3.0, -0.5, -1.0])]
     assert winner(answers) == 2
     assert winner(answers[::-1]) == 1

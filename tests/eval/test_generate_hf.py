@@ -107,8 +107,8 @@ def test_tokens_are_drawn_from_the_softmax() -> None:
 def test_replies_fit_the_schema(llama: Path, decoding: Decoding) -> None:
     tokenizer = AutoTokenizer.from_pretrained(llama)
     engine = Engine(llama, dtype="float32", batch_size=8)
-    whole = replace(decoding, max_tokens=24)
-    found = engine.generate(prompts(), whole, list(range(7)), [SHORT] * 7)
+    roomy = replace(decoding, max_tokens=24)
+    found = engine.generate(prompts(), roomy, list(range(7)), [SHORT] * 7)
     texts = [tokenizer.decode(ids) for row in found for ids, _ in row]
     assert {*texts} <= {'{"answer": "A"}', '{"answer": "B"}'}
     assert all(ended for row in found for _, ended in row)
@@ -119,10 +119,10 @@ def test_replies_fit_the_schema(llama: Path, decoding: Decoding) -> None:
 
 def test_the_end_of_json_needs_room_as_that_of_text_does(llama: Path) -> None:
     engine = Engine(llama, dtype="float32", batch_size=8)
-    [[(whole, _)]] = engine.generate(prompts(1), GREEDY, [0], [SHORT])
-    for room, ends in ((len(whole), False), (len(whole) + 1, True)):
+    [[(reply, _)]] = engine.generate(prompts(1), GREEDY, [0], [SHORT])
+    for room, ends in ((len(reply), False), (len(reply) + 1, True)):
         decoding = replace(GREEDY, max_tokens=room)
-        assert engine.generate(prompts(1), decoding, [0], [SHORT]) == [[(whole, ends)]]
+        assert engine.generate(prompts(1), decoding, [0], [SHORT]) == [[(reply, ends)]]
 
 
 @pytest.mark.parametrize("end", ["<eos>", "<end_of_turn>"])

@@ -118,6 +118,6 @@ def test_samples_that_cannot_be_read_abstain() -> None:
     ]
     nothing = drawn.read(row, [("?", True)] * 3)
     assert (nothing.scores, nothing.choice, len(nothing.failures)) == (None, None, 3)
-    told = drawn.found([answer, nothing])["failures"]
-    assert told == {"unanswered": 1, "replies": {"cut-off": 1, "no-letter": 4}}
+    failures = drawn.found([answer, nothing])["failures"]
+    assert failures == {"unanswered": 1, "replies": {"cut-off": 1, "no-letter": 4}}
     assert Answer.model_validate(answer.model_dump()) == answer

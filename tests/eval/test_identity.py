@@ -120,7 +120,7 @@ OWN = st.sampled_from(["a", "a#2", "a#2#2", "a~2", "b", "", "nan", "가"])
 
 
 @given(st.lists(OWN, min_size=1, max_size=12))
-def test_doubled_ids_are_told_apart_and_every_question_stays(own: list[str]) -> None:
+def test_doubled_ids_get_names_of_their_own_and_every_question_stays(own: list[str]) -> None:
     def record(k: int, id_: str) -> dict[str, Any]:
         choices = [f"{k}", f"{k + 1}"]
         return {"id": id_, "question": f"{k}번?", "choices": choices, "answer": choices[k % 2]}
@@ -139,7 +139,7 @@ def test_doubled_ids_are_told_apart_and_every_question_stays(own: list[str]) -> 
     assert doubled <= set(ids)
 
 
-def test_what_is_altered_goes_by_the_name_told_apart() -> None:
+def test_what_is_altered_has_the_name_of_its_own() -> None:
     rows = [{"id": "q", **problem(k, "마을")} for k in range(2)]
     rows[1]["paragraph"] += "\n<보기>\nㄱ. 배가\u200b 늘었다."
     got = collect(exam.row, [(k, f"line {k}", one) for k, one in enumerate(rows)], "exam")

@@ -74,8 +74,8 @@ def test_the_text_is_scored_without_what_ends_the_answer(tmp_path: Path, size: i
     texts = ["감기에 걸렸다.", "비", "비를 맞았어.", "0", "가"][:size]
     [tails] = Option().ask(tokenizer, row(*texts)).continuations
     assert [tokenizer.decode(tail) for tail in tails] == texts
-    _, whole = split_answers(tokenizer, row(*texts).messages, texts, "row")
-    assert [len(one) - len(tail) for one, tail in zip(whole, tails, strict=True)] == [1] * size
+    _, together = split_answers(tokenizer, row(*texts).messages, texts, "row")
+    assert [len(one) - len(tail) for one, tail in zip(together, tails, strict=True)] == [1] * size
 
 
 def test_longer_options_lose_by_the_sum_and_win_by_the_mean(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_pmi_is_what_the_context_adds(tmp_path: Path) -> None:
     assert answer.scores == pytest.approx([count * log(2) for count in odd])
 
 
-def test_a_real_model_gives_the_likelihood_of_the_whole_text(tmp_path: Path) -> None:
+def test_a_real_model_gives_the_likelihood_of_the_complete_text(tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     folder = save_gemma2(tmp_path)

@@ -43,10 +43,10 @@ def test_the_harness_scores_the_same_ids_and_finds_the_same(case: Case, tmp_path
     likelihoods, pairs = case.by_id(found), iter(seen)
     scored, _ = predictions.read(out)
     for row in case.rows:
-        ids, letters = encode(tokenizer, row)
-        contexts, continuations = zip(*(next(pairs) for _ in letters), strict=True)
-        whole = [[*c, *more] for c, more in zip(contexts, continuations, strict=True)]
-        assert whole == [[*ids, letter] for letter in letters]
+        ids, tokens = encode(tokenizer, row)
+        contexts, continuations = zip(*(next(pairs) for _ in tokens), strict=True)
+        sequences = [[*c, *more] for c, more in zip(contexts, continuations, strict=True)]
+        assert sequences == [[*ids, token] for token in tokens]
         # raw: the letter, and what of the prompt the harness counts with it
         [mine] = engine.continuation_logprobs(contexts[:1], [continuations])
         theirs = likelihoods[row.id]

@@ -78,9 +78,9 @@ def test_it_scores_the_same_ids_and_finds_the_same_likelihoods(case: Case, found
     theirs, pairs = case.by_id(results), iter(seen)
     for one, answer in zip(asked, mine, strict=True):
         values, [prompt], [texts] = theirs[one.row.id], one.prompts, one.continuations
-        whole = [context + more for context, more in (next(pairs) for _ in values)]
+        sequences = [context + more for context, more in (next(pairs) for _ in values)]
         end = bool(END[case.kind])
-        assert whole == [prompt + text for text in texts] + [prompt] * end
+        assert sequences == [prompt + text for text in texts] + [prompt] * end
         alone = [value - (values[-1] if end else 0.0) for value in values[: len(texts)]]
         assert alone == pytest.approx(answer.scores, rel=0, abs=TOLERANCE)
     assert next(pairs, None) is None
@@ -102,9 +102,7 @@ def test_each_metric_is_the_accuracy_of_that_normalisation(
     assert found[0]["results"][case.name][f"{metric},none"] == total.accuracy
 
 
-def test_the_rows_tell_the_metrics_apart_and_the_prompt_from_the_text(
-    case: Case, found: Any
-) -> None:
+def test_on_these_rows_metrics_differ_and_so_do_prompt_and_text(case: Case, found: Any) -> None:
     samples = case.samples(found[0]).values()
     marks = [tuple(one[metric] for one in samples) for metric in NORMALISED]
     assert len(set(marks)) == 3

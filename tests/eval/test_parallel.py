@@ -12,14 +12,14 @@ import pytest
 
 from core.errors import UserError
 from core.ray_session import LOCAL
-from eval import predictions, ray_executor, runner, score
+from eval import predictions, runner, score
 from eval.engines import loader
 from eval.engines.interface import Engine, Setup
-from eval.ray_executor import require_room
-from eval.tasks import Task
-from tests.eval.test_engines_agree import TOLERANCE, needs_vllm
+from eval.executor import LocalExecutor, Task
+from eval.ray_executor import RayExecutor, require_room
 from tests.support.paths import ROOT
 from tests.support.scored_rows import save_rows
+from tests.support.scoring_engines import TOLERANCE, needs_vllm
 from tests.support.tiny_models import save_adapter, save_gemma2, save_llama
 
 WAIT = 120  # seconds until a replica that never opens is given up
@@ -39,7 +39,7 @@ def scored(data: Path, out: Path, *more: str, cwd: Path = ROOT) -> subprocess.Co
 
 
 @needs_vllm
-def test_two_parts_of_a_model_score_as_the_whole(gemma: Path, tmp_path: Path) -> None:
+def test_two_parts_of_a_model_score_as_one(gemma: Path, tmp_path: Path) -> None:
     """Soft-caps, a sliding window, tied weights; grouped heads, a head of its own; an adapter."""
     data, llama = tmp_path / "d.jsonl", save_llama(tmp_path / "llama", num_key_value_heads=2)
     save_rows(data, 40)
@@ -54,19 +54,19 @@ def test_two_parts_of_a_model_score_as_the_whole(gemma: Path, tmp_path: Path) ->
             done = scored(data, tmp_path / parts, *command, *more)
             assert done.returncode == 0, done.stderr[-3000:]
         for name in names:
-            whole, meta = predictions.read(tmp_path / "1" / f"{name}.jsonl")
+            expected, meta = predictions.read(tmp_path / "1" / f"{name}.jsonl")
             found, about = predictions.read(tmp_path / "2" / f"{name}.jsonl")
-            assert len({one.choice for one in whole.values()}) == 3  # no empty comparison
+            assert len({one.choice for one in expected.values()}) == 3  # no empty comparison
             assert about.backend["tensor_parallel_size"] == 2
             assert about.backend["attention"] == meta.backend["attention"] != "unknown"
             assert about.backend["dtype"] == "float32"
-            for id_, one in whole.items():
+            for id_, one in expected.items():
                 assert found[id_].choice == one.choice
                 assert found[id_].logprobs == pytest.approx(one.logprobs, rel=0, abs=TOLERANCE)
 
 
 @needs_vllm
-def test_heads_that_do_not_divide_are_told_in_a_sentence(gemma: Path, tmp_path: Path) -> None:
+def test_heads_that_do_not_divide_are_named_in_a_sentence(gemma: Path, tmp_path: Path) -> None:
     save_rows(tmp_path / "d.jsonl", 2)
     more = ["--model", str(gemma), "--backend", "vllm", "--tensor-parallel", "3"]
     done = scored(tmp_path / "d.jsonl", tmp_path / "a.jsonl", *more)
@@ -75,6 +75,43 @@ def test_heads_that_do_not_divide_are_told_in_a_sentence(gemma: Path, tmp_path: 
     assert said.startswith(f"error: vLLM does not open {gemma} with --tensor-parallel 3 (")
     assert "attention heads (4) must be divisible by tensor parallel size (3)" in said
     assert said.endswith("use fewer, or --replicas")
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ([], LocalExecutor()),
+        (["--replicas", "2"], RayExecutor(2)),
+        (["--ray-address", "10.0.0.1:6379"], RayExecutor(1, "10.0.0.1:6379")),
+    ],
+)
+def test_the_command_chooses_who_executes(
+    asked: list[str], expected: Any, gemma: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_rows(tmp_path / "d.jsonl", 2)
+    seen = []
+
+    def run(setup: Setup, ask: Any, partials: Any, executor: Any) -> Iterator[str]:
+        seen.append(executor)
+        raise KeyboardInterrupt  # nothing is to be scored
+        yield
+
+    monkeypatch.setattr(runner, "run", run)
+    files = ["--data", str(tmp_path / "d.jsonl"), "--out", str(tmp_path / "a.jsonl")]
+    with pytest.raises(KeyboardInterrupt):
+        score.main(["--model", str(gemma), *files, "--backend", "hf", *asked])
+    assert seen == [expected]
+
+
+def test_replicas_without_ray_are_refused_before_anything_is_scored(
+    gemma: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_rows(tmp_path / "d.jsonl", 2)
+    monkeypatch.setattr(score, "find_spec", lambda name: None)
+    files = ["--data", str(tmp_path / "d.jsonl"), "--out", str(tmp_path / "a.jsonl")]
+    with pytest.raises(UserError, match="replicas need Ray, which this environment has not"):
+        score.main(["--model", str(gemma), *files, "--backend", "hf", "--replicas", "2"])
+    assert [path.name for path in tmp_path.iterdir()] == ["d.jsonl"]
 
 
 def test_tensor_parallelism_is_refused_by_transformers(gemma: Path) -> None:
@@ -97,7 +134,7 @@ def test_two_replicas_write_the_bytes_of_one(
     score.main([*command, "--out", "one"])
     capfd.readouterr()
     score.main([*command, "--out", "two", "--data-parallel", "2"])
-    assert "Dataset" not in capfd.readouterr().err  # Ray Data tells nothing of its own
+    assert "Dataset" not in capfd.readouterr().err  # Ray Data prints nothing of its own
     for name in "ab":
         one, two = (Path(folder) / f"{name}.jsonl" for folder in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
@@ -168,7 +205,7 @@ def test_replicas_are_on_both_nodes(cluster: Any, gemma: Path, tmp_path: Path) -
 
     tasks = [Task(None, number, (number,)) for number in range(2)]
     setup = Setup("hf", gemma, "float32", 4, 8)
-    found = dict(ray_executor.answers(setup, Where(), tasks, 2, cluster.address))
+    found = dict(RayExecutor(2, cluster.address).execute(setup, Where(), tasks))
     assert len({tuple(answer.values) for answer in found.values()}) == 2
 
 
@@ -186,7 +223,7 @@ def test_what_a_cluster_cannot_do_is_a_sentence(
     setup = Setup("hf", folder, "float32", 4, 8)
     tasks = [Task(None, number, ()) for number in range(3)]
     with pytest.raises(UserError, match=said):
-        list(ray_executor.answers(setup, None, tasks, replicas, cluster.address))
+        list(RayExecutor(replicas, cluster.address).execute(setup, None, tasks))
 
 
 def test_a_replica_must_fit_on_one_machine() -> None:

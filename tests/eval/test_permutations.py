@@ -50,7 +50,7 @@ def test_the_vote_by_hand() -> None:
     assert found.choice == 2
     shares = [log(n / 6) for n in (1, 2, 3)]
     assert found.logprobs == pytest.approx(shares, abs=1e-6)
-    # a tie goes to the greater mean log-probability, here that of option 1
+    # of a tie the greater mean log-probability wins, here that of option 1
     assert combined("x", seen[:2], "vote").choice == 1
     # without any, to the option published first
     assert combined("x", [predicted(2), predicted(1)], "vote").choice == 1
@@ -116,7 +116,7 @@ def in_groups(count: int, of: int) -> list[Row]:
     return [row.model_copy(update={"group": f"g{k // of}"}) for k, row in enumerate(rows(count))]
 
 
-def test_the_share_is_of_whole_dialogues_and_drawn_by_name() -> None:
+def test_the_share_is_of_dialogues_and_drawn_by_name() -> None:
     made = in_groups(400, 4)
     drawn = pride.sample(made, 0.05, seed=1)
     assert len({row.group for row in drawn}) == 5
@@ -163,13 +163,13 @@ def test_pride_frees_rows_of_one_order_and_looks_at_no_answer(data: Path) -> Non
     assert len(planned.asked) == 40 + 2 * 3
     plain, _ = plan(made, data).predictions([score(row) for row in made])
     assert {one.choice for one in plain} == {0, 1, 2}  # whatever C shows
-    found, told = planned.predictions([score(row) for row in planned.asked])
+    found, more = planned.predictions([score(row) for row in planned.asked])
     assert {one.choice for one in found} == {0}
     shares = [value - log(2 + 2.718281828459045**3) for value in (0.0, 0.0, 3.0)]
-    assert told["pride_prior"]["3"] == pytest.approx(shares, abs=1e-5)
+    assert more["pride_prior"]["3"] == pytest.approx(shares, abs=1e-5)
     other = [row.model_copy(update={"answer": None}) for row in made]
     blind = plan(other, data, share=0.05)
-    assert blind.predictions([score(row) for row in blind.asked]) == (found, told)
+    assert blind.predictions([score(row) for row in blind.asked]) == (found, more)
 
 
 def test_wrong_orders_are_refused(data: Path) -> None:

@@ -45,9 +45,9 @@ def records(path: Path) -> list[Record]:
 def rewrite(path: Path, changed: list[Record], **meta: Any) -> Path:
     """Another file in its place, and a sidecar that fits it: the content alone must be refused."""
     write_records(path, changed)
-    beside = predictions.meta_path(path)
-    whole = json.loads(beside.read_text(encoding="utf-8")) | meta
-    write_json(beside, whole | {"predictions_sha256": sha256(path)})
+    sidecar = predictions.meta_path(path)
+    stored = json.loads(sidecar.read_text(encoding="utf-8")) | meta
+    write_json(sidecar, stored | {"predictions_sha256": sha256(path)})
     return path
 
 
@@ -157,34 +157,34 @@ def test_a_harmed_file_is_refused(scored: Path, harm: Callable[[str], str], said
 
 
 def test_a_harmed_sidecar_is_refused(scored: Path, data: Path) -> None:
-    beside = predictions.meta_path(scored)
-    whole = json.loads(beside.read_text(encoding="utf-8"))
+    sidecar = predictions.meta_path(scored)
+    stored = json.loads(sidecar.read_text(encoding="utf-8"))
     for field in ("method", "data", "predictions_sha256"):
-        write_json(beside, {key: value for key, value in whole.items() if key != field})
+        write_json(sidecar, {key: value for key, value in stored.items() if key != field})
         with pytest.raises(UserError, match=rf"a\.meta\.json: field {field}: .*; score it again"):
             read(scored)
-    write_json(beside, whole | {"data": {"path": "test.jsonl", "rows": 3}})
+    write_json(sidecar, stored | {"data": {"path": "test.jsonl", "rows": 3}})
     with pytest.raises(UserError, match=r"a\.meta\.json: field data\.sha256: Field required"):
         read(scored)
-    write_json(beside, whole | {"permutations": "some"})
+    write_json(sidecar, stored | {"permutations": "some"})
     with pytest.raises(
         UserError, match="field permutations: Input should be 'none', 'cyclic' or 'all'"
     ):
         read(scored)
     mass = {"mean": math.nan, "min": 0.5, "below_half": 0.0}
-    write_json(beside, whole | {"letter_mass": mass})
+    write_json(sidecar, stored | {"letter_mass": mass})
     with pytest.raises(
         UserError, match=r"field letter_mass\.mean: Input should be a finite number"
     ):
         read(scored)
     other = save_predictions(scored.with_name("b.jsonl"), data, {"합성-000": [-1.0, -1.0]})
-    beside.write_bytes(predictions.meta_path(other).read_bytes())
+    sidecar.write_bytes(predictions.meta_path(other).read_bytes())
     with pytest.raises(UserError, match=r"not the file that .*a\.meta\.json describes"):
         read(scored)
-    beside.write_text("{")
+    sidecar.write_text("{")
     with pytest.raises(UserError, match="malformed JSON at line 1"):
         read(scored)
-    beside.unlink()
+    sidecar.unlink()
     with pytest.raises(UserError, match=r"a\.meta\.json: missing.*; score it again"):
         read(scored)
 

@@ -1,4 +1,4 @@
-"""The report as a page: harmless whatever the corpus holds, whole by itself, the same bytes."""
+"""The report as a page: harmless whatever the corpus holds, self-contained, the same bytes."""
 
 import os
 import re
@@ -158,7 +158,7 @@ def test_without_questions_the_prompt_is_shown(tmp_path: Path) -> None:
     assert sample.rows[2].messages[0].content.split("\n")[0] in sample.page()
 
 
-def test_the_number_of_items_is_capped_and_told(tmp_path: Path) -> None:
+def test_the_number_of_items_is_capped_and_stated(tmp_path: Path) -> None:
     sample = Sample(tmp_path)
     two = sample.page("--errors", "2")
     assert [one["data-wrong"] for one in Tags(two).items] == ["0 1", "0"]
@@ -207,7 +207,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert one == written(tmp_path / "two")
 
 
-def test_markdown_is_whole_tables(tmp_path: Path) -> None:
+def test_markdown_is_complete_tables(tmp_path: Path) -> None:
     sample = Sample(tmp_path)
     renamed = sample.paths[0].rename(tmp_path / "a|b.jsonl")
     sample.paths[0].with_suffix(".meta.json").rename(tmp_path / "a|b.meta.json")

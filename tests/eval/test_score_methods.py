@@ -130,21 +130,21 @@ def test_self_consistency_repeats_itself_and_says_how(
 
 
 def ended(generate: Any) -> Any:
-    def whole(*args: Any, **kwargs: Any) -> list[list[tuple[list[int], bool]]]:
+    def complete(*args: Any, **kwargs: Any) -> list[list[tuple[list[int], bool]]]:
         return [[(ids, True) for ids, _ in row] for row in generate(*args, **kwargs)]
 
-    return whole
+    return complete
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--samples", "4"], "--samples goes with --method self-consistency, not letter"),
-        (["--normalise", "bytes"], "--normalise goes with --method option, not letter"),
-        (["--method", "pmi", "--normalise", "sum"], "--normalise goes with --method option"),
-        (["--method", "option", "--pride"], "--pride goes with --method letter"),
-        (["--max-tokens", "4"], "--max-tokens goes with --method greedy or cot or self-consist"),
-        (["--combine", "vote"], "--combine goes with --permutations cyclic or all"),
+        (["--samples", "4"], "--samples needs --method self-consistency, not letter"),
+        (["--normalise", "bytes"], "--normalise needs --method option, not letter"),
+        (["--method", "pmi", "--normalise", "sum"], "--normalise needs --method option"),
+        (["--method", "option", "--pride"], "--pride needs --method letter"),
+        (["--max-tokens", "4"], "--max-tokens needs --method greedy or cot or self-consist"),
+        (["--combine", "vote"], "--combine needs --permutations cyclic or all"),
         (["--pride", "--permutations", "all"], "--pride is for rows scored in one order"),
         (["--pride", "2"], "--pride must be a share above 0, at most 1"),
         (

@@ -1,6 +1,6 @@
 """What prompts share is computed once, and the numbers are those of every prompt by itself.
 
-The truth is transformers' own eager attention over one whole sequence, on every family of
+The truth is transformers' own eager attention over one complete sequence, on every family of
 `eval/engines/shared_attention.py`: soft-cap, sliding window shorter than the prompt, biases,
 grouped heads.
 """
@@ -61,7 +61,7 @@ def talks(dialogues: int = 4) -> list[list[int]]:
 
 
 @torch.inference_mode()
-def whole(folder: Path, sequence: list[int]) -> torch.Tensor:
+def eager(folder: Path, sequence: list[int]) -> torch.Tensor:
     """(tokens, vocabulary) log-probabilities after each token of one sequence."""
     model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
     return model(torch.tensor([sequence])).logits[0].log_softmax(-1)
@@ -80,7 +80,7 @@ def test_packed_prompts_get_the_numbers_they_get_alone(
     letters = [[9, 10, 11], [9, 10, 11, 12, 13]] * (len(prompts) // 2)
     found = engine.letter_logprobs(prompts, letters)
     for prompt, wanted, mine in zip(prompts, letters, found, strict=True):
-        truth = whole(folder, prompt)[-1, wanted].tolist()
+        truth = eager(folder, prompt)[-1, wanted].tolist()
         assert mine == pytest.approx(truth, rel=0, abs=TOLERANCE)
 
 
@@ -99,7 +99,7 @@ def test_each_token_of_each_continuation_follows_those_before_it(
     found = engine.continuation_logprobs(prompts, tails)
     for prompt, own, mine in zip(prompts, tails, found, strict=True):
         for tail, values in zip(own, mine, strict=True):
-            logprobs = whole(folder, [*prompt, *tail])[len(prompt) - 1 : -1]
+            logprobs = eager(folder, [*prompt, *tail])[len(prompt) - 1 : -1]
             truth = logprobs[range(len(tail)), tail].tolist()
             assert values == pytest.approx(truth, rel=0, abs=TOLERANCE)
 

@@ -49,7 +49,7 @@ def test_signs_of_dialogues_by_hand() -> None:
     assert 0 < found.interval.low < 1
 
 
-def test_copies_of_an_item_in_its_dialogue_tell_no_more() -> None:
+def test_copies_of_an_item_in_its_dialogue_add_no_evidence() -> None:
     right = two_runs(9, 3)
     groups = each_alone(right)
     (once,) = differences(right, groups, [(0, 1)])
@@ -147,7 +147,7 @@ def test_the_bootstrap_over_groups_is_that_of_scipy() -> None:
         assert found == pytest.approx(expected(right[:, run]), abs=0.004)
 
 
-def test_whole_groups_are_drawn() -> None:
+def test_groups_are_drawn() -> None:
     """Ten copies of every item tell no more than one: the interval must not shrink."""
     right, groups = grouped(4)
     alone, _ = intervals(right, groups)

@@ -13,8 +13,8 @@ from core.errors import UserError
 from core.jsonl import dump, validated
 from prep.assembly import Build, build
 from prep.config import Run
-from tests.prep.test_build import TOPICS, Place, item
-from tests.prep.test_build import dump as dump_json
+from tests.support.build_place import TOPICS, Place, item
+from tests.support.build_place import dump as dump_json
 from tests.support.paths import ROOT
 
 SYLLABLES = [chr(code) for code in range(0xAC00, 0xD7A4)]
@@ -61,7 +61,7 @@ def test_what_nobody_has_looked_up_is_said(place: Place) -> None:
     assert done.report["sources"]["cci-2024"]["licence"] == "made for this"
 
 
-def test_cleaning_reaches_every_split_and_is_told(place: Place) -> None:
+def test_cleaning_reaches_every_split_and_is_listed(place: Place) -> None:
     for split in ("train", "dev", "test"):
         file = place.folder / f"corpus/{split}.json"
         items = json.loads(file.read_text(encoding="utf-8"))
@@ -74,9 +74,9 @@ def test_cleaning_reaches_every_split_and_is_told(place: Place) -> None:
     for name in ("stage2.jsonl", "dev.jsonl", "test.jsonl"):
         assert all("ㅋㅋㅋㅋㅋㅋ 저도 8:30에" in line for line in lines(raw, name))
         assert all("8:30에 갈게요" in line and "ㅋㅋㅋ" not in line for line in lines(done, name))
-    told = [change for change in done.files["changed.jsonl"] if change.reason == "laughter"]
-    assert {change.split for change in told} == {"train", "dev", "test"}
-    assert len(told) == 6 + 2 + 2  # each once, however often it is read
+    changes = [change for change in done.files["changed.jsonl"] if change.reason == "laughter"]
+    assert {change.split for change in changes} == {"train", "dev", "test"}
+    assert len(changes) == 6 + 2 + 2  # each once, however often it is read
     assert done.report["scored"]["test"]["cleaned"] == 2
     assert done.report["settings"]["clean"] == "maerak"
 
@@ -157,7 +157,7 @@ def test_scored_questions_may_be_shown_in_other_orders(place: Place, kind: str, 
     assert done.report["settings"]["scoring_orders"] == kind
 
 
-def test_rows_too_long_for_a_recipe_go_and_lengths_are_told(place: Place) -> None:
+def test_rows_too_long_for_a_recipe_are_removed_and_lengths_reported(place: Place) -> None:
     recipe = place.folder / "short.yml"
     lengths = {"recipes": {"stage2": "short.yml"}, "tokenizer": str(ROOT / "recipes/tiny/base")}
     recipe.write_text("base_model: none\nchat_template: alpaca\nsequence_len: 512\n")
@@ -170,12 +170,12 @@ def test_rows_too_long_for_a_recipe_go_and_lengths_are_told(place: Place) -> Non
     assert about["max"] <= limit
     assert about["over"] == 0
     assert gone
-    whole = built(place, lengths={**lengths, "recipes": {"stage1": "short.yml"}})
-    assert "tokens" not in whole.report["stages"]["stage2"]
-    assert len(whole.files["stage2.jsonl"]) == len(done.files["stage2.jsonl"]) + 6 * len(gone)
+    uncut = built(place, lengths={**lengths, "recipes": {"stage1": "short.yml"}})
+    assert "tokens" not in uncut.report["stages"]["stage2"]
+    assert len(uncut.files["stage2.jsonl"]) == len(done.files["stage2.jsonl"]) + 6 * len(gone)
 
 
-def test_dev_may_be_held_out_of_train_by_whole_dialogues(place: Place) -> None:
+def test_dev_may_be_held_out_of_train_by_dialogue(place: Place) -> None:
     train = [item("train", k, topic) for k, topic in enumerate(TOPICS)]
     again = [json.loads(json.dumps(one).replace('"train-', '"again-')) for one in train]
     for one in [*train, *again]:

@@ -1,4 +1,4 @@
-"""prep/build.py as a person runs it: whole builds of a small corpus, and every way they fail."""
+"""prep/build.py as a person runs it: complete builds of a small corpus."""
 
 import hashlib
 import json
@@ -6,104 +6,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from core.jsonl import read_records
-from core.records import Question, Removed, Row
+from core.records import Question, Removed
+from tests.support.build_place import Place
 from tests.support.paths import ROOT
-
-TOPICS = ("마당에 심은 감나무", "새로 산 만년필", "어제 본 연극", "고장 난 시계", "이웃집 강아지")
-SAID = (
-    "요즘 {0} 이야기를 자주 하시네요. 무슨 일이 있었나요?",
-    "네, {0} 덕분에 아침마다 일찍 일어나게 되었거든요. {1}번이나 들여다보곤 해요.",
-    "저도 {0} 하나쯤 있으면 좋겠어요. 다음에 꼭 보여 주세요.",
-)
-
-
-def item(split: str, number: int, topic: str, output: str = "inference_2") -> dict[str, Any]:
-    """A question on a dialogue of its own; no two topics are near one another."""
-    stem = f"MADE-{split}-{number}.1"
-    turns = [
-        {
-            "speaker": 1 + k % 2,
-            "utterance": text.format(topic, number),
-            "utterance_id": f"{stem}.{k}",
-        }
-        for k, text in enumerate(SAID)
-    ]
-    return {
-        "id": f"{split}-{number}",
-        "input": {
-            "conversation": turns,
-            "reference_id": [f"{stem}.1"],
-            "category": ("원인", "전제", "동기", "반응", "후행사건")[number % 5],
-            "inference_1": "화자1은 잠이 많다.",
-            "inference_2": f"화자2는 {topic}에 마음이 간다.",
-            "inference_3": "두 사람은 처음 만났다.",
-        },
-        "output": output,
-    }
-
-
-def dump(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-
-
-class Place:
-    """A folder with a corpus, two chat sets and a params file, and the command run in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.out = folder, folder / "data"
-        corpus = {name: f"corpus/{name}.json" for name in ("train", "dev", "test")}
-        train = [item("train", k, topic) for k, topic in enumerate(TOPICS)]
-        train[1]["input"]["conversation"][0]["utterance"] = 12
-        dump(folder / corpus["train"], [*train, item("train", 5, "낡은 우산", output="")])
-        dump(folder / corpus["dev"], [item("dev", 6, TOPICS[2]), item("dev", 7, "긴 목도리", "")])
-        dump(folder / corpus["test"], [item("test", k, f"{k}층 도서관 창가 자리") for k in (8, 9)])
-        pairs = [
-            {"instruction": f"{k}을 한글로 쓰세요.", "output": k} for k in ("일", "이", "일", "")
-        ]
-        dump(folder / "external/pairs.json", pairs)
-        said = [{"from": "human", "value": "안녕?"}, {"from": "gpt", "value": "네, 안녕하세요."}]
-        dump(folder / "external/talks.jsonl", {"conversations": said})
-        self.run = {
-            "corpus": corpus,
-            "out": "data",
-            "prompt": "reference",
-            "orders": "all",
-            "stages": {
-                "stage1": [
-                    {"source": "messages", "name": "talks", "path": "external/talks.jsonl"},
-                    {"source": "alpaca", "name": "pairs", "path": "external/pairs.json"},
-                ],
-                "stage2": [{"source": "cci-2024"}],
-            },
-        }
-
-    def build(self, *arguments: str, code: int = 0, **changes: Any) -> str:
-        """Run the command and give what it printed; `changes` go into the run's entry."""
-        run = {**self.run, **changes}
-        (self.folder / "params.yaml").write_text(yaml.safe_dump({"runs": {"cci": run}}))
-        command = [sys.executable, str(ROOT / "prep/build.py"), *arguments]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
-        assert done.returncode == code, done.stdout + done.stderr
-        if code:
-            assert done.stderr.startswith("error: ")
-            assert done.stderr.count("\n") == 1
-        return done.stderr if code else done.stdout
-
-    def files(self) -> dict[str, str]:
-        return {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(self.out.iterdir())
-        }
-
-    def rows(self, name: str) -> list[Row]:
-        return read_records(self.out / name, Row)
 
 
 @pytest.fixture
@@ -125,7 +35,7 @@ NAMES = [
 ]
 
 
-def test_a_whole_build(place: Place) -> None:
+def test_a_complete_build(place: Place) -> None:
     printed = place.build()
     assert sorted(place.files()) == NAMES
     assert "test.json: answers left out" in printed
@@ -218,7 +128,7 @@ def test_the_same_bytes_again_elsewhere_and_with_other_times(place: Place) -> No
     first = place.files()
     shutil.copytree(place.folder / "corpus", place.folder / "moved")
     shutil.rmtree(place.out)
-    place.build("--corpus", "moved", "--out", str(place.folder / "data"))
+    place.build("--corpus", "moved", "--out", str(place.out))
     # the card's command alone says where the corpus was
     assert place.files() == {**first, "README.md": place.files()["README.md"]}
 
@@ -229,7 +139,7 @@ def test_test_answers_can_be_kept(place: Place) -> None:
 
 
 @pytest.mark.parametrize("answers", ["drop", "keep"])
-def test_the_questions_behind_the_rows_are_written_beside_them(place: Place, answers: str) -> None:
+def test_the_questions_behind_the_rows_are_written_with_them(place: Place, answers: str) -> None:
     place.build(clean=["names"], test_answers=answers)
     questions = read_records(place.out / "questions.jsonl", Question)
     rows = [*place.rows("dev.jsonl"), *place.rows("test.jsonl")]
@@ -301,62 +211,6 @@ def test_without_dev_and_test_it_says_what_was_not_checked(place: Place) -> None
         assert place.files()[name] == old[name]
     assert "train-2~ABC" in {row.id for row in place.rows("stage2.jsonl")}
     assert "stage1.jsonl" not in json.loads((place.out / "build.json").read_text())["outputs"]
-
-
-def test_missing_files_are_named_together_and_nothing_is_written(place: Place) -> None:
-    for name in ("corpus/train.json", "external/pairs.json"):
-        (place.folder / name).unlink()
-    said = place.build(code=2)
-    assert "no such file: external/pairs.json, corpus/train.json; " in said
-    assert "kli.korean.go.kr" in said
-    assert not place.out.exists()
-
-
-def test_a_failure_leaves_earlier_outputs_untouched(place: Place) -> None:
-    place.build()
-    before = place.files()
-    train = json.loads((place.folder / "corpus/train.json").read_text(encoding="utf-8"))
-    train[0]["input"]["category"] = "결과"
-    dump(place.folder / "corpus/train.json", train)
-    assert "corpus/train.json, item train-0: " in place.build(code=2)
-    assert place.files() == before
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"stages": {"stage2": []}}, "stage stage2 has no rows: its mix is empty"),
-        ({"prompt": "refrence"}, "no such prompt in prep/prompts; choose one of "),
-        (
-            {"duplicates": {"method": "simhash", "bits": 8}},
-            "run cci: field duplicates.simhash.bits: ",
-        ),
-        ({"ordres": "all"}, "params.yaml, run cci: field ordres: "),
-        ({"stages": {"dev": [{"source": "cci-2024"}]}}, "no stage can be called dev"),
-        ({"stages": {"s": [{"source": "alpaca", "path": "x"}]}}, "source alpaca needs a name"),
-        (
-            {"stages": {"s": [{"source": "messages", "name": "m", "hub": "org/m"}]}},
-            "m: a hub name and its revision come together",
-        ),
-    ],
-)
-def test_a_wrong_run_is_refused(place: Place, changes: dict[str, Any], sentence: str) -> None:
-    assert sentence in place.build(code=2, **changes)
-    assert not place.out.exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("--run", "demo"), "no run 'demo'; choose one of cci"),
-        (("--stages", "stage3"), "has no stage stage3; choose from stage1, stage2"),
-        (("--params", "none.yaml"), "none.yaml: no such file"),
-        (("--corpus", "none"), "none: no such folder"),
-        (("--out", "params.yaml"), "params.yaml/build.json: its folder cannot be made"),
-    ],
-)
-def test_wrong_arguments(place: Place, arguments: tuple[str, ...], sentence: str) -> None:
-    assert sentence in place.build(*arguments, code=2)
 
 
 def test_the_repositorys_own_runs_are_valid() -> None:

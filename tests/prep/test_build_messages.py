@@ -6,15 +6,24 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+from pathlib import Path
+
+import pytest
 
 from core.jsonl import read_records
 from core.records import Removed
-from tests.prep.test_build import ROOT, Place, dump, place  # noqa: F401
+from tests.support.build_place import Place, dump
+from tests.support.paths import ROOT
 
 FIXTURES = ROOT / "tests/fixtures/sources"
 
 
-def test_a_mix_without_rows_names_what_was_looked_for_and_why_it_went(place: Place) -> None:  # noqa: F811
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_mix_without_rows_names_what_was_looked_for_and_why_it_went(place: Place) -> None:
     pair = [{"from": "human", "value": "안녕?"}, {"from": "gpt", "value": ""}]
     talks = [{"conversations": pair}, {"conversations": pair[:1]}, {"conversations": pair[:1]}]
     dump(place.folder / "external/talks.json", talks)
@@ -26,7 +35,7 @@ def test_a_mix_without_rows_names_what_was_looked_for_and_why_it_went(place: Pla
     ) in said
 
 
-def test_a_corpus_of_which_nothing_can_be_asked_says_why(place: Place) -> None:  # noqa: F811
+def test_a_corpus_of_which_nothing_can_be_asked_says_why(place: Place) -> None:
     six = {"id": "a", "question": "?", "choices": [*"가나다라마바"], "answer": "가"}
     unknown = {"id": "b", "question": "?", "choices": [*"가나"], "answer": "다"}
     dump(place.folder / "corpus/train.json", [six, {**six, "id": "c"}, unknown])
@@ -40,7 +49,7 @@ def test_a_corpus_of_which_nothing_can_be_asked_says_why(place: Place) -> None: 
     assert not place.out.exists()
 
 
-def test_a_missing_file_is_to_be_had_where_its_kind_is_from(place: Place) -> None:  # noqa: F811
+def test_a_missing_file_is_to_be_had_where_its_kind_is_from(place: Place) -> None:
     corpus, exam = {"source": "exam", "train": "corpus/none.csv"}, {"s": [{"source": "exam"}]}
     said = place.build(code=2, corpus=corpus, stages=exam)
     assert "no such file: corpus/none.csv; get 수능형 문제 풀이 (boostcamp" in said
@@ -50,12 +59,12 @@ def test_a_missing_file_is_to_be_had_where_its_kind_is_from(place: Place) -> Non
     kmmlu = {"source": "kmmlu", "path": "external/none.csv"}
     said = place.build(code=2, stages={"s": [kmmlu]})
     assert said.endswith("external/none.csv; fetch kmmlu or choose other --stages\n")
-    demo = {"train": "data/demo/raw/train.json"}
+    demo = {"train": "data/demo-corpus/train.json"}
     said = place.build(code=2, corpus=demo, stages={"s": [{"source": "cci-2024"}]})
     assert said.endswith("train.json; make the demo's by `python prep/demo/synthetic.py`\n")
 
 
-def test_files_are_found_however_their_hangul_is_composed(place: Place) -> None:  # noqa: F811
+def test_files_are_found_however_their_hangul_is_composed(place: Place) -> None:
     names = {split: f"corpus/말뭉치_{split}.json" for split in ("train", "dev", "test")}
     place.build()
     first = place.files()
@@ -70,7 +79,7 @@ def test_files_are_found_however_their_hangul_is_composed(place: Place) -> None:
     assert inputs["cci-2024/dev"]["file"] == "말뭉치_dev.json"
 
 
-def test_one_bad_chat_does_not_stop_a_build(place: Place) -> None:  # noqa: F811
+def test_one_bad_chat_does_not_stop_a_build(place: Place) -> None:
     pairs = json.loads((place.folder / "external/pairs.json").read_text(encoding="utf-8"))
     dump(place.folder / "external/pairs.json", [*pairs, {"instruction": "말?"}])
     printed = " ".join(place.build().split())
@@ -81,14 +90,14 @@ def test_one_bad_chat_does_not_stop_a_build(place: Place) -> None:  # noqa: F811
     assert ("pairs-000005", "malformed") in [(r.id, r.reason) for r in removed]
 
 
-def test_the_card_states_whose_data_it_is(place: Place) -> None:  # noqa: F811
+def test_the_card_states_whose_data_it_is(place: Place) -> None:
     (place.folder / "external/tables").mkdir()
     shutil.copy(FIXTURES / "exam.csv", place.folder / "external/tables/a.csv")
     own = {"source": "exam", "name": "own", "path": "external/tables", "prompt": "exam"}
-    told = {"source": "kmmlu", "path": str(FIXTURES / "kmmlu.csv"), "prompt": "exam"}
-    told |= {"origin": "our own", "licence": "CC0"}
+    stated = {"source": "kmmlu", "path": str(FIXTURES / "kmmlu.csv"), "prompt": "exam"}
+    stated |= {"origin": "our own", "licence": "CC0"}
     corpus = {**place.run["corpus"], "origin": "made up"}
-    place.build(corpus=corpus, stages={"s": [{"source": "cci-2024"}, own, told]})
+    place.build(corpus=corpus, stages={"s": [{"source": "cci-2024"}, own, stated]})
     card = (place.out / "README.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in card.split("\n") if line.startswith("| ")]
     lines = {row[0][2:]: row for row in rows if len(row) == 8}
@@ -99,7 +108,7 @@ def test_the_card_states_whose_data_it_is(place: Place) -> None:  # noqa: F811
     assert {lines[f"cci-2024/{split}"][1] for split in ("train", "dev", "test")} == {"made up"}
 
 
-def test_the_command_of_the_card_builds_the_same(place: Place) -> None:  # noqa: F811
+def test_the_command_of_the_card_builds_the_same(place: Place) -> None:
     place.build()
     folder = place.folder / "a b"
     folder.mkdir()

@@ -162,7 +162,7 @@ def test_a_build_without_removals_has_no_such_table() -> None:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("built")
-    raw = place / "data/demo/raw"
+    raw = place / "data/demo-corpus"
     for script in (
         ("prep/demo/synthetic.py", "--out", str(raw)),
         ("prep/build.py", "--run", "demo", "--params", str(ROOT / "params.yaml")),

@@ -184,7 +184,7 @@ def test_a_missing_field_and_a_missing_id(tmp_path: Path) -> None:
     assert error(tmp_path, "text").startswith("item number 1: ")
 
 
-def test_a_doubled_id_is_told_apart(tmp_path: Path) -> None:
+def test_a_doubled_id_gets_a_name_of_its_own(tmp_path: Path) -> None:
     asked, _ = cci.read(save(tmp_path, [item(), item()]), "train")
     assert [one.id for one in asked] == ["made-1", "made-1#2"]
 

@@ -31,7 +31,7 @@ def said(chat: Any) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("suffix", ["json", "jsonl"])
 def test_alpaca_pairs(tmp_path: Path, suffix: str) -> None:
-    whole, removed = read(
+    chats, removed = read(
         tmp_path,
         "alpaca",
         {"instruction": "띄어 쓰세요.", "input": "나는간다", "output": " 나는 간다 ", "score": 3},
@@ -39,13 +39,13 @@ def test_alpaca_pairs(tmp_path: Path, suffix: str) -> None:
         {"id": 7, "instruction": "세어 보세요.", "output": "하나\n둘"},
         suffix=suffix,
     )
-    assert [said(chat) for chat in whole] == [
+    assert [said(chat) for chat in chats] == [
         [("user", "띄어 쓰세요.\n\n나는간다"), ("assistant", "나는 간다")],
         [("user", "인사하세요."), ("assistant", "안녕하세요.")],
         [("user", "세어 보세요."), ("assistant", "하나\n둘")],
     ]
-    assert [chat.id for chat in whole] == ["made-000001", "made-000002", "7"]
-    assert {chat.source for chat in whole} == {"made"}
+    assert [chat.id for chat in chats] == ["made-000001", "made-000002", "7"]
+    assert {chat.source for chat in chats} == {"made"}
     assert removed == []
 
 
@@ -53,7 +53,7 @@ def test_messages_and_conversations(tmp_path: Path) -> None:
     plain = [("system", "짧게."), ("user", "안녕?"), ("assistant", "네."), ("user", "또?")]
     plain.append(("assistant", "네!"))
     magpie = [("human", "이름은?"), ("gpt", "없어요.")]
-    whole, _ = read(
+    chats, _ = read(
         tmp_path,
         "messages",
         {"id": "a", "messages": [{"role": r, "content": t} for r, t in plain]},
@@ -64,23 +64,23 @@ def test_messages_and_conversations(tmp_path: Path) -> None:
         },
         {"conversations": [{"role": r, "content": t} for r, t in plain[1:3]]},
     )
-    assert [said(chat) for chat in whole] == [
+    assert [said(chat) for chat in chats] == [
         plain,
         [("user", "이름은?"), ("assistant", "없어요.")],
         plain[1:3],
     ]
-    assert [chat.id for chat in whole] == ["a", "b", "made-000003"]
+    assert [chat.id for chat in chats] == ["a", "b", "made-000003"]
 
 
 def test_empty_texts_are_removed_with_their_reason(tmp_path: Path) -> None:
-    whole, removed = read(
+    chats, removed = read(
         tmp_path,
         "alpaca",
         {"id": "no-answer", "instruction": "네?", "output": " \n"},
         {"id": "no-question", "instruction": "", "output": "네."},
         {"id": "only-input", "instruction": "", "input": "네?", "output": "네."},
     )
-    assert [chat.id for chat in whole] == ["only-input"]
+    assert [chat.id for chat in chats] == ["only-input"]
     assert [(r.id, r.source, r.reason) for r in removed] == [
         ("no-answer", "made", "empty"),
         ("no-question", "made", "empty"),

@@ -6,31 +6,16 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from core.records import Change, Question
+from core.records import Change
 from prep.cleaning import PRESETS, RULES, clean, docs, known, rules_of
-from prep.cleaning.docs import dialogue, written
+from prep.cleaning.docs import dialogue
 from prep.cleaning.jamo import ABBREVIATIONS, SOURCES
 from prep.cleaning.rule import TextRule
+from tests.support.cleaned_text import MAERAK, cleaned, text
 
-MAERAK = PRESETS["maerak"]
-SEED = PRESETS["pohanghang"]
-
-
-def text(example: str, rules: tuple[str, ...] = MAERAK) -> str:
-    """What text rules make of one utterance."""
-    for name in rules:
-        rule = RULES[name]
-        if isinstance(rule, TextRule) and "turns" in rule.places:
-            example = rule.change(example)
-    return example
-
-
-def cleaned(example: str, rules: tuple[str, ...] = MAERAK) -> str:
-    return written(clean(dialogue(example), rules)[0])
+POHANGHANG = PRESETS["pohanghang"]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -161,7 +146,7 @@ def test_dialogues(before: str, after: str | None) -> None:
     assert cleaned(before) == (after or before)
 
 
-def test_changes_are_told_by_rule() -> None:
+def test_changes_are_listed_by_rule() -> None:
     question = dialogue("화자1: 안녕~ / 화자2: 몇 시ㅋㅋㅋ / 화자2: 8:30? / 화자1: ㅇㅇ!")
     done, changes = clean(question, MAERAK)
     assert [(turn.id, turn.text) for turn in done.turns] == [("1", "몇 시ㅋㅋ 8:30?"), ("3", "응")]
@@ -201,19 +186,19 @@ def test_what_is_no_dialogue_stays() -> None:
         ("ㅋㅋㅋ", ""),
     ],
 )
-def test_the_seed_with_its_defects(before: str, after: str) -> None:
-    assert text(before, SEED) == after
+def test_pohanghang_with_its_defects(before: str, after: str) -> None:
+    assert text(before, POHANGHANG) == after
 
 
-def test_the_seed_loses_references_and_merges_across_them() -> None:
+def test_pohanghang_loses_references_and_merges_across_them() -> None:
     before = "화자1: 가요 / 화자1*: ㅠㅠ / 화자1: 나도 / 화자2*: 그래요"
-    assert cleaned(before, SEED) == "화자1: 가요 나도 / 화자2*: 그래요"
+    assert cleaned(before, POHANGHANG) == "화자1: 가요 나도 / 화자2*: 그래요"
     assert cleaned(before) == "화자1: 가요 / 화자1*: ㅠㅠ / 화자1: 나도 / 화자2*: 그래요"
     question = dialogue(before).model_copy(update={"options": ["name1", "name2"]})
-    assert clean(question, SEED)[0].options == ["name1", "name2"]
+    assert clean(question, POHANGHANG)[0].options == ["name1", "name2"]
     assert cleaned(before, ("pohanghang-short",)) == before
     assert cleaned("화자1*: 네 / 화자2: 그래", ("pohanghang-short",)) == "화자2: 그래"
-    assert cleaned("화자1*: ㅋㅋ", SEED) == "화자1*: ㅋㅋ"  # a record needs a dialogue
+    assert cleaned("화자1*: ㅋㅋ", POHANGHANG) == "화자1*: ㅋㅋ"  # a record needs a dialogue
 
 
 def test_a_value_is_a_preset_or_a_list_of_rules() -> None:
@@ -231,86 +216,3 @@ def test_a_value_is_a_preset_or_a_list_of_rules() -> None:
             field.validate_python(value)
     with pytest.raises(ValueError, match="no cleaning rule"):
         clean(dialogue("화자1: 가"), ["x"])
-
-
-PIECES = [
-    *"가나아요네 .,?!~～^;:-_/()[]<>@&%'\"\n12380ㅋㅋㅎㅠㅜㅡㅇㄱㅅㄴㄷㄹㅈㅊㅂㄲㅌㅁaK…ᆢ👍",
-    *("name1", "name2", "name3", "[name1]", "(name2)", "화자1", "화자 2", "8:30", "5 ~ 7", "-3도"),
-    *(
-        "안녕하세요",
-        "반갑습니다",
-        "만나서",
-        "안녕",
-        "하이",
-        "ㅇㅇ",
-        "ㄱㅅ",
-        "ㅇㅋ",
-        "....",
-        "??",
-        "  ",
-    ),
-]
-TEXTS = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
-TURNS = st.lists(st.tuples(st.sampled_from("12"), st.booleans(), TEXTS), min_size=1, max_size=7)
-
-
-def questions(pieces: list[tuple[str, bool, str]], options: list[str]) -> Question:
-    marked = " / ".join(f"화자{speaker}{'*' * reference}:" for speaker, reference, _ in pieces)
-    question = dialogue(marked)
-    turns = [
-        turn.model_copy(update={"text": said})
-        for turn, (_, _, said) in zip(question.turns, pieces, strict=True)
-    ]
-    return question.model_copy(update={"turns": turns, "options": options})
-
-
-QUESTIONS = st.builds(questions, TURNS, st.lists(TEXTS, min_size=2, max_size=5))
-
-
-@given(QUESTIONS)
-@settings(max_examples=500, deadline=None)
-def test_to_clean_twice_is_to_clean_once(question: Question) -> None:
-    done, changes = clean(question, MAERAK)
-    assert clean(done, MAERAK) == (done, [])
-    assert clean(question, MAERAK) == (done, changes)
-    assert bool(changes) == (done != question)
-
-
-@given(QUESTIONS)
-@settings(max_examples=300, deadline=None)
-def test_no_reference_and_no_order_is_lost(question: Question) -> None:
-    done, changes = clean(question, MAERAK)
-    assert done.focus == question.focus
-    before = {turn.id: turn for turn in question.turns}
-    ids = [turn.id for turn in done.turns]
-    assert ids == [turn.id for turn in question.turns if turn.id in set(ids)]
-    for turn in done.turns:
-        assert turn.speaker == before[turn.id].speaker
-        if turn.id in done.focus:
-            assert bool(turn.text.strip()) == bool(before[turn.id].text.strip())
-            assert "merge" not in {c.reason for c in changes if c.field == f"turns.{turn.id}"}
-    assert len(set(done.options)) == len(set(question.options))
-
-
-@given(TEXTS)
-@settings(max_examples=500, deadline=None)
-def test_no_digit_is_lost(said: str) -> None:
-    done = text(said)
-    greeted = not done and re.search("name|화자", said)  # a greeting goes with the name in it
-    assert greeted or re.findall(r"\d+", done) == re.findall(r"\d+", said)
-
-
-@given(QUESTIONS, st.permutations(sorted(RULES)))
-@settings(max_examples=200, deadline=None)
-def test_rules_in_any_order_give_a_question_and_tell_every_change(
-    question: Question, rules: list[str]
-) -> None:
-    done, changes = clean(question, rules)
-    texts = {f"turns.{t.id}": t.text for t in question.turns}
-    texts |= {f"options.{i}": option for i, option in enumerate(question.options)}
-    for change in changes:
-        assert texts[change.field] == change.before
-        texts[change.field] = change.after
-    kept = {f"turns.{t.id}": t.text for t in done.turns}
-    kept |= {f"options.{i}": option for i, option in enumerate(done.options)}
-    assert {field: after for field, after in texts.items() if after is not None} == kept

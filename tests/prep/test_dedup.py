@@ -67,12 +67,12 @@ def test_a_batch_is_signed_as_its_texts_alone(texts: list[str]) -> None:
 
 def test_slabs_and_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [prose(seed, 3 * seed) for seed in range(40)] + ["네", LONG]
-    whole = bits_of.sign(texts)
+    together = bits_of.sign(texts)
     monkeypatch.setattr("prep.dedup.simhash.SLAB", 1)
     monkeypatch.setattr("prep.dedup.simhash.batches", lambda texts: ([text] for text in texts))
     alone = bits_of.sign(texts)
-    assert whole[0].tolist() == alone[0].tolist()
-    assert whole[1].tolist() == alone[1].tolist()
+    assert together[0].tolist() == alone[0].tolist()
+    assert together[1].tolist() == alone[1].tolist()
 
 
 def test_compatible_signatures_are_the_packages_own() -> None:
@@ -173,7 +173,7 @@ def test_every_removed_text_stands_near_one_that_stays(method: Method) -> None:
 
 
 def test_a_removed_text_removes_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    # 0 - 1 - 2 is a chain: 1 goes because of 0, and 2, which is near to 1 alone, stays
+    # 0 - 1 - 2 is a chain: 1 is removed because of 0, and 2, which is near to 1 alone, stays
     signs = {"a": 0b0000, "b": 0b0011, "c": 0b1111, "d": 0b0011}
     monkeypatch.setattr(
         "prep.dedup.simhash.sign",

@@ -66,12 +66,12 @@ def test_the_join_in_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_crowded_bucket_is_capped_and_counted() -> None:
     signs = np.arange(600, dtype=np.uint64) << np.uint64(33)  # one bucket in two of four tables
-    whole = within(signs, 3)
-    assert whole.capped == 0
+    every = within(signs, 3)
+    assert every.capped == 0
     capped = within(signs, 3, 20)
     assert capped.capped >= 2
-    assert capped.candidates < 4 * 20 * 600 < whole.candidates
-    assert set(pairs(capped)) < set(pairs(whole))
+    assert capped.candidates < 4 * 20 * 600 < every.candidates
+    assert set(pairs(capped)) < set(pairs(every))
 
 
 def test_two_hundred_thousand_signatures_in_one_bucket() -> None:

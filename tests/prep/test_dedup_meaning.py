@@ -1,4 +1,4 @@
-"""Which changes make another text of it, and how many of a labelled set are told apart."""
+"""Which changes make another text of it, and how many of a labelled set are distinguished."""
 
 import pytest
 
@@ -56,11 +56,11 @@ def test_a_difference_beyond_reach_says_nothing() -> None:
     assert difference(left, left[::-1]) is None
 
 
-def test_the_labelled_set_is_told_apart() -> None:
+def test_the_labelled_set_is_distinguished() -> None:
     made = labelled(77, 40)
     assert made == labelled(77, 40)
-    told = [(pair.duplicate, difference(pair.left, pair.right) is not None) for pair in made]
-    hard = [found for duplicate, found in told if not duplicate]
-    wording = [found for duplicate, found in told if duplicate]
+    judged = [(pair.duplicate, difference(pair.left, pair.right) is not None) for pair in made]
+    hard = [found for duplicate, found in judged if not duplicate]
+    wording = [found for duplicate, found in judged if duplicate]
     assert sum(hard) / len(hard) > 0.97
     assert sum(wording) / len(wording) < 0.04

@@ -90,7 +90,7 @@ def test_labels_are_uniform(splits):
 
 
 def test_naive_bayes_that_sees_the_options_alone_stays_at_chance(splits):
-    """Each option as a text of its own and beside the others; the most probable one is chosen."""
+    """Each option as a text of its own and next to the others; the most probable one is chosen."""
 
     def features(question):
         sets = [set(option.split()) for option in question.options]
@@ -142,6 +142,6 @@ def test_exercises_show_no_held_out_pair_and_no_dialogue():
     assert {split_of(frozenset(pair)) for pair in shown} == {"train"}
 
 
-def test_the_curriculum_is_whole():
+def test_the_curriculum_is_complete():
     assert sum(share for share, _ in CURRICULUM) == pytest.approx(1)
     assert all(sum(mix.values()) == pytest.approx(1) for _, mix in CURRICULUM)

@@ -210,7 +210,7 @@ def test_nesting_of_every_depth_is_read_or_refused(tmp_path: Path) -> None:
             ended.add(len(read(source(path)).chats))
         except UserError as caught:
             ended.add(str(caught).removeprefix(str(path)))
-    assert ended == {1, ", line 1: nested too deeply; mend or delete the record"}
+    assert ended == {1, ", line 1: nested too deeply; correct or delete the record"}
 
 
 def test_a_column_nested_too_deeply(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from prep.guards.token_lengths import ruler
 from tests.prep.test_table import save
 from tests.support.paths import ROOT
 
-PARAMS = "# a comment that stays\nruns:\n  other: {corpus: {train: x}} # and this\nmembers: {}\n"
+PARAMS = "# a comment that stays\nruns:\n  other: {inputs: x} # and this\nmembers: {}\n"
 PLACES = (
     "부산항",
     "기차역",
@@ -51,9 +51,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "recipes/tiny", tmp_path / "recipes/tiny")
     shutil.copy(ROOT / "recipes/stage1.yml", tmp_path / "recipes/stage1.yml")
     (tmp_path / "params.yaml").write_text(PARAMS, "utf-8")
-    save(tmp_path / "train.csv", [record(number) for number in range(10)])
+    (tmp_path / "my").mkdir()
+    save(tmp_path / "my/train.csv", [record(number) for number in range(10)])
     test = [{k: v for k, v in record(n).items() if k != "정답"} for n in (3, 4)]
-    save(tmp_path / "test.csv", [{**one, "지문": f"다른 글 {one['번호']}"} for one in test])
+    save(tmp_path / "my/test.csv", [{**one, "지문": f"다른 글 {one['번호']}"} for one in test])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -66,7 +67,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 def test_a_run_a_recipe_and_four_commands(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(monkeypatch, "train.csv", "--test", "test.csv", "--name", "own", "--machine", "cpu")
+    run(monkeypatch, "my/train.csv", "--test", "my/test.csv", "--name", "own", "--machine", "cpu")
     said = capsys.readouterr().out
     columns = "{id: 번호, passage: 지문, question: 문제, "
     columns += "options: [보기1, 보기2, 보기3, 보기4], answer: 정답}"
@@ -76,7 +77,7 @@ def test_a_run_a_recipe_and_four_commands(
         "  accelerate launch -m axolotl.cli.train outputs/own/recipe.yml\n"
         "  python eval/score.py --model outputs/own/trained --data data/own/test.jsonl "
         "--out predictions/own.jsonl\n"
-        "  python ensemble/vote.py predictions/own.jsonl --test test.csv --run own "
+        "  python ensemble/vote.py predictions/own.jsonl --test my/test.csv --run own "
         "--out submissions/own.csv\n"
     )
     params = Path("params.yaml").read_text("utf-8")
@@ -89,14 +90,14 @@ def test_a_run_a_recipe_and_four_commands(
     assert ruler(Path("outputs/own/recipe.yml")).limit % 64 == 0
     again = Path("outputs/own/recipe.yml").read_bytes()
     with pytest.raises(UserError, match=r"recipe\.yml: is there already; give another --name"):
-        run(monkeypatch, "train.csv", "--name", "own")
+        run(monkeypatch, "my/train.csv", "--name", "own")
     assert Path("outputs/own/recipe.yml").read_bytes() == again
 
 
 def test_a_gpu_gets_a_recipe_of_its_own(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(monkeypatch, "train.csv", "--name", "own", "--machine", "24gb")
+    run(monkeypatch, "my/train.csv", "--name", "own", "--machine", "24gb")
     recipe = yaml.safe_load(Path("outputs/own/recipe.yml").read_text("utf-8"))
     assert (recipe["adapter"], recipe["micro_batch_size"]) == ("qlora", 1)
     said = capsys.readouterr().out
@@ -124,9 +125,9 @@ def test_what_is_not_clear_is_asked_and_nothing_is_written(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(records: list[dict[str, Any]], sentence: str, *more: str) -> None:
-        path = save(place / "other.csv", records)
+        save(place / "my/other.csv", records)
         with pytest.raises(UserError, match=sentence):
-            run(monkeypatch, path.name, "--name", "new", "--machine", "cpu", *more)
+            run(monkeypatch, "my/other.csv", "--name", "new", "--machine", "cpu", *more)
         assert Path("params.yaml").read_text("utf-8") == PARAMS
         assert not Path("outputs").exists()
 
@@ -139,10 +140,15 @@ def test_what_is_not_clear_is_asked_and_nothing_is_written(
     refused([made[0], {**made[1], "지문": ""}], "지문 is empty under a cell that is not")
     few = "cannot be held out of 1 dialogues or passages"
     refused([made[0]], few, "--answers", "from 1")
+    shutil.copy("my/train.csv", "train.csv")
+    with pytest.raises(
+        UserError, match=r"train.csv: lies with other work; put the files into a fo"
+    ):
+        run(monkeypatch, "train.csv", "--name", "new")
     with pytest.raises(UserError, match="가: no name for a run; give one of letters and digits"):
-        run(monkeypatch, "train.csv", "--name", "가")
+        run(monkeypatch, "my/train.csv", "--name", "가")
     with pytest.raises(UserError, match="has a run other already; give another --name"):
-        run(monkeypatch, "train.csv", "--name", "other")
+        run(monkeypatch, "my/train.csv", "--name", "other")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is removed from a mix, and what of the removed is told."""
+"""What is removed from a mix, and what is reported of it."""
 
 import random
 

@@ -108,10 +108,11 @@ def test_what_fails_on_a_question_names_the_question(tmp_path: Path) -> None:
 
 
 def test_show_takes_a_file_before_a_build(tmp_path: Path) -> None:
-    save_table(tmp_path / "train.csv", [FIRST, SECOND])
-    corpus = {"source": "table", "train": "train.csv", **KOREAN}
+    (tmp_path / "my").mkdir()
+    save_table(tmp_path / "my/train.csv", [FIRST, SECOND])
+    corpus = {"source": "table", "train": "my/train.csv", **KOREAN}
     stages = {"s": [{"source": "table"}]}
-    run = {"corpus": corpus, "out": "data", "prompt": "task", "stages": stages}
+    run = {"inputs": "my", "corpus": corpus, "prompt": "task", "stages": stages}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"runs": {"own": run}}), "utf-8")
     save(tmp_path, OWN)
     command = [sys.executable, str(ROOT / "prep/show.py"), "가-1", "--run", "own"]

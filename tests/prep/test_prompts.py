@@ -1,4 +1,4 @@
-"""Every prompt as a whole string, once for each category, and the rows made from it."""
+"""Every prompt as a complete string, once for each category, and the rows made from it."""
 
 import json
 from itertools import permutations
@@ -56,7 +56,7 @@ def exam(**fields: object) -> Question:
 
 
 EXAMS = {
-    "whole": exam(),
+    "complete": exam(),
     "no-note": exam(note=None, question="윗글의 내용과 일치하는 것은?"),
     "no-passage": exam(passage="", note=None, question="바람의 세기를 재는 도구는?"),
     "note-only": exam(passage=""),
@@ -71,7 +71,7 @@ REFERRING = [name for name in NAMES if name != "baseline"]
 
 @pytest.mark.parametrize("kind", EXAMS)
 @pytest.mark.parametrize("name", EXAM_NAMES)
-def test_whole_exam_prompt(name: str, kind: str) -> None:
+def test_complete_exam_prompt(name: str, kind: str) -> None:
     golden = (GOLDEN / f"{name}.{kind}.txt").read_text(encoding="utf-8")
     row = Renderer(load_prompt(name)).scoring(EXAMS[kind])
     assert row.messages[0].content + "\n" == golden
@@ -87,7 +87,7 @@ def test_a_prompt_that_would_leave_something_out_is_refused() -> None:
 
 @pytest.mark.parametrize("category", CATEGORIES)
 @pytest.mark.parametrize("name", NAMES)
-def test_whole_prompt(name: str, category: str) -> None:
+def test_complete_prompt(name: str, category: str) -> None:
     golden = (GOLDEN / f"{name}.{FILES[category]}.txt").read_text(encoding="utf-8")
     row = Renderer(load_prompt(name)).scoring(question(category))
     assert [message.role for message in row.messages] == ["user"]

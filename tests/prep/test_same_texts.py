@@ -37,7 +37,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("one", "other"), APART)
-def test_signs_that_carry_meaning_tell_texts_apart(one: str, other: str) -> None:
+def test_signs_that_carry_meaning_distinguish_texts(one: str, other: str) -> None:
     assert compared(one) != compared(other)
     assert (
         compared(f"다음 중 {one} 인 것은?") != compared(f"다음 중 {other} 인 것은?") or one in "+-"

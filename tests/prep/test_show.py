@@ -157,7 +157,7 @@ def test_a_record_is_shown_in_any_prompt(run) -> None:
     assert "is a dialogue, of which prompt exam@1 does not show all" in done.stderr
 
 
-def test_cleaned_stands_beside_raw_turn_by_turn() -> None:
+def test_cleaned_stands_next_to_raw_turn_by_turn() -> None:
     raw = dialogue("음", "name1아, 8:30에 봐", "응", "그래")
     turns = [raw.turns[1].model_copy(update={"text": "화자1아, 8:30에 봐"}), raw.turns[2]]
     cleaned = raw.model_copy(update={"turns": turns, "options": ["하나", "두울", "셋"]})

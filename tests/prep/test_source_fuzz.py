@@ -1,7 +1,7 @@
 """Bad input: every reader keeps each record, removes it with a reason, or says one sentence.
 
 What is tried: the published records with values of other types, deep nesting, huge texts, halves of
-characters, missing, doubled and foreign fields; in every form of file; whole, cut off, with bytes
+characters, missing, doubled and foreign fields; in every form of file; intact, cut off, with bytes
 changed, or in another encoding.
 """
 
@@ -187,15 +187,15 @@ def test_bad_input_ends_in_rows_removals_or_one_sentence(
             text = as_csv(given_) if form == "csv" else as_text(given_, form, depth)
             codec = data.draw(st.sampled_from(["utf-8"] * 7 + ["utf-8-sig", "utf-16", "cp949"]))
             content = text.encode(codec, "replace" if codec == "cp949" else "surrogatepass")
-        whole = data.draw(st.integers(0, 3)) > 0
-        if not whole:
+        intact = data.draw(st.integers(0, 3)) > 0
+        if not intact:
             content = data.draw(damaged(content))
         path = folder / f"made.{form}"
         if data.draw(st.integers(0, 4)) == 0:
             path = folder / "made.zip"
             with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(f"made.{form}", content)
-            if not whole:
+            if not intact:
                 path.write_bytes(data.draw(damaged(path.read_bytes())))
         else:
             path.write_bytes(content)
@@ -207,7 +207,7 @@ def test_bad_input_ends_in_rows_removals_or_one_sentence(
         else:
             said = ""
             ENDED["read"] += 1
-            check(got, len(given_) if whole else None)
+            check(got, len(given_) if intact else None)
         assert "\n" not in said
         assert len(said) < 600
 

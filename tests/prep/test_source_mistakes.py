@@ -64,8 +64,8 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
 def test_mistakes_name_file_line_and_field(tmp_path: Path, mistake: str) -> None:
     name, record, sentence = WRONG[mistake]
     path = tmp_path / "made.jsonl"
-    whole = {"paragraph": "글", **record} if name == "exam" else record
-    path.write_text(json.dumps(whole, ensure_ascii=False) + "\n", encoding="utf-8")
+    complete = {"paragraph": "글", **record} if name == "exam" else record
+    path.write_text(json.dumps(complete, ensure_ascii=False) + "\n", encoding="utf-8")
     with pytest.raises(UserError) as caught:
         of(name, path)
     assert str(caught.value).startswith(f"{path}, line 1")

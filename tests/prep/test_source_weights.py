@@ -51,15 +51,15 @@ def chats(count: int) -> list[Chat]:
 @given(st.integers(0, 80), WEIGHTS)
 def test_ungrouped_records_are_taken_exactly(count: int, weight: float) -> None:
     counts = times(chats(count), weight, 1)
-    whole, part = divmod(Fraction(str(weight)), 1)
+    every, part = divmod(Fraction(str(weight)), 1)
     # nearest, and of two equally near the smaller
     extra = -((-part * count + Fraction(1, 2)) // 1)
-    assert sum(counts) == whole * count + extra
-    assert set(counts) <= {whole, whole + 1}
+    assert sum(counts) == every * count + extra
+    assert set(counts) <= {every, every + 1}
 
 
 @given(st.integers(1, 60), st.integers(1, 6), WEIGHTS)
-def test_groups_are_whole_and_the_share_is_missed_by_half_a_group_at_most(
+def test_no_group_is_split_and_the_share_is_missed_by_half_a_group_at_most(
     count: int, together: int, weight: float
 ) -> None:
     asked = questions(count, together)
@@ -128,17 +128,17 @@ def test_a_portion_tells_of_records_left_out_and_repeats_rows() -> None:
     letters = [row.answer for row in twice.rows]
     assert {letter: letters.count(letter) for letter in "ABC"} == {"A": 6, "B": 6, "C": 6}
 
-    (half, whole), _ = chat_portions(
+    (half, none), _ = chat_portions(
         [("talks", chats(10), []), ("more", [], [])], NOTHING, RENDERER, {"talks": 0.5}
     )
     assert (half.kept, half.counts()["removed"]) == (5, {"not-sampled": 5})
-    assert (whole.read, whole.rows) == (0, [])
+    assert (none.read, none.rows) == (0, [])
     [more], _ = chat_portions([("talks", chats(2), [])], NOTHING, RENDERER, {"talks": 3.0})
     assert [row.id for row in more.rows][:3] == ["c-000", "c-000~2", "c-000~3"]
     assert {row.group for row in more.rows} == {"c-000", "c-001"}
 
 
-def test_what_is_too_long_goes_with_all_its_rows_and_letters_stay_balanced() -> None:
+def test_what_is_too_long_is_removed_with_all_its_rows_and_letters_stay_balanced() -> None:
     asked = questions(30)
 
     def fits(row: Row) -> bool:

@@ -380,11 +380,11 @@ def test_cells_that_were_merged_are_filled_where_the_mapping_says_so(
 def test_a_mapping_that_cannot_be_is_refused(
     changes: dict[str, Any], sentence: str, tmp_path: Path
 ) -> None:
-    corpus = {"source": "table", "train": "made.csv", **KOREAN, **changes}
+    corpus = {"source": "table", "train": str(tmp_path / "made.csv"), **KOREAN, **changes}
     corpus = {key: value for key, value in corpus.items() if value is not None}
     run = {
         "corpus": corpus,
-        "out": "data",
+        "inputs": str(tmp_path),
         "prompt": "task",
         "stages": {"s": [{"source": "table"}]},
     }
@@ -469,7 +469,7 @@ def test_a_corpus_of_the_hub(tmp_path: Path) -> None:
     corpus = {"source": "table", "hub": str(folder), "train": "train", "test": "test", **KOREAN}
     corpus["revision"] = "0123456789abcdef0123456789abcdef01234567"
     stages = {"s": [{"source": "table"}]}
-    run = {"corpus": corpus, "out": "data", "prompt": "task", "stages": stages}
+    run = {"inputs": str(tmp_path), "corpus": corpus, "prompt": "task", "stages": stages}
     params = tmp_path / "params.yaml"
     params.write_text(yaml.safe_dump({"runs": {"own": run}}, allow_unicode=True), "utf-8")
     done = build("own", load_run(params, "own"), ["s"])

@@ -128,7 +128,8 @@ def test_the_report_as_a_table(tmp_path: Path) -> None:
     [
         ("base_model: ./none\nsequence_len: 9\nchat_template: alpaca\n", "./none cannot be loaded"),
         ("base_model: x\n", "no recipe with a sequence_len"),
-        ("a: [1\n", "no recipe with a sequence_len"),
+        ("a: [1\n", r"r\.yml, line 2: expected ',' or '\]'"),
+        ("sequence_len: 9\nsequence_len: 8\n", r"line 2: key sequence_len is there twice"),
         ("sequence_len: 9\ntokens: [x]\n", "tokens alters the tokenizer"),
     ],
 )

@@ -28,8 +28,8 @@ class Facts:
 CORPUS = Facts("corpus", tracks=("ga", "na"))
 
 
-def verdicts(findings: list[Finding]) -> list[tuple[str, str]]:
-    return [(finding.subject, finding.verdict) for finding in findings]
+def verdicts(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.subject, finding.verdict) for finding in found]
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def verdicts(findings: list[Finding]) -> list[tuple[str, str]]:
     ],
 )
 def test_sources(track: Track | None, source: Facts, wanted: list[str]) -> None:
-    findings = check_sources(track, [CORPUS, source] if source != CORPUS else [source])
-    assert verdicts(findings) == [(source.name, verdict) for verdict in wanted]
+    found = check_sources(track, [CORPUS, source] if source != CORPUS else [source])
+    assert verdicts(found) == [(source.name, verdict) for verdict in wanted]
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_recipes_that_show_no_questions_are_refused(capsys, change, said):
     assert said in capsys.readouterr().err
 
 
-def test_axolotl_is_told_to_load_the_best_even_by_epochs(tmp_path):
+def test_axolotl_is_set_to_load_the_best_even_by_epochs(tmp_path):
     recipe = DictDefault(output_dir=str(tmp_path), load_best_model_at_end=True)
     assert AccuracyPlugin().get_training_args(recipe) == {
         "load_best_model_at_end": True,

@@ -33,7 +33,7 @@ KEYS = {
 
 
 def axolotl(place: Path, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the script that Axolotl installs, which looks for modules beside itself."""
+    """Run the script that Axolotl installs, which looks for modules in its own folder."""
     return subprocess.run(
         [AXOLOTL, *arguments],
         cwd=place,

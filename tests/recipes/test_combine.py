@@ -154,9 +154,9 @@ def test_linear_of_unlike_members_is_the_sum_of_their_logits_changes(
 
     write_rows(tmp_path / "rows.jsonl", [training_row(n) for n in range(3)])
     recipe = {"base_model": str(base), "datasets": [{"path": str(tmp_path / "rows.jsonl")}]}
-    merge(recipe, out.folder, tmp_path / "whole")
+    merge(recipe, out.folder, tmp_path / "merged")
     before = load_file(base / "model.safetensors")
-    after = load_file(tmp_path / "whole/model.safetensors")
+    after = load_file(tmp_path / "merged/model.safetensors")
     for module in out.modules:
         wanted = before[f"{module}.weight"] + change(out, module)
         torch.testing.assert_close(after[f"{module}.weight"], wanted, rtol=0, atol=1e-6)
@@ -194,7 +194,7 @@ def layer(alpha, rslora=False, seeds=(1, 2)):
 
 @torch.no_grad()
 def test_why_not_by_pefts_own_merge():
-    """Where `add_weighted_adapter` of the pinned PEFT is no sum of changes; mended, this fails."""
+    """Where `add_weighted_adapter` of the pinned PEFT is no sum of changes; fixed, this fails."""
     weights = [0.5, 0.5]
 
     def by(kind, **options):
@@ -242,11 +242,11 @@ def test_the_result_is_an_adapter_that_says_what_it_is_made_of(member, tmp_path,
     ("config", "edit", "said"),
     [
         ({"target_modules": ["q_proj"]}, {}, r"adapts other layers than .*down_proj"),
-        ({"use_dora": True}, {}, r"trains whole magnitudes \(DoRA\)"),
-        ({"modules_to_save": ["lm_head"]}, {}, "trains whole weights"),
+        ({"use_dora": True}, {}, r"trains magnitudes \(DoRA\)"),
+        ({"modules_to_save": ["lm_head"]}, {}, "trains full weights"),
         ({}, {"run.json": '{"base": {"model.safetensors": "0"}}'}, "on another base than"),
-        ({}, {"run.json": None}, r"no run\.json that tells its base"),
-        ({}, {"run.json": '{"base": "acme/tiny"}'}, r"no run\.json that tells its base"),
+        ({}, {"run.json": None}, r"no run\.json that names its base"),
+        ({}, {"run.json": '{"base": "acme/tiny"}'}, r"no run\.json that names its base"),
         ({}, {"chat_template.jinja": "x"}, "another tokenizer or chat template than"),
         ({}, {WEIGHTS: None}, "name the folder of a finished adapter"),
     ],

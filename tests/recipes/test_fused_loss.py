@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from recipes.checks.fused_loss import unseen_head
+from recipes.checks.recipe_rules import unseen_head
 from tests.support.paths import ROOT
 from tests.support.tiny_models import save_gemma2, save_llama
 
@@ -39,7 +39,7 @@ def said(request, tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("case", ["gemma2", "llama", "whole head"])
+@pytest.mark.parametrize("case", ["gemma2", "llama", "full head"])
 def test_loss_and_gradients_of_a_model_are_the_same(said, case):
     found = said[case]
     assert found["fused"] == pytest.approx(found["plain"], rel=1e-6)

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import axolotl.train
@@ -63,22 +65,25 @@ def test_a_run_ends_with_one_sentence_before_anything_is_written(workplace, run)
 
 
 def test_axolotl_ran_under_the_guard(chain):
-    for stage in ("stage1", "stage2"):
-        record = json.loads((chain.place / "outputs/demo" / stage / "run.json").read_text())
+    for stage in ("demo-stage1", "demo-stage2"):
+        record = json.loads((chain.place / "outputs" / stage / "trained/run.json").read_text())
         assert sorted(record) == ["base", "data", "files", "processes", "recipe"]
 
 
 def test_a_killed_run_ends_like_one_never_killed(chain, run):
-    whole = chain.place / "outputs/demo/stage2"
-    killed = chain.place / "outputs/demo/stage2-killed"
-    shutil.copytree(whole, killed)
+    uninterrupted = chain.place / "outputs/demo-stage2/trained"
+    killed = chain.place / "outputs/demo-killed"
+    shutil.copytree(uninterrupted, killed)
     (killed / "model.safetensors").unlink()
     for step in (4, 6, 7):
         shutil.rmtree(killed / f"checkpoint-{step}")
-    done = run(*chain.train2, "--output-dir", "outputs/demo/stage2-killed")
+    done = run(*chain.train2, "--output-dir", "outputs/demo-killed")
     assert done.returncode == 0, done.stderr[-3000:]
     assert (killed / "checkpoint-6").is_dir()
-    one, other = load_file(whole / "model.safetensors"), load_file(killed / "model.safetensors")
+    one, other = (
+        load_file(uninterrupted / "model.safetensors"),
+        load_file(killed / "model.safetensors"),
+    )
     assert [name for name in one if not one[name].equal(other[name])] == []
 
 
@@ -86,7 +91,7 @@ def test_the_same_recipe_gives_the_same_bytes(chain, run):
     again = run(*chain.train1, "--output_dir", "again")
     assert again.returncode == 0, again.stderr[-3000:]
     weights = "adapter_model.safetensors"
-    first = (chain.place / "outputs/demo/stage1" / weights).read_bytes()
+    first = (chain.place / "outputs/demo-stage1/trained" / weights).read_bytes()
     assert (chain.place / "again" / weights).read_bytes() == first
 
 
@@ -103,6 +108,30 @@ def test_an_interrupted_run_ends_as_one(recipe, monkeypatch):
     assert left.value.code == 130
 
 
+HOLDS = """
+import sys, time
+from pathlib import Path
+from recipes.plugins.guard import alone
+lock = alone(Path("rows/0123"))
+print("holds", flush=True)
+time.sleep(float(sys.argv[1]))
+"""
+
+
+def test_runs_that_share_rows_make_them_one_after_another(tmp_path):
+    command = [sys.executable, "-c", HOLDS]
+    started = {"cwd": tmp_path, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, "600"], **started) as first:
+        assert "holds\n" in first.stdout
+        with subprocess.Popen([*command, "0"], **started) as second:
+            assert (
+                "rows/0123: waiting for another run, which makes the same rows\n" in second.stdout
+            )
+            first.kill()  # whose rows are then made anew
+            assert "holds\n" in second.stdout
+    assert second.returncode == 0
+
+
 def test_the_seed_and_the_epoch_decide_the_order():
     def order(seed, epoch):
         sampler = EpochSampler(50, seed)
@@ -117,7 +146,7 @@ def test_the_seed_and_the_epoch_decide_the_order():
 
 @pytest.fixture(scope="module")
 def tokenizer(chain):
-    return AutoTokenizer.from_pretrained(chain.place / "outputs/demo/stage1")
+    return AutoTokenizer.from_pretrained(chain.place / "outputs/demo-stage1/trained")
 
 
 def rendered(tmp_path, tokenizer, row, limit=512, **options):

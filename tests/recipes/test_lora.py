@@ -1,4 +1,4 @@
-"""Each method of the LoRA family merges into what it was beside its base, or is refused by name."""
+"""Each method of the LoRA family merges into what it computed, or is refused by name."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from tests.support.training_rows import training_row, write_rows
 LAYERS = ["q_proj", "v_proj", "down_proj"]
 HEAD = [*LAYERS, "lm_head"]
 EMBEDDINGS = [*LAYERS, "embed_tokens"]
-# by base: what PEFT is told, and whether head and embeddings part
+# by base: PEFT's settings, and whether head and embeddings part
 CASES = {
     "LoRA": ("gemma2", {}, False),
     "rsLoRA": ("gemma2", {"use_rslora": True}, False),
@@ -33,8 +33,8 @@ CASES = {
     "tied embeddings": ("gemma2", {"target_modules": EMBEDDINGS}, True),
     "tied head by DoRA": ("gemma2", {"target_modules": HEAD, "use_dora": True}, True),
     "both tied ends": ("gemma2", {"target_modules": [*EMBEDDINGS, "lm_head"]}, True),
-    "whole tied head": ("gemma2", {"modules_to_save": ["lm_head"]}, True),
-    "whole tied embeddings": ("gemma2", {"modules_to_save": ["embed_tokens"]}, True),
+    "full tied head": ("gemma2", {"modules_to_save": ["lm_head"]}, True),
+    "full tied embeddings": ("gemma2", {"modules_to_save": ["embed_tokens"]}, True),
     "head": ("llama", {"target_modules": HEAD}, False),
     "embeddings by rsLoRA": ("llama", {"target_modules": EMBEDDINGS, "use_rslora": True}, False),
     "biases": ("qwen2", {"bias": "all"}, False),
@@ -74,8 +74,8 @@ def test_merged_is_base_and_adapter(bases, recipe, tmp_path, case):
 
     ids = torch.arange(20, 60)[None]
     apart = PeftModel.from_pretrained(load(base), adapter).eval()(ids).logits
-    whole = load(tmp_path / "merged")(ids).logits
-    torch.testing.assert_close(whole, apart, rtol=0, atol=1e-4 * float(apart.std()))
+    merged = load(tmp_path / "merged")(ids).logits
+    torch.testing.assert_close(merged, apart, rtol=0, atol=1e-4 * float(apart.std()))
     assert (load(base)(ids).logits - apart).std() > 0.02 * apart.std()
     config = json.loads((tmp_path / "merged/config.json").read_text())
     assert config["tie_word_embeddings"] is (family == "gemma2" and not parted)

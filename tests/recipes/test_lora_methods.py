@@ -69,7 +69,7 @@ def test_loraplus_gives_b_a_faster_rate_and_no_weight_decay(trained):
     # the run asked for 0.1: PEFT's optimizer for LoRA+ takes another name for it, which Axolotl
     # does not say
     assert {group["weight_decay"] for group in plus} == {0.0}
-    # the first steps of Adam are as long as the rate, so B goes 16 times as far
+    # the first steps of Adam are as long as the rate, so B moves 16 times as far
     lora, fast = (read_adapter(trained / name) for name in ("lora", "loraplus"))
     for module in lora.modules:
         lengths = [float(one.pair(module)[1].abs().median()) for one in (lora, fast)]

@@ -25,12 +25,12 @@ def base(chain):
 
 @pytest.fixture
 def adapter(chain):
-    return chain.place / "outputs/demo/stage1"
+    return chain.place / "outputs/demo-stage1/trained"
 
 
 @pytest.fixture
 def merged(chain):
-    return chain.place / "outputs/demo/stage1-merged"
+    return chain.place / "outputs/demo-stage1/model"
 
 
 def test_only_layers_with_an_adapter_changed(chain, base, adapter, merged):
@@ -42,7 +42,7 @@ def test_only_layers_with_an_adapter_changed(chain, base, adapter, merged):
     assert all("_proj.weight" in name for name in changed)
     assert changed == read_adapter(adapter).changed
     assert chain.merge.stdout.startswith(
-        "outputs/demo/stage1-merged: 14 adapter pairs merged, all other weights bit-equal\n"
+        "outputs/demo-stage1/model: 14 adapter pairs merged, all other weights bit-equal\n"
     )
 
 
@@ -66,9 +66,9 @@ def test_logits_are_those_of_base_and_adapter(base, adapter, merged):
     )
     plain = load(base)(ids).logits
     apart = PeftModel.from_pretrained(load(base), adapter).eval()(ids).logits
-    whole = load(merged)(ids).logits
-    assert (whole - apart).abs().max() < 1e-4
-    assert (whole - plain).abs().max() > 0.1  # the adapter does something
+    joined = load(merged)(ids).logits
+    assert (joined - apart).abs().max() < 1e-4
+    assert (joined - plain).abs().max() > 0.1  # the adapter does something
 
 
 def test_the_tokenizer_and_template_are_those_of_training(adapter, merged):
@@ -150,12 +150,12 @@ def test_what_cannot_be_merged_is_refused_and_nothing_touched(
 @pytest.mark.parametrize(
     ("out", "said"),
     [
-        ("outputs/demo/stage1", "outputs/demo/stage1, which is read"),
-        ("outputs/demo", "outputs/demo/stage1, which is read"),
+        ("outputs/demo-stage1/trained", "outputs/demo-stage1/trained, which is read"),
+        ("outputs/demo-stage1", "outputs/demo-stage1/trained, which is read"),
         ("recipes/tiny/base", "recipes/tiny/base, which is read"),
         ("recipes", "recipes/tiny/stage1.yml, which is read"),
         ("data/demo", "data/demo/stage1.jsonl, which is read"),
-        ("outputs/demo/stage2", "which this command did not make"),
+        ("outputs/demo-stage2/trained", "which this command did not make"),
     ],
 )
 def test_a_merge_replaces_merges_only(chain, monkeypatch, out, said):

@@ -40,7 +40,7 @@ def test_an_adapter_without_a_recipe_is_merged(
     named: bool, base: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(monkeypatch, "--adapter", adapter, *(["--base", base] if named else []))
-    merged = tmp_path / "lora-merged"
+    merged = tmp_path / "lora-model"
     ids = torch.tensor([[5, 9, 11]])
     eager = {"attn_implementation": "eager"}
     apart = AutoModelForCausalLM.from_pretrained(base, **eager)
@@ -72,4 +72,4 @@ def test_what_cannot_be_merged_without_a_recipe_is_said(
         UserError, match=r"no finished adapter; save it as adapter_model.safetensors"
     ):
         run(monkeypatch, "--adapter", adapter, "--base", base)
-    assert not (tmp_path / "lora-merged").exists()
+    assert not (tmp_path / "lora-model").exists()

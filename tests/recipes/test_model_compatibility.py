@@ -11,10 +11,10 @@ from recipes.checks import model_compatibility
 from recipes.checks.model_compatibility import config_problems, live_problems, tokenizer_problems
 from recipes.checks.recipe_rules import rule_problems
 from recipes.compose import compose
-from recipes.members.tables import BACKBONES, load_family, load_matrix
+from recipes.members.tables import BACKBONES, load_family, load_members
 from tests.support.families import FAMILIES
 
-MATRIX = load_matrix()
+MEMBERS = load_members()
 BY_FAMILY = {
     "gemma2": ("best-gemma-stage1", "tamago-gemma-stage1"),
     "llama3": ("baseline-bllossom",),
@@ -32,7 +32,7 @@ def models():
 
 
 def recipe_of(name: str) -> dict:
-    return compose(name, MATRIX).recipe
+    return compose(name, MEMBERS).recipe
 
 
 def family(name: str):
@@ -44,12 +44,12 @@ def text_of(path: Path) -> str:
 
 
 def problems(recipe: dict, others: list[dict] | None = None) -> list[str]:
-    path = Path("outputs/members/x/recipe.yml")
+    path = Path("outputs/x/recipe.yml")
     return list(rule_problems(path, recipe, others or [], text_of(path)))
 
 
 def test_every_family_that_is_trained_has_a_model_to_check_it_on():
-    used = {Path(member.base).stem for member in MATRIX.matrix.values() if member.model}
+    used = {Path(member.base).stem for member in MEMBERS.members.values() if member.model}
     assert used == set(BY_FAMILY)
     assert {path.stem for path in BACKBONES.glob("*.yml")} == set(FAMILIES)
 
@@ -92,7 +92,7 @@ def test_what_an_architecture_cannot_do_is_found(models, on, change, problem):
     ],
 )
 def test_a_tokenizer_of_another_family_is_found(models, member, on, problem):
-    made = compose(member, MATRIX)
+    made = compose(member, MEMBERS)
     found = list(tokenizer_problems(made.recipe, made.origin.family, models[on][1]))
     assert any(problem in one for one in found), found
 
@@ -123,7 +123,6 @@ def test_an_end_that_is_not_learnt_is_found(models):
         ),
         ("malbbungchi-qwen2-orpo", {"load_best_model_at_end": True}, "nothing to choose by"),
         ("malbbungchi-qwen2", {"trust_remote_code": True}, "take out trust_remote_code"),
-        ("malbbungchi-qwen2", {"base_model": "Qwen/Qwen9"}, "add it with its licence and date"),
         ("malbbungchi-qwen2", {"chat_template": "gemma"}, "chat_template gemma is none of chatml"),
         ("pohanghang-01-polar-v02", {"eot_tokens": ["</s>"]}, "take out eot_tokens"),
         ("tamago-gemma", {}, "is made by no recipe given here"),
@@ -156,7 +155,7 @@ def test_a_stage_that_writes_answers_otherwise_is_found():
 
 
 def test_live_checks_need_the_hub_and_say_so(monkeypatch, models):
-    made = compose("malbbungchi-qwen2", MATRIX)
+    made = compose("malbbungchi-qwen2", MEMBERS)
     with pytest.raises(UserError, match=r"cannot be had from the hub .* leave out --live"):
         list(live_problems(made.recipe, made.origin.family))
     config, tokenizer = models["qwen2"]

@@ -1,11 +1,17 @@
 """Full fine-tuning keeps its small steps, or is refused."""
 
+import os
 import re
+from types import SimpleNamespace
 
 import optimi
 import pytest
 import torch
 import yaml
+from accelerate.utils import FullyShardedDataParallelPlugin
+from accelerate.utils.fsdp_utils import fsdp2_prepare_model as accelerate_fsdp2
+from axolotl.monkeypatch.accelerate.fsdp2 import fsdp2_prepare_model as axolotl_fsdp2
+from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipes.checks import preflight
@@ -56,7 +62,10 @@ def test_plain_steps_on_bfloat16_weights_are_refused(optimizer, rate):
         ({"optimizer": "adamw_torch_8bit"}, None),
         ({"deepspeed": "recipes/deepspeed/zero2.json"}, "DeepSpeed's float32 weights"),
         ({"fsdp_version": 2, "fsdp_config": {"offload_params": False}}, None),
+        ({"fsdp_config": {"fsdp_version": 2}}, None),
+        ({"fsdp_config": {"version": 2}}, None),
         ({"fsdp_config": {"offload_params": False}}, "FSDP's float32 weights"),
+        ({"fsdp_version": 1, "fsdp_config": {"x": 1}}, "FSDP's float32 weights"),
         ({"bf16": False}, "float32 weights"),
         ({"adapter": "lora"}, "the adapter's float32 weights"),
         ({}, None),
@@ -93,6 +102,40 @@ def test_the_guard_refuses_before_anything_is_loaded(monkeypatch, capsys, change
         guard.GuardPlugin().register({**recipe, "attn_implementation": "eager"})
     assert left.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.fixture
+def one_process(monkeypatch):
+    """A group of this process alone, as torchrun would make it; the environment is put back."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    torch.distributed.init_process_group(
+        "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore:FSDP upcast")
+@pytest.mark.parametrize("prepare", [axolotl_fsdp2, accelerate_fsdp2])
+def test_weights_under_fsdp2_stay_in_bfloat16(one_process, prepare):
+    plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2,
+        auto_wrap_policy="transformer_based_wrap",
+        transformer_cls_names_to_wrap=["Gemma2DecoderLayer"],
+        cpu_ram_efficient_loading=False,
+    )
+    accelerator = SimpleNamespace(
+        state=SimpleNamespace(fsdp_plugin=plugin, device_mesh=None),
+        mixed_precision="bf16",
+        is_main_process=True,
+        torch_device_mesh=None,
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        ROOT / "recipes/tiny/base", dtype=torch.bfloat16, attn_implementation="eager"
+    )
+    sharded = list(prepare(accelerator, model).parameters())
+    assert all(isinstance(weight, DTensor) for weight in sharded)
+    assert {weight.dtype for weight in sharded} == {torch.bfloat16}
 
 
 @pytest.fixture(scope="module")

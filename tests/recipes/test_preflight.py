@@ -15,7 +15,7 @@ from recipes.members import tables
 from recipes.weights.base_model import base_of
 
 LORA = {"adapter": "lora", "lora_r": 4, "lora_alpha": 8, "lora_target_linear": True}
-BACKBONES = Path(tables.__file__).parent / "members/backbones"
+BACKBONES = Path(tables.__file__).parent / "backbones"
 
 
 @pytest.fixture
@@ -195,11 +195,11 @@ def test_an_adapter_goes_on_only_on_its_own_base(recipe):
 @pytest.mark.parametrize(
     ("base", "said"),
     [
-        ("./outputs/stage1-merged", r"run python recipes/merge\.py"),
         (
-            "./outputs/members/best-gemma-stage1/model",
-            "train that member first: dvc repro whole@best-gemma-stage1",
+            "./outputs/cci-stage1/model",
+            "train cci-stage1 first, then run python recipes/export.py",
         ),
+        ("./outputs/best-gemma-stage1/model", "dvc repro export@best-gemma-stage1"),
         ("./models/gemma", "download it there"),
         ("google/no-such-model", "accept its licence"),
     ],

@@ -1,4 +1,4 @@
-"""Recipes fit the installed Axolotl, one another and the rules of this house."""
+"""Recipes fit the installed Axolotl, one another and this project's rules."""
 
 import subprocess
 import sys
@@ -82,7 +82,7 @@ def test_hyperparameters_of_tamago(stage):
         recipe["base_model"]
         == {
             "stage1.yml": "google/gemma-2-9b-it",
-            "stage2.yml": "./outputs/stage1-merged",
+            "stage2.yml": "./outputs/cci-stage1/model",
         }[stage]
     )
     wanted = {
@@ -154,7 +154,7 @@ def test_schema_problems_are_found(change, problem):
         ({"val_set_size": 0.1}, "test_datasets"),
         ({"chat_template": "gemma"}, "set eot_tokens to [<end_of_turn>]"),
         ({"eot_tokens": ["<end_of_turn>"]}, "eot_tokens differs"),
-        ({"base_model": "./outputs/other-merged"}, "made by no recipe"),
+        ({"base_model": "./outputs/other/model"}, "made by no recipe"),
         ({"plugins": []}, "add recipes.plugins.guard.GuardPlugin"),
     ],
 )
@@ -202,8 +202,22 @@ def test_a_misspelt_datasets_gets_its_right_name():
 def test_a_header_with_another_path_is_found(monkeypatch):
     monkeypatch.chdir(ROOT)
     text = (ROOT / "recipes/stage1.yml").read_text("utf-8")
-    found = list(rule_problems(Path("stage1.yml"), load("stage1.yml"), [], text))
-    assert ["axolotl.cli.train stage1.yml" in one for one in found] == [True]
+    found = list(rule_problems(Path("recipes/my.yml"), load("stage1.yml"), [], text))
+    assert ["axolotl.cli.train recipes/my.yml" in one for one in found] == [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: \x07\n", "special characters are not allowed; correct the YAML"),
+        ("? [a]\n: 1\n", "line 1: found unhashable key; correct the YAML"),
+        ("- a\n", "a recipe is a YAML mapping"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_in_a_sentence(tmp_path, text, said):
+    (tmp_path / "x.yml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        read_recipe(tmp_path / "x.yml")
 
 
 def test_a_repeated_key_is_refused_with_its_line(tmp_path):

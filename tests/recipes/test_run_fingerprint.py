@@ -43,8 +43,8 @@ def changed(recipe, **change):
     return DictDefault({**recipe, **change})
 
 
-def claimed(recipe, processes=1):
-    """Claim the folder; returns the name of the tokenised rows."""
+def prepared(recipe, processes=1):
+    """Check the folder for a run; returns the name of the tokenised rows."""
     data = {str(path): sha256(path) for path in require_data(recipe)}
     take_output_dir(recipe, run_of(recipe.to_dict(), data, processes))
     return digest(content(recipe.to_dict(), data))
@@ -63,16 +63,16 @@ def left(folder="out"):
     ],
 )
 def test_edited_files_get_a_new_name(recipe, path, text):
-    before = claimed(recipe)
-    assert claimed(recipe) == before
+    before = prepared(recipe)
+    assert prepared(recipe) == before
     Path(path).write_text(text)
-    assert claimed(recipe) != before
+    assert prepared(recipe) != before
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"chat_template": "gemma"}, {"sequence_len": 9}])
 def test_another_setting_of_the_rows_gets_a_new_name(recipe, change):
-    assert claimed(recipe) != claimed(changed(recipe, **change))
-    assert claimed(recipe) == claimed(changed(recipe, learning_rate=1e-3))
+    assert prepared(recipe) != prepared(changed(recipe, **change))
+    assert prepared(recipe) == prepared(changed(recipe, learning_rate=1e-3))
 
 
 def test_evaluation_steps_matter_only_where_the_best_is_kept(recipe):
@@ -105,41 +105,41 @@ DIFFERENT = {
 
 @pytest.mark.parametrize("said", [*DIFFERENT, "processes differs"])
 def test_another_run_sets_the_old_one_aside(recipe, said, capsys):
-    claimed(recipe)
+    prepared(recipe)
     save_checkpoint(Path("out"), 3)
     save_weights(Path("out"))
     Path("out/debug.log").write_text("its log")
     before = left()
     if said in DIFFERENT:
         DIFFERENT[said](recipe)
-    claimed(recipe, processes=1 if said in DIFFERENT else 2)
+    prepared(recipe, processes=1 if said in DIFFERENT else 2)
     assert left(STALE) == before
     assert left() == ["run.json"]
     assert f"out held another run ({said}): now in {STALE}" in capsys.readouterr().out
 
 
-def test_a_template_beside_the_base_is_part_of_a_run(recipe):
+def test_a_template_next_to_the_base_is_part_of_a_run(recipe):
     Path("mine.jinja").write_text("one")
     recipe["chat_template_jinja"] = "mine.jinja"
-    before = claimed(recipe)
+    before = prepared(recipe)
     save_weights(Path("out"))
     Path("mine.jinja").write_text("two")
-    assert claimed(recipe) != before
+    assert prepared(recipe) != before
     assert (STALE / "model.safetensors").is_file()
     recipe["chat_template_jinja"] = "{{ messages[0]['content'] }}" * 100  # its own text
-    claimed(recipe)
+    prepared(recipe)
 
 
 def test_finished_weights_are_never_deleted(recipe):
     """A finished, B finished, A again but killed at its first seconds, B again."""
     first, second = recipe, changed(recipe, seed=7)
     for number, one in enumerate((first, second), start=1):
-        claimed(one)
+        prepared(one)
         save_weights(Path("out"), number)
     finished = {sha256(path) for path in Path().rglob("model.safetensors")}
     assert len(finished) == 3  # with the base
     for one in (first, second, first):
-        claimed(one)
+        prepared(one)
         assert {sha256(path) for path in Path().rglob("model.safetensors")} == finished
     assert left(".stale") == ["out-1", "out-2"]  # what held a record alone left nothing
 
@@ -147,9 +147,9 @@ def test_finished_weights_are_never_deleted(recipe):
 def test_a_link_to_another_disk_stays_one(recipe):
     Path("disk/out").mkdir(parents=True)
     Path("out").symlink_to("disk/out")
-    claimed(recipe)
+    prepared(recipe)
     save_weights(Path("out"))
-    claimed(changed(recipe, seed=7))
+    prepared(changed(recipe, seed=7))
     assert Path("out").is_symlink()
     assert left("disk/out") == ["run.json"]
     assert left("disk/.stale/out-1") == ["model.safetensors", "run.json"]
@@ -159,9 +159,9 @@ def test_names_in_other_forms_of_unicode_are_one_run(recipe):
     path = Path("data") / unicodedata.normalize("NFD", "대화.jsonl")
     Path("data/rows.jsonl").rename(path)
     recipe["datasets"] = [{"path": str(path)}]
-    claimed(recipe)
+    prepared(recipe)
     save_checkpoint(Path("out"), 3)
-    claimed(recipe)
+    prepared(recipe)
     assert left() == ["checkpoint-3", "run.json"]
 
 
@@ -190,7 +190,7 @@ def test_inputs_and_what_no_run_left_are_no_output_folder(recipe, out, said):
     Path("mix/run.json").write_text('{"base": {}, "members": []}')
     before = {path: path.is_file() and path.read_bytes() for path in Path().rglob("*")}
     with pytest.raises(UserError, match=said):
-        claimed(changed(recipe, output_dir=out))
+        prepared(changed(recipe, output_dir=out))
     assert {path: path.is_file() and path.read_bytes() for path in Path().rglob("*")} == before
 
 
@@ -198,7 +198,7 @@ def test_hidden_files_and_the_log_are_nobodys(recipe):
     Path("out").mkdir()
     for name in (".gitkeep", "debug.log"):
         Path("out", name).write_text("")
-    claimed(recipe)
+    prepared(recipe)
     assert left() == [".gitkeep", "debug.log", "run.json"]
 
 
@@ -211,12 +211,12 @@ def spoilt(checkpoint, part):
 
 @pytest.mark.parametrize("part", ["model.safetensors", "optimizer.pt", "scheduler.pt"])
 def test_a_spoilt_checkpoint_leads_back_to_the_one_before(recipe, part, capsys):
-    claimed(recipe)
+    prepared(recipe)
     for step in (3, 6, 10):
         save_checkpoint(Path("out"), step)
     for step in (6, 10):
         spoilt(Path(f"out/checkpoint-{step}"), part)
-    claimed(changed(recipe, logging_steps=1))
+    prepared(changed(recipe, logging_steps=1))
     assert left() == [".stale", "checkpoint-3", "run.json"]
     assert left("out/.stale") == ["checkpoint-10-1", "checkpoint-6-1"]
     said = capsys.readouterr().out
@@ -225,13 +225,13 @@ def test_a_spoilt_checkpoint_leads_back_to_the_one_before(recipe, part, capsys):
 
 
 @pytest.mark.parametrize("last", ["model.safetensors", "trainer_state.json"])
-def test_a_checkpoint_that_was_never_finished_goes(recipe, last, capsys):
-    claimed(recipe)
+def test_a_checkpoint_that_was_never_finished_is_removed(recipe, last, capsys):
+    prepared(recipe)
     save_checkpoint(Path("out"), 3)
     half = Path("out/checkpoint-6")
     half.mkdir()
     (half / last).write_text('{"glob')  # the disk was full, or the run was killed
-    claimed(recipe)
+    prepared(recipe)
     assert left() == ["checkpoint-3", "run.json"]
     assert (
         "checkpoint-6: no run can go on from it (trainer_state.json is" in capsys.readouterr().out
@@ -239,12 +239,12 @@ def test_a_checkpoint_that_was_never_finished_goes(recipe, last, capsys):
 
 
 def test_where_no_checkpoint_serves_all_is_set_aside(recipe, capsys):
-    claimed(recipe)
+    prepared(recipe)
     save_weights(Path("out"))
     for step in (3, 6):
         (save_checkpoint(Path("out"), step) / "optimizer.pt").unlink()  # save_only_model
     before = left()
-    claimed(recipe)
+    prepared(recipe)
     assert (left(STALE), left()) == (before, ["run.json"])
     said = capsys.readouterr().out
     assert "checkpoint-6: no run can go on from it (optimizer.pt is missing)" in said
@@ -253,20 +253,20 @@ def test_where_no_checkpoint_serves_all_is_set_aside(recipe, capsys):
 
 def test_a_run_that_begins_anew_keeps_what_it_finished_before(recipe):
     recipe["auto_resume_from_checkpoints"] = None
-    claimed(recipe)
+    prepared(recipe)
     Path("out/tokenizer.json").write_text("")  # killed before its first checkpoint
-    claimed(recipe)
+    prepared(recipe)
     assert left() == ["run.json", "tokenizer.json"]
     save_weights(Path("out"))
-    claimed(recipe)
+    prepared(recipe)
     assert (left(), left(STALE)[0]) == (["run.json"], "model.safetensors")
 
 
 def test_only_a_checkpoint_of_the_same_run_is_resumed(recipe):
-    claimed(recipe)
+    prepared(recipe)
     own = save_checkpoint(Path("out"), 3)
     elsewhere = changed(recipe, output_dir="more", resume_from_checkpoint=str(own))
-    claimed(elsewhere)
+    prepared(elsewhere)
     Path("mine").mkdir()
     Path("mine/checkpoint-3").symlink_to(own.resolve())
     write_json(Path("mine/run.json"), run_of(changed(recipe, seed=7).to_dict(), {}, 1))
@@ -277,18 +277,18 @@ def test_only_a_checkpoint_of_the_same_run_is_resumed(recipe):
         ({"resume_from_checkpoint": "mine/checkpoint-3", "seed": 7}, "of another run"),
     ):
         with pytest.raises(UserError, match=said):
-            claimed(changed(elsewhere, **other, output_dir="new"))
+            prepared(changed(elsewhere, **other, output_dir="new"))
     with pytest.raises(UserError, match=r"another run \(processes differs\)"):
-        claimed(elsewhere, processes=2)
+        prepared(elsewhere, processes=2)
     halve(own / "optimizer.pt")
     with pytest.raises(UserError, match=r"checkpoint-3: optimizer\.pt is cut off"):
-        claimed(elsewhere)
+        prepared(elsewhere)
     assert not Path("new").exists()
     assert json.loads(Path("more/run.json").read_text())["processes"] == 1
 
 
 def test_what_cannot_be_moved_is_said(recipe, monkeypatch):
-    claimed(recipe)
+    prepared(recipe)
     save_weights(Path("out"))
 
     def busy(*_):
@@ -296,5 +296,5 @@ def test_what_cannot_be_moved_is_said(recipe, monkeypatch):
 
     monkeypatch.setattr(Path, "rename", busy)
     with pytest.raises(UserError, match=r"out: cannot be moved to \.stale/out-1 \(Device or"):
-        claimed(changed(recipe, seed=7))
+        prepared(changed(recipe, seed=7))
     assert "seed: 42" in str(json.loads(Path("out/run.json").read_text())).replace("'", "")

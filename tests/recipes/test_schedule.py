@@ -32,7 +32,7 @@ def recipe(**keys):
         ({"num_epochs": 5, "max_steps": 3}, 2, 3),
     ],
 )
-def test_steps_are_epochs_by_whole_batches(keys, batches, steps):
+def test_steps_are_epochs_by_full_batches(keys, batches, steps):
     check_steps(recipe(**keys), steps, batches)
     for other in (steps - 1, steps + 1):
         with pytest.raises(UserError, match=rf"asks for {steps} steps .* would take {other}"):

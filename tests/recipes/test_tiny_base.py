@@ -1,4 +1,4 @@
-"""The committed tiny base: whole, small, able to match letters, and at chance on the task."""
+"""The committed tiny base: complete, small, able to match letters, and at chance on the task."""
 
 import json
 import subprocess

@@ -1,16 +1,12 @@
 """Real runs of tiny recipes: best by accuracy, early stop, resume, full disk, ORPO, freezing."""
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -22,122 +18,25 @@ from recipes.compose import stopping
 from recipes.plugins.answer_accuracy import LetterReader, choice, questions
 from recipes.plugins.checkpoints import defect, finished
 from tests.support import disks
-from tests.support.paths import ROOT
 from tests.support.scored_rows import by_letter
-from tests.support.training_rows import THINGS, training_row, write_rows
-
-ORDERS = {"A": (0, 1, 2), "B": (1, 0, 2), "C": (1, 2, 0)}
-SHORT = {"warmup_steps": 0, "logging_steps": 1, "dataset_num_proc": 1, "save_total_limit": 9}
-BEST = SHORT | {
-    "base_model": "./recipes/tiny/base",
-    "datasets": [
-        {
-            "path": "data/turning.jsonl",
-            "ds_type": "json",
-            "type": "chat_template",
-            "field_messages": "messages",
-        }
-    ],
-    "test_datasets": [
-        {
-            "path": "data/asked.jsonl",
-            "ds_type": "json",
-            "split": "train",
-            "type": "chat_template",
-            "field_messages": "messages",
-        }
-    ],
-    "sample_packing": False,
-    "curriculum_sampling": True,
-    "shuffle_merged_datasets": False,
-    "micro_batch_size": 4,
-    "max_steps": 24,
-    "lr_scheduler": "constant",
-    "learning_rate": 2e-3,
-    "save_steps": 2,
-    "eval_steps": 2,
-}
-KEEP_BEST = {
-    "load_best_model_at_end": True,
-    "metric_for_best_model": "eval_accuracy",
-    "early_stopping_patience": 4,
-}
-LOGGERS = {
-    "use_tensorboard": True,
-    "use_trackio": True,
-    "use_wandb": True,
-    "wandb_mode": "offline",
-    "wandb_project": "test",
-}
-EPOCHS = {"max_steps": None, "num_epochs": 7, "load_best_model_at_end": True}
-FROZEN = {"max_steps": 2, "unfrozen_parameters": ["model.layers.1.mlp."]}
-
-
-def asked_row(number: int, options: int, answer: int) -> dict:
-    """A dev row of 2 to 5 options, its answer anywhere, its category its own, its length too."""
-    things = [f"{THINGS[(number + 2 * k) % len(THINGS)]} 이야기" for k in range(options)]
-    lines = "\n".join(f"{'ABCDE'[k]}. {thing}" for k, thing in enumerate(things))
-    talk = "화자1: 어제 봤어?\n" * (1 + number % 3)
-    row = training_row(number)
-    row["messages"][0]["content"] = f"[Conversation]\n{talk}\n[Option]\n{lines}"
-    row["messages"][1]["content"] = f"{'ABCDE'[answer]}. {things[answer]}" + "!" * (number % 4)
-    labels = list("ABCDE"[:options])
-    return row | {
-        "id": f"dev-{number}",
-        "record": f"dev-{number}",
-        "category": f"유형{number}",
-        "labels": labels,
-        "order": list(range(options))[::-1],
-        "answer": labels[answer],
-    }
-
-
-ASKED = [(3, 0), (2, 0), (5, 0), (4, 0), (3, 1), (2, 1), (3, 2), (5, 4), (4, 0)]
-
-
-def preference(number: int) -> dict:
-    """A preference row as prep writes it: A is right, C is not."""
-    row = training_row(number)
-    text = row["messages"][0]["content"].split("\n")[-1]
-    rejected = [row["messages"][0], {"role": "assistant", "content": text}]
-    kept = ("id", "source", "split", "group", "category", "labels", "order", "answer")
-    return {key: row[key] for key in kept} | {
-        "template": "reference@1",
-        "system": None,
-        "chosen": row["messages"],
-        "rejected": rejected,
-        "wrong": 2,
-    }
-
-
-def recipe(place: Path, name: str, like: str, *changes: dict) -> str:
-    made = yaml.safe_load((place / like).read_text(encoding="utf-8"))
-    for change in changes:
-        made |= change
-    path = place / f"{name}.yml"
-    path.write_text(yaml.safe_dump(made | {"output_dir": f"./{name}"}), encoding="utf-8")
-    return path.name
-
-
-def train(place: Path, *arguments: str) -> SimpleNamespace:
-    done = subprocess.run(
-        [
-            *(disks.ALONE if disks.ALLOWED else ()),
-            *(sys.executable, str(ROOT / "tests/support/train_recipes.py"), *arguments),
-        ],
-        cwd=place,
-        env=os.environ
-        | {
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": f"{place}:{ROOT}",
-            "TRACKIO_DIR": str(place / "trackio"),
-        },
-        text=True,
-        capture_output=True,
-    )
-    lines = done.stdout.splitlines()
-    codes = [int(line.split()[1]) for line in lines if line.startswith("CODE")]
-    return SimpleNamespace(codes=codes, err=done.stderr)
+from tests.support.tiny_trainings import (
+    ASKED,
+    BEST,
+    EPOCHS,
+    FROZEN,
+    KEEP_BEST,
+    LOGGERS,
+    ORDERS,
+    SHORT,
+    asked_row,
+    logged,
+    preference,
+    recipe,
+    same_weights,
+    state,
+    train,
+)
+from tests.support.training_rows import training_row, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -173,28 +72,13 @@ def runs(workplace: Path) -> SimpleNamespace:
         "save_steps": 3,
     }
     orpo = recipe(place, "orpo", orpo, pairs)
-    # the second checkpoint finds its disk full; with more room the run goes on from the first
+    # the second checkpoint finds its disk full; with more room the run continues from the first
     filled = recipe(place, "filled", stage2, BEST, {"max_steps": 4})
-    full = ("filled=2500k", filled, "filled:half", "filled=64m", filled, "filled:whole")
+    full = ("filled=2500k", filled, "filled:half", "filled=64m", filled, "filled:continued")
     # killed before its end, it ends all the same; ended, it does not go on
     several = (best, "best<2", best, best, f"{frozen}@100000", frozen, noisy, orpo, patient)
     done = train(place, *several, *(full if disks.ALLOWED else ()))
     return SimpleNamespace(place=place, done=done, dev=dev)
-
-
-def state(folder: Path) -> dict:
-    """The trainer's state in the last checkpoint of a run."""
-    last = max(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    return json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
-
-
-def logged(folder: Path, key: str) -> dict[int, float]:
-    return {one["step"]: one[key] for one in state(folder)["log_history"] if key in one}
-
-
-def same_weights(one: Path, other: Path) -> bool:
-    first, second = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
-    return set(first) == set(second) and all(first[name].equal(second[name]) for name in first)
 
 
 def test_all_runs_ended_as_they_should(runs):
@@ -203,18 +87,21 @@ def test_all_runs_ended_as_they_should(runs):
 
 
 def test_the_best_checkpoint_by_accuracy_is_kept_and_the_run_stops_early(runs):
-    accuracy = logged(runs.place / "best-whole", "eval_accuracy")
-    done = state(runs.place / "best-whole")
+    accuracy = logged(runs.place / "best-uninterrupted", "eval_accuracy")
+    done = state(runs.place / "best-uninterrupted")
     best = max(accuracy, key=lambda step: (accuracy[step], -step))
     assert accuracy[best] > accuracy[done["global_step"]]
     assert done["best_global_step"] == best
     assert done["global_step"] == best + 4 * 2 < 24  # patience times steps
-    assert same_weights(runs.place / "best-whole", runs.place / f"best-whole/checkpoint-{best}")
+    assert same_weights(
+        runs.place / "best-uninterrupted", runs.place / f"best-uninterrupted/checkpoint-{best}"
+    )
     assert not same_weights(
-        runs.place / "best-whole", runs.place / f"best-whole/checkpoint-{done['global_step']}"
+        runs.place / "best-uninterrupted",
+        runs.place / f"best-uninterrupted/checkpoint-{done['global_step']}",
     )
     # the loss would have chosen another
-    loss = logged(runs.place / "best-whole", "eval_loss")
+    loss = logged(runs.place / "best-uninterrupted", "eval_loss")
     assert min(loss, key=loss.get) != best
 
 
@@ -224,9 +111,9 @@ def test_a_member_with_patience_is_evaluated_after_each_epoch(runs):
 
 
 def test_a_killed_run_stops_where_one_never_killed_does_and_stays_stopped(runs):
-    whole, killed = runs.place / "best-whole", runs.place / "best"
-    assert same_weights(whole, killed)
-    steps = {step: value for step, value in logged(whole, "eval_accuracy").items() if step}
+    uninterrupted, killed = runs.place / "best-uninterrupted", runs.place / "best"
+    assert same_weights(uninterrupted, killed)
+    steps = {step: value for step, value in logged(uninterrupted, "eval_accuracy").items() if step}
     found = {step: value for step, value in logged(killed, "eval_accuracy").items() if step}
     assert found == steps
 
@@ -234,12 +121,12 @@ def test_a_killed_run_stops_where_one_never_killed_does_and_stays_stopped(runs):
 def test_accuracy_while_training_is_that_of_scoring(runs):
     rows = [Row.model_validate(row | {"messages": row["messages"][:-1]}) for row in runs.dev]
     compared = 0
-    for checkpoint in sorted((runs.place / "best-whole").glob("checkpoint-*")):
+    for checkpoint in sorted((runs.place / "best-uninterrupted").glob("checkpoint-*")):
         tokenizer = AutoTokenizer.from_pretrained(checkpoint)
         engine = Engine(checkpoint, dtype="float32", batch_size=3)
         choices, mass = by_letter(engine, tokenizer, rows)
         step = int(checkpoint.name.split("-")[1])
-        history = state(runs.place / "best-whole")["log_history"]
+        history = state(runs.place / "best-uninterrupted")["log_history"]
         (seen,) = [one for one in history if one["step"] == step and "eval_accuracy" in one]
         assert seen["eval_accuracy"] == tally(rows, choices).accuracy
         # each row has a category of its own
@@ -252,8 +139,8 @@ def test_accuracy_while_training_is_that_of_scoring(runs):
 
 
 def test_a_fixed_offset_would_log_another_number(runs):
-    best = state(runs.place / "best-whole")["best_global_step"]
-    folder = runs.place / f"best-whole/checkpoint-{best}"
+    best = state(runs.place / "best-uninterrupted")["best_global_step"]
+    folder = runs.place / f"best-uninterrupted/checkpoint-{best}"
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
     ids = [tokenizer.apply_chat_template(r["messages"], return_dict=False) for r in runs.dev]
@@ -285,7 +172,7 @@ def test_a_fixed_offset_would_log_another_number(runs):
         ]
         return sum(right) / len(right)
 
-    true = logged(runs.place / "best-whole", "eval_accuracy")[best]
+    true = logged(runs.place / "best-uninterrupted", "eval_accuracy")[best]
     assert accuracy(read) == true
     # what two earlier systems read: the place 2 or 3 from the batch's end, or from each row's
     for offset in (-2, -3):
@@ -296,11 +183,11 @@ def test_a_fixed_offset_would_log_another_number(runs):
 
 def test_tensorboard_trackio_and_wandb_get_the_same_keys(runs):
     wanted = {"eval/accuracy", "eval/accuracy/유형0", "eval/accuracy/유형8", "eval/letter_mass"}
-    (events,) = (runs.place / "best-whole").rglob("events.out.tfevents.*")
+    (events,) = (runs.place / "best-uninterrupted").rglob("events.out.tfevents.*")
     board = EventAccumulator(str(events)).Reload()
     assert wanted <= set(board.Tags()["scalars"])
     steps = {one.step: one.value for one in board.Scalars("eval/accuracy")}
-    assert steps == pytest.approx(logged(runs.place / "best-whole", "eval_accuracy"))
+    assert steps == pytest.approx(logged(runs.place / "best-uninterrupted", "eval_accuracy"))
     (base, *_) = (runs.place / "trackio").glob("*.db")
     with sqlite3.connect(base) as db:
         lines = [json.loads(one) for (one,) in db.execute("select metrics from metrics")]
@@ -313,28 +200,28 @@ def errors(runs) -> list[str]:
     return [line for line in runs.done.err.splitlines() if line.startswith("error:")]
 
 
-def test_a_file_at_its_limit_ends_in_a_sentence_and_the_next_run_goes_on(runs):
+def test_a_file_at_its_limit_ends_in_a_sentence_and_the_next_run_continues(runs):
     assert "the model cannot be saved" in errors(runs)[0]
     assert "File too large" in errors(runs)[0]
     assert state(runs.place / "frozen")["global_step"] == 2
 
 
 @disks.needed
-def test_a_full_disk_keeps_the_checkpoint_before_and_the_next_run_goes_on_from_it(runs):
+def test_a_full_disk_keeps_the_checkpoint_before_and_the_next_run_continues_from_it(runs):
     _, said = errors(runs)
     assert "the model cannot be saved" in said
     assert "see that output_dir has room, then run the same command again" in said
-    half, whole = runs.place / "half", runs.place / "whole"
+    half, continued = runs.place / "half", runs.place / "continued"
     assert not (half / "model.safetensors").exists()
     assert defect(half / "checkpoint-2", 1) is None
     assert not finished(half / "checkpoint-4")
     first = "checkpoint-2/model.safetensors"
-    assert load_file(half / first).keys() == load_file(whole / first).keys()
+    assert load_file(half / first).keys() == load_file(continued / first).keys()
     assert (half / first).stat().st_mtime_ns == (
-        whole / first
+        continued / first
     ).stat().st_mtime_ns  # never rewritten
-    assert state(whole)["global_step"] == 4
-    assert same_weights(whole, whole / "checkpoint-4")
+    assert state(continued)["global_step"] == 4
+    assert same_weights(continued, continued / "checkpoint-4")
 
 
 def test_frozen_weights_stay_and_the_others_move(runs):

@@ -8,14 +8,11 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from importlib.util import find_spec
 from math import exp, log
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from transformers import AutoTokenizer
 
 from core.jsonl import read_records, write_json
@@ -24,16 +21,22 @@ from eval import predictions, score
 from eval.methods.base import Failure
 from prep.demo.synthetic import corpus, unmarked
 from tests.support.paths import ROOT, VLLM
+from tests.support.reasoning_place import (
+    COUNT,
+    DOUBTFUL,
+    MOVED,
+    NONE,
+    SAMPLES,
+    SILENT,
+    TORN,
+    WRONG,
+    WRONG_AS_TEXT,
+    Place,
+    build,
+    command,
+    reply,
+)
 from tests.support.tiny_models import save_taught
-
-COUNT, SAMPLES = 6, 9
-# questions by their place: whose taught answer is wrong, in JSON and as text
-WRONG, WRONG_AS_TEXT = (1, 4), (2,)
-# shown in another order they get another answer: twice the same one, or each time a new one
-MOVED, TORN = 0, 3
-DOUBTFUL = 5  # taught a second reply, half as often as the first
-SILENT = 0  # as text
-NONE = "잘 모르겠습니다."
 
 SCORE = """
 import json, sys
@@ -43,63 +46,6 @@ if __name__ == "__main__":
     for arguments in json.loads(sys.argv[2]):
         score.main(arguments)
 """
-
-
-def reply(row: Row, option: int, reasoning: str | None = None) -> str:
-    """JSON that answers with a published option, the reference utterance quoted as the reason."""
-    said = row.messages[-1].content.partition("[Reference]\n")[2].partition("\n")[0]
-    told = {
-        "reasoning": reasoning or f'참조 발화에서 "{said.partition(": ")[2]}"라고 했다.',
-        "answer": LABELS[row.order.index(option)],
-    }
-    return json.dumps(told, ensure_ascii=False)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder with rows and a model taught on them, and what it must say, by published option.
-
-    `replies` are those to the questions in the data's order, in as many `tokens`.
-    """
-
-    folder: Path
-    ids: list[str]
-    gold: list[int]
-    cot: list[int]
-    text: list[int | None]
-    voted: list[int]
-    replies: list[str]
-    tokens: list[int]
-
-    def jobs(self, engine: str) -> dict[str, list[str]]:
-        """The arguments of score.py by the name of the predictions."""
-        cot, drawn = ["--method", "cot"], ["--samples", str(SAMPLES), "--temperature", "1"]
-        found = {
-            "cot": cot,
-            "cut": [*cot, "--max-tokens", str(min(self.tokens))],
-            "short": [*cot, "--max-tokens", str(max(self.tokens))],
-            "drawn": ["--method", "self-consistency", *drawn],
-            "orders": [*cot, "--permutations", "cyclic"],
-            "text": ["--method", "greedy"],
-        }
-        model = ["--model", str(self.folder / "model"), "--backend", engine]
-        return {
-            name: [
-                *model,
-                "--data",
-                str(self.data(name)),
-                "--out",
-                str(self.out(engine, name)),
-                *of,
-            ]
-            for name, of in found.items()
-        }
-
-    def data(self, name: str) -> Path:
-        return self.folder / ("text" if name == "text" else "reasoning") / "test.jsonl"
-
-    def out(self, engine: str, name: str) -> Path:
-        return self.folder / engine / f"{name}.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -136,33 +82,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
         replies=replies,
         tokens=[len(tokenizer.encode(text, add_special_tokens=False)) for text in replies],
     )
-
-
-def build(folder: Path) -> None:
-    """Rows in the prompt that asks for JSON, and in one that does not, as prep makes them."""
-    write_json(folder / "train.json", unmarked(corpus("train", 1, 1)))
-    asked = {
-        "corpus": {name: str(folder / f"{name}.json") for name in ("train", "test")},
-        "test_answers": "keep",
-        "scoring_orders": "cyclic",
-        "stages": {"stage2": [{"source": "cci-2024"}]},
-    }
-    prompts = {"reasoning": "reasoning", "text": "reference"}
-    runs = {
-        run: {**asked, "out": str(folder / run), "prompt": name} for run, name in prompts.items()
-    }
-    (folder / "params.yaml").write_text(yaml.safe_dump({"runs": runs}), encoding="utf-8")
-    for run in runs:
-        command("prep/build.py", "--params", folder / "params.yaml", "--run", run)
-
-
-def command(*arguments: Any, code: int = 0) -> str:
-    """Run an entry script as a person does; what it printed, or, where it fails, its one line."""
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stderr if code else done.stdout
 
 
 Found = tuple[list[Prediction], dict[str, Any], list[Failure]]
@@ -230,12 +149,12 @@ def test_a_reply_without_room_for_its_end_is_cut_off(place: Place, found: dict[s
         assert taught.startswith(one.text)
         assert (one.text == taught) is (tokens == min(place.tokens))
     given, meta, failures = found["short"]
-    whole = [tokens < max(place.tokens) for tokens in place.tokens]
-    expected = [says if fits else None for says, fits in zip(place.cot, whole, strict=True)]
-    assert 0 < whole.count(False) < COUNT
+    complete = [tokens < max(place.tokens) for tokens in place.tokens]
+    expected = [says if fits else None for says, fits in zip(place.cot, complete, strict=True)]
+    assert 0 < complete.count(False) < COUNT
     assert [one.choice for one in given] == expected
     assert [one.text for one in failures] == [
-        taught for taught, fits in zip(place.replies, whole, strict=True) if not fits
+        taught for taught, fits in zip(place.replies, complete, strict=True) if not fits
     ]
 
 
@@ -276,12 +195,12 @@ def test_both_engines_write_the_same(by_hf: dict[str, Found], by_vllm: dict[str,
 
 def test_a_report_counts_what_was_not_answered(place: Place, by_hf: dict[str, Found]) -> None:
     files = [place.out("hf", name) for name in ("cot", "short", "drawn")]
-    page, told = place.folder / "report.html", place.folder / "report.json"
+    page, figures = place.folder / "report.html", place.folder / "report.json"
     printed = command(
-        "eval/report.py", *files, "--data", place.data("cot"), "--html", page, "--json", told
+        "eval/report.py", *files, "--data", place.data("cot"), "--html", page, "--json", figures
     )
     assert "no answer" in printed
-    results = json.loads(told.read_text("utf-8"))["results"]
+    results = json.loads(figures.read_text("utf-8"))["results"]
     right = [says == gold for says, gold in zip(place.cot, place.gold, strict=True)]
     unread = [place.ids[k] for k, one in enumerate(by_hf["short"][0]) if one.choice is None]
     assert (results["cot"]["correct"], results["cot"]["no_answer"]) == (sum(right), [])
@@ -301,7 +220,7 @@ def test_answers_alone_vote(place: Place, by_hf: dict[str, Found]) -> None:
     assert f"{COUNT} items by 2 models, rule hard" in printed
     missing = sum(one.choice is None for one in by_hf["short"][0])
     assert f"abstentions: {missing}, on {missing} items" in printed
-    command("ensemble/check.py", place.folder / "submission.json", *to[:2])
+    command("ensemble/check_submission.py", place.folder / "submission.json", *to[:2])
     written = json.loads((place.folder / "submission.json").read_text("utf-8"))
     assert [item["output"] for item in written] == [f"inference_{k + 1}" for k in place.cot]
     # another prompt is other data; of two that differ the file named first decides

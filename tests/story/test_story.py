@@ -1,13 +1,13 @@
-"""The story as a stranger meets it: entries explain themselves, dvc.yaml is one whole graph."""
+"""The story as a stranger meets it: entries explain themselves, dvc.yaml is one graph."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from recipes import combine
+from recipes.members.tables import load_members
 from recipes.weights import adapter_math
 
 ENTRIES = sorted(
@@ -60,20 +60,15 @@ def test_the_story_leads_from_corpus_to_submission_for_both_runs():
     result = subprocess.run(
         [DVC.resolve(), "dag", "--md", "--outs"], capture_output=True, text=True, check=True
     )
-    for name in ("data/stage2.jsonl", "outputs/stage1-merged", "submissions/cci.json"):
+    for name in ("data/cci", "outputs/cci-stage1/model", "submissions/cci.json"):
         assert f'"{name}"' in result.stdout
-    pages = ("metrics/demo.html", "metrics/demo-members.html", "data/demo/eda")
-    for name in ("data/demo/raw", "outputs/demo/members/seed3", "submissions/demo.json", *pages):
+    pages = ("metrics/demo.html", "metrics/demo-members.html", "metrics/demo-corpus")
+    for name in ("data/demo-corpus", "outputs/demo-seed3/model", "submissions/demo.json", *pages):
         assert f'"{name}"' in result.stdout
 
 
-def test_members_differ_by_seed_only():
-    members = yaml.safe_load(Path("params.yaml").read_text("utf-8"))["members"]
-    demo = [member for name, member in members.items() if name.startswith("demo-")]
-    assert len(demo) == 3
-    seeds = [member.pop("seed") for member in demo]
-    assert [member.pop("outputs") for member in demo] == [
-        f"outputs/demo/members/seed{seed}" for seed in seeds
-    ]
-    assert len(set(seeds)) == 3
-    assert demo[0] == demo[1] == demo[2]
+def test_members_of_the_demo_differ_by_seed_only():
+    members = load_members()
+    voters = [members.members[path.stem] for path in members.voters("demo")]
+    assert [one.changes for one in voters] == [{"seed": seed} for seed in (1, 2, 3)]
+    assert len({one.model_copy(update={"changes": {}}).model_dump_json() for one in voters}) == 1

@@ -1,4 +1,4 @@
-"""A scoring that was killed inside the story goes on, and none votes who is no member any more."""
+"""A killed scoring of the pipeline continues."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from tests.support.scored_rows import save_rows
 from tests.support.tiny_models import save_qwen2
 
 ROWS = 24
-# stands in for `python`: scores in small blocks, and kills all of the story after one of seed2's
+# stands in for `python`: scores in small blocks, and kills all of the story after one of a member's
 PYTHON = f"""#!{sys.executable}
 import os, runpy, signal, sys
 from pathlib import Path
@@ -25,7 +25,7 @@ blocks.BLOCK, add = 8, blocks.Partial.add
 
 def dying(partial, *block):
     add(partial, *block)
-    if partial.path.name.startswith("seed2") and Path("kill").exists():
+    if partial.path.name.startswith("demo-seed2") and Path("kill").exists():
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
 blocks.Partial.add = dying
@@ -35,7 +35,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with the story, rows to score and two tiny members."""
+    """A folder with the pipeline, rows to score and a tiny member."""
     for name in ("dvc.yaml", "params.yaml", "core", "recipes", "eval"):
         (tmp_path / name).symlink_to(ROOT / name)
     for folder in (".dvc", "bin", "data/demo"):
@@ -44,14 +44,13 @@ def place(tmp_path):
     (tmp_path / "bin/python").write_text(PYTHON)
     (tmp_path / "bin/python").chmod(0o755)
     save_rows(tmp_path / "data/demo/test.jsonl", ROWS)
-    for seed in (1, 2):
-        save_qwen2(tmp_path / f"outputs/demo/members/seed{seed}", seed, torch.float32)
+    save_qwen2(tmp_path / "outputs/demo-seed2/model", 2, torch.float32)
     return tmp_path
 
 
 def repro(place):
     return subprocess.run(
-        [DVC, "repro", "--single-item", "score@demo"],
+        [DVC, "repro", "--single-item", "score@demo-seed2"],
         cwd=place,
         env={
             **os.environ,
@@ -66,15 +65,14 @@ def repro(place):
 
 
 @pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
-def test_a_killed_scoring_goes_on_and_forgets_who_is_no_member(place):
-    members, scored = place / "outputs/demo/members", place / "predictions/demo/members"
+def test_a_killed_scoring_continues(place):
+    scored = place / "predictions/demo"
     (place / "kill").touch()
     assert repro(place).returncode == -signal.SIGKILL
-    assert {path.name for path in scored.glob("*.jsonl")} == {"seed1.jsonl"}
+    assert not list(scored.glob("*.jsonl"))
 
     (place / "kill").unlink()
-    shutil.rmtree(members / "seed1")
     done = repro(place)
     assert done.returncode == 0, done.stderr
-    assert f"seed2.jsonl.partial: going on after 8 of {ROWS} rows" in done.stdout
-    assert {path.name for path in scored.glob("*.jsonl")} == {"seed2.jsonl"}
+    assert f"demo-seed2.jsonl.partial: going on after 8 of {ROWS} rows" in done.stdout
+    assert {path.name for path in scored.glob("*.jsonl")} == {"demo-seed2.jsonl"}

@@ -1,6 +1,5 @@
 """The tree: imports lead one way, a name stands for one thing, files are short."""
 
-import ast
 import re
 import sys
 from collections import Counter
@@ -9,38 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.imports import IMPORTS, MODULES, ROOMS, TEXTS
 from tests.support.paths import ROOT
 
-# each room imports those before it, and none after it
-ROOMS = ("core", "earlier_systems", "prep", "recipes", "eval", "ensemble", "bench")
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for room in ROOMS
-    for path in sorted((ROOT / room).rglob("*.py"))
-}
-TEXTS = {name: path.read_text("utf-8") for name, path in MODULES.items()}
 SCRIPTS = {MODULES[name].parent for name, text in TEXTS.items() if 'if __name__ == "__main' in text}
-# two commands check: a recipe, and a submission
-TWICE = {"check", "__init__"}
-
-
-def imported(path: Path) -> set[str]:
-    """The project's modules that a file imports, at its top or within a function."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {
-                f"{node.module}.{alias.name}"
-                if f"{node.module}.{alias.name}" in MODULES
-                else node.module
-                for alias in node.names
-            }
-    return found & MODULES.keys()
-
-
-IMPORTS = {name: imported(path) for name, path in MODULES.items()}
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -74,7 +45,8 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 
 
 def test_a_file_name_stands_for_one_thing() -> None:
-    counts = Counter(path.stem for path in MODULES.values() if path.stem not in TWICE)
+    others = [path for room in ("tests", "requirements") for path in (ROOT / room).rglob("*.py")]
+    counts = Counter(path.stem for path in [*MODULES.values(), *others] if path.stem != "__init__")
     assert [name for name, count in counts.items() if count > 1] == []
 
 
@@ -88,7 +60,7 @@ def test_no_script_changes_where_modules_are_found() -> None:
 
 @pytest.mark.parametrize("folder", sorted(SCRIPTS), ids=lambda path: path.name)
 def test_a_script_hides_no_other_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python looks beside a script first, where a name would hide an installed package."""
+    """Python looks into a script's folder first, where a name would hide an installed package."""
     elsewhere = [one for one in sys.path if Path(one or ".").resolve() != ROOT]
     monkeypatch.setattr(sys, "path", elsewhere)
     names = {path.stem for path in folder.glob("*.py")} | {
@@ -96,3 +68,11 @@ def test_a_script_hides_no_other_package(folder: Path, monkeypatch: pytest.Monke
     }
     assert names & sys.stdlib_module_names == set()
     assert [name for name in sorted(names) if name not in sys.modules and find_spec(name)] == []
+
+
+def test_no_test_imports_another_test() -> None:
+    tests = {path: path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py")}
+    found = re.compile(r"^\s*(?:from|import) tests\.\w+(?:\.| import )test_\w+", re.MULTILINE)
+    assert {
+        path.name: found.findall(text) for path, text in tests.items() if found.search(text)
+    } == {}

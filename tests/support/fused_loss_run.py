@@ -33,7 +33,7 @@ if DEVICE == "cpu":
 CASES = {
     "gemma2": ("gemma2", None),
     "llama": ("llama", None),
-    "whole head": ("gemma2", {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}),
+    "full head": ("gemma2", {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}),
     "adapted head": ("gemma2", {"target_modules": ["q_proj", "lm_head"]}),
 }
 

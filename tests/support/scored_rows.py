@@ -62,7 +62,7 @@ def save_rows(path: Path, count: int, answered: bool = True, seed: int = 0) -> l
 
 
 def save_orders(data: Path, made: Sequence[Row], kind: Literal["cyclic", "all"]) -> list[Row]:
-    """Write, beside a data file, its rows in other orders, as prep does."""
+    """Write, next to a data file, its rows in other orders, as prep does."""
     permuted = []
     for row in made:
         published = [row.options[row.order.index(k)] for k in range(len(row.options))]

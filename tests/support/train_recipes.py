@@ -3,7 +3,8 @@
 Run as: python train_recipes.py RECIPE[@BYTES] FOLDER<COUNT ..., from a workplace
 
 BYTES is the largest file that the run may write, as if the disk were full. FOLDER<COUNT makes of a
-finished run one that was killed before its last COUNT checkpoints; FOLDER-whole keeps it as it was.
+finished run one that was killed before its last COUNT checkpoints; FOLDER-uninterrupted keeps it as
+it was.
 FOLDER=SIZE mounts a disk of a size there, or changes it; FOLDER:COPY copies what lies there.
 """
 
@@ -30,7 +31,7 @@ def train(recipe: str, limit: int) -> int:
 
 
 def kill(folder: Path, count: int) -> None:
-    shutil.copytree(folder, folder.with_name(f"{folder.name}-whole"))
+    shutil.copytree(folder, folder.with_name(f"{folder.name}-uninterrupted"))
     (folder / "model.safetensors").unlink()
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name[11:]))
     for checkpoint in checkpoints[-count:]:

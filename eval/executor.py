@@ -1,11 +1,16 @@
-"""A block of rows as a unit of work: what is asked of an engine, and what comes back."""
+"""Blocks of rows as units of work, and who executes them: one engine in this process.
+
+eval/ray_executor.py has the other executor, several engines on Ray.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from eval.engines.interface import Engine
+from eval.engines import loader
+from eval.engines.interface import Engine, Setup
 
 
 class Ask(Protocol):
@@ -37,6 +42,31 @@ class BlockResult:
     values: list[Any]
     about: dict[str, Any]
     seconds: float
+
+
+class Executor(Protocol):
+    """Opens engines, executes tasks by them and closes them again."""
+
+    def execute(
+        self, setup: Setup, ask: Ask, tasks: Sequence[Task]
+    ) -> Iterator[tuple[Task, BlockResult]]:
+        """Each task with its result, in the order in which they are ready; `tasks` is not empty.
+
+        Raises `UserError` where the model cannot be opened or a row cannot be scored.
+        """
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Executes tasks one after another by one engine in this process."""
+
+    def execute(
+        self, setup: Setup, ask: Ask, tasks: Sequence[Task]
+    ) -> Iterator[tuple[Task, BlockResult]]:
+        """Each task with its result, in their order."""
+        with closing(loader.open_engine(setup)) as engine:
+            for task in tasks:
+                yield task, perform(engine, ask, task)
 
 
 def perform(engine: Engine, ask: Ask, task: Task) -> BlockResult:

@@ -1,6 +1,6 @@
 """Say whether a submission is valid for a test file, and if not, why.
 
-Run as: python ensemble/check.py submission.json --test corpus/test.json
+Run as: python ensemble/check_submission.py submission.json --test corpus/test.json
 """
 
 import argparse
@@ -12,7 +12,7 @@ from ensemble.submission import add_arguments, sheet_of
 
 EPILOG = """\
 example:
-  python ensemble/check.py submission.json --test corpus/test.json
+  python ensemble/check_submission.py submission.json --test corpus/test.json
 
 Valid is a file in UTF-8 without a byte order mark that answers every id of the test file once, in
 its order, by one of the options that the item has. A .json submission is the test file with

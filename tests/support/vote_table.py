@@ -62,7 +62,7 @@ def save_member(path: Path, data: Path, chosen: list[int], options: int = 2) -> 
 def read(
     folder: Path, choices: np.ndarray, gold: np.ndarray, options: int = 2
 ) -> labelled_answers.LabelledAnswers:
-    """The panel of the files of `save`."""
+    """The answers in the files of `save`."""
     return labelled_answers.read(save(folder, choices, gold, options), folder / "dev.jsonl")
 
 
