@@ -9,21 +9,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from core.errors import UserError, full_disk
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[IO[str]]:
-    """Open a text file that takes the place of `path` only when it is complete.
+def atomic_file(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
+    """Open a file, of text or bytes, that takes the place of `path` only when it is complete.
 
     A killed run leaves either the old file or the new one, never half of one.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     require_room(path)
     try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
+        text = {} if binary else {"encoding": "utf-8", "newline": "\n"}
+        with part.open("wb" if binary else "w", **text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -49,19 +50,30 @@ def require_room(path: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file; raises `UserError` where it is missing, a folder or not UTF-8."""
+    """The whole of a UTF-8 file; raises `UserError` where it is missing, a folder or not UTF-8."""
+    return decoded(read_bytes(path), path).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole of a file; raises `UserError` where it is missing or a folder."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; check the path") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; name a file in it") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
+
+
+def decoded(content: bytes, path: Path) -> str:
+    """UTF-8 as text, without its byte order mark; raises `UserError` where it is another."""
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8"
         ) from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
 
 
 def sha256(path: Path) -> str:

@@ -95,6 +95,9 @@ def validated(value: Any, model: type[Record], where: str) -> Record:
         first = error.errors()[0]
         field = short(".".join(map(str, first["loc"]))) or "record"
         message = first["msg"].removeprefix("Value error, ")
+        lost = [".".join(map(str, e["loc"])) for e in error.errors() if e["type"] == "missing"]
+        if first["type"] == "missing" and len(lost) > 1:
+            message += f", as are {', '.join(map(short, lost[1:]))}"
         raise UserError(f"{where}: field {field}: {message}") from None
 
 

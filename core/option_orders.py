@@ -12,14 +12,17 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import permutations
+from math import factorial
 from typing import Literal
 
+from core.errors import UserError
 from core.hash_rng import draw
 from core.records import LABELS, Question, ids_of_copies
 
 Orders = Literal["published", "balanced", "cyclic", "all"]
 Order = tuple[int, ...]
 ADDS_ROWS: frozenset[Orders] = frozenset({"cyclic", "all"})
+MOST = 6  # options that are shown in all their orders: 720 of them
 
 
 def arranged(
@@ -49,11 +52,27 @@ def arranged(
 
 
 def each_order(orders: Literal["cyclic", "all"], size: int) -> list[Order]:
-    """The orders of `size` options: all rotations, or all permutations; the published one first."""
+    """The orders of `size` options: all rotations, or all permutations; the published one first.
+
+    Raises `UserError` where there are too many permutations.
+    """
     published = tuple(range(size))
+    if orders == "all" and size > MOST:
+        raise UserError(
+            f"{size} options have {factorial(size):,} orders; use orders cyclic, which has {size}"
+        )
     if orders == "cyclic":
         return [published[k:] + published[:k] for k in published]
     return list(permutations(published))
+
+
+def permutation(items: Sequence[int], number: int) -> Order:
+    """The permutation that `itertools.permutations` gives as number `number` from 0."""
+    left, result = list(items), []
+    for size in range(len(left), 0, -1):
+        place, number = divmod(number, factorial(size - 1))
+        result.append(left.pop(place))
+    return tuple(result)
 
 
 def shown(order: Sequence[int]) -> str:
@@ -81,8 +100,9 @@ def _balanced(taken: Sequence[tuple[Question, str]], seed: int) -> dict[int, Ord
             raise ValueError(f"{question.id}: a training row needs an answer")
         size = len(question.options)
         count = counted[size] = counted.get(size, draw(seed, "first letter", size)) + 1
-        wrong = [order for order in permutations(i for i in range(size) if i != question.answer)]
-        rest = wrong[draw(seed, "others", question.source, name) % len(wrong)]
+        wrong = [i for i in range(size) if i != question.answer]
+        number = draw(seed, "others", question.source, name) % factorial(size - 1)
+        rest = permutation(wrong, number)
         letter = count % size
         result[place] = (*rest[:letter], question.answer, *rest[letter:])
     return result

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Split = Literal["train", "dev", "test"]
 CATEGORIES = ("원인", "후행사건", "전제", "동기", "반응")
-LABELS = ("A", "B", "C", "D", "E")
+LABELS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 class Strict(BaseModel):
@@ -44,7 +44,7 @@ class Question(Strict):
     category: str
     question: str | None = None
     note: str | None = None
-    options: list[str] = Field(min_length=2, max_length=5)
+    options: list[str] = Field(min_length=2, max_length=len(LABELS))
     answer: int | None
 
     @model_validator(mode="after")
@@ -107,7 +107,7 @@ class Row(Strict):
         if self.labels is not None and sorted(self.order or []) != list(range(len(self.labels))):
             raise ValueError(f"order {self.order} is no permutation of the published options")
         if self.labels is not None and not 2 <= len(self.labels) <= len(LABELS):
-            raise ValueError(f"{len(self.labels)} options; a question has two to five")
+            raise ValueError(f"{len(self.labels)} options; a question has two to {len(LABELS)}")
         if self.options is not None and len(self.options) != len(self.labels or []):
             raise ValueError(f"{len(self.options)} options do not fit the labels {self.labels}")
         if self.answer is not None and self.answer not in (self.labels or []):

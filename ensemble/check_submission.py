@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import entry
-from ensemble.submission import read_sheet
+from ensemble.submission import add_arguments, sheet_of
 
 EPILOG = """\
 example:
@@ -17,7 +17,8 @@ example:
 Valid is a file in UTF-8 without a byte order mark that answers every id of the test file once, in
 its order, by one of the options that the item has. A .json submission is the test file with
 `output` filled and nothing else changed; a .csv submission has the columns id and answer, which
-counts from 1. Whether answers are right is not looked at. Exit code 2: not valid."""
+counts from 1; that of a table of your own (--run) is the table with its answers filled in. Whether
+answers are right is not looked at. Exit code 2: not valid."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("submission", type=Path, help="as ensemble/vote.py writes it")
-    parser.add_argument("--test", required=True, type=Path, help="the official test file")
+    add_arguments(parser)
     args = parser.parse_args(argv)
-    sheet = read_sheet(args.test)
+    sheet = sheet_of(args)
     sheet.check(args.submission)
     print(f"{args.submission}: valid, {len(sheet.ids)} items")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError
-from eval.predictions import Meta
+from eval.predictions import IMPORTED, Meta
 
 
 def shares(paths: Sequence[Path]) -> list[float]:
@@ -35,6 +35,11 @@ def require_different(paths: Sequence[Path], metas: Sequence[Meta]) -> None:
     """Raise `UserError` where one model stands for two folds of a recipe."""
     seen: dict[tuple[str, object, object], Path] = {}
     for path, meta in zip(paths, metas, strict=True):
+        if meta.method == IMPORTED:
+            raise UserError(
+                f"{path}: was made elsewhere, of no known fold, which rule k-fold needs; leave it "
+                "out, or say --rule hard"
+            )
         model = model_of(meta)
         if model != (None, None) and (path.stem, *model) in seen:
             raise UserError(

@@ -140,6 +140,11 @@ def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
     for path, meta in zip(paths, metas, strict=True):
         if "members" in (meta.model_extra or {}):
             raise UserError(f"{path}: is itself a vote; leave it out, or write it elsewhere")
+        if meta.method == predictions.IMPORTED and not mixed:
+            raise UserError(
+                f"{path}: was made elsewhere, and on what rows is unknown; say --mixed where it "
+                "answers the same questions"
+            )
     if not mixed:
         try:
             predictions.require_comparable(list(zip(paths, metas, strict=True)))

@@ -20,7 +20,7 @@ from ensemble.k_fold import model_of
 from ensemble.member_answers import Items, MemberAnswers
 from ensemble.weights_file import File
 from eval.options import gold
-from eval.predictions import Data, Meta
+from eval.predictions import IMPORTED, Data, Meta
 from eval.rows import read_rows
 
 
@@ -67,6 +67,11 @@ def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> OutOfFold:
         meta = member_answers.read_meta(path)
         if "members" in (meta.model_extra or {}):
             raise UserError(f"{path}: is itself a vote; leave it out")
+        if meta.method == IMPORTED:
+            raise UserError(
+                f"{path}: was made elsewhere, and whether on rows that it had not seen is unknown; "
+                "leave it out"
+            )
         if meta.data.sha256 not in by_hash:
             raise UserError(
                 f"{path}: made from {meta.source}, which is none of the --data files as they are; "

@@ -1,28 +1,30 @@
-"""The test file and the submission: the official JSON with each `output` filled, or the exam's CSV.
+"""The test file and the submission: the official JSON, the exam's CSV, or a table of one's own.
 
-The suffix of the test file decides which of the two it is. Answers in it are never used.
+Which of the first two it is, its name tells: .json, to be filled in, or .csv, answered by the
+columns id and answer. A table is one where a run of params.yaml maps its columns. Answers in a test
+file are never used.
 """
 
+import argparse
 import copy
 import csv
 import io
 import json
 import re
 import unicodedata
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from core.errors import UserError
-from core.files import atomic_file, read_text
 from core.jsonl import loads, read_json
-from ensemble.member_answers import Items
+from ensemble.sheet import Sheet, TextSheet, other_ids
+from ensemble.table_sheet import TableSheet
+from prep.config import load_run
 from prep.sources import exam
 from prep.sources.downloads import records
+from prep.sources.mapping import TABLE
 from prep.sources.reader import collect
 
 OPTION = re.compile(r"inference_[1-5]")
@@ -32,69 +34,34 @@ ANEW = "write it anew"
 TestItem = dict[str, Any]
 
 
-class Sheet(ABC):
-    """What is to be answered: ids, numbers of options, categories and groups in the file's order.
+def add_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """The arguments by which a command finds the test file and how it is answered."""
+    add = parser.add_argument
+    add("--test", required=required, type=Path, help="the test file that the submission answers")
+    add("--run", help="a run of the params file whose table it is, with the mapping of its columns")
+    add("--params", type=Path, default=Path("params.yaml"), help="the params file")
 
-    `group` is the dialogue or passage, named as `prep/` names it.
-    """
 
-    path: Path
-    ids: list[str]
-    options: list[int]
-    categories: list[str]
-    groups: list[str]
-
-    @property
-    def items(self) -> Items:
-        """What the members must answer."""
-        return Items(self.ids, np.array(self.options, dtype=np.int8), self.path)
-
-    @abstractmethod
-    def text(self, choices: Mapping[str, int]) -> str:
-        """The submission with choices (id → 0-based option)."""
-
-    @abstractmethod
-    def validate(self, text: str, path: Path) -> None:
-        """Raise `UserError` unless a submission's text answers exactly this file."""
-
-    def require_suffix(self, out: Path) -> None:
-        """Raise `UserError` where a submission's name promises another form."""
-        if out.suffix.lower() != self.path.suffix.lower():
-            raise UserError(
-                f"{out}: a submission for {self.path} must end in {self.path.suffix}; rename it"
-            )
-
-    def write(self, out: Path, choices: Mapping[str, int]) -> None:
-        """Write the submission, validated first; a failure leaves an earlier one untouched."""
-        self.require_suffix(out)
-        text = self.text(choices)
-        self.validate(text, out)
-        with atomic_file(out) as file:
-            file.write(text)
-
-    def check(self, path: Path) -> None:
-        """Raise `UserError` unless a submission's file is valid: as `validate`, UTF-8, no BOM."""
-        self.require_suffix(path)
-        if path.resolve() == self.path.resolve():
-            raise UserError(f"{path}: is the test file itself; name the submission")
-        text = read_text(path)
-        with path.open("rb") as file:
-            if file.read(3) == b"\xef\xbb\xbf":
-                raise UserError(
-                    f"{path}: begins with a byte order mark; save it as UTF-8 without one"
-                )
-        self.validate(text, path)
+def sheet_of(args: argparse.Namespace) -> Sheet:
+    """The test file that the arguments above name; raises `UserError`."""
+    if args.run is None:
+        return read_sheet(args.test)
+    corpus = load_run(args.params, args.run).corpus
+    return TableSheet(args.test, corpus) if corpus.source == TABLE else read_sheet(args.test)
 
 
 def read_sheet(path: Path) -> Sheet:
-    """The test file by its kind; raises `UserError` where it is none or is malformed."""
+    """A competition's test file by its kind; raises `UserError` where it is none or malformed."""
     kinds = {".json": Official, ".csv": Exam}
     if path.suffix.lower() not in kinds:
-        raise UserError(f"{path}: neither .json nor .csv; name the official test file")
+        raise UserError(
+            f"{path}: neither .json nor .csv; name the official test file, or of a table of your "
+            "own its run too, by --run"
+        )
     return kinds[path.suffix.lower()](path)
 
 
-class Official(Sheet):
+class Official(TextSheet):
     """The institute's JSON: a list of items with two to five options `inference_1` ..."""
 
     def __init__(self, path: Path) -> None:
@@ -114,11 +81,11 @@ class Official(Sheet):
             item["output"] = f"inference_{choices[id_] + 1}"
         return json.dumps(filled, ensure_ascii=False, indent=4)
 
-    def validate(self, text: str, path: Path) -> None:
+    def validate_text(self, text: str, path: Path) -> None:
         """The same ids in the same order, every other field equal, each output an option."""
         answered = _by_id(_parsed(text, path), path, ANEW)
         if list(answered) != self.ids:
-            raise _other_ids(path, list(answered), self.ids)
+            raise other_ids(path, list(answered), self.ids)
         for id_, item in answered.items():
             given = self._items[id_]
             rest, expected = ({k: v for k, v in i.items() if k != "output"} for i in (item, given))
@@ -131,7 +98,7 @@ class Official(Sheet):
                 )
 
 
-class Exam(Sheet):
+class Exam(TextSheet):
     """The exam's CSV; its submission has the columns id and answer, which counts from 1."""
 
     def __init__(self, path: Path) -> None:
@@ -139,6 +106,11 @@ class Exam(Sheet):
         self.path = path
         found = list(records(path))
         for _, where, record in found:
+            if "problems" not in record:
+                raise UserError(
+                    f"{path}: has no column problems, as an exam has; of a table of your own name "
+                    "its run too, by --run"
+                )
             if not (record.get("id") or "").strip():
                 raise UserError(f"{where}: has no id, which the submission needs; give it one")
         read = collect(exam.row, found, "exam", "test")
@@ -168,7 +140,7 @@ class Exam(Sheet):
         writer.writerows([COLUMNS, *zip(self._published, answers, strict=True)])
         return lines.getvalue()
 
-    def validate(self, text: str, path: Path) -> None:
+    def validate_text(self, text: str, path: Path) -> None:
         """The columns id and answer, the same ids in the same order, each answer an option."""
         try:
             lines = [line for line in csv.reader(io.StringIO(text), strict=True) if line]
@@ -181,28 +153,13 @@ class Exam(Sheet):
                 raise UserError(f"{path}, answer {number}: {len(line)} cells, not 2; write it anew")
         ids = [id_ for id_, _ in lines[1:]]
         if ids != self._published:
-            raise _other_ids(path, ids, self._published)
+            raise other_ids(path, ids, self._published)
         for (id_, answer), options in zip(lines[1:], self.options, strict=True):
             if answer not in [str(number) for number in range(1, options + 1)]:
                 raise UserError(
                     f"{path}, question {id_}: answer {answer!r} is none of 1 to {options}; "
                     "write it anew"
                 )
-
-
-def _other_ids(path: Path, ids: list[str], expected: list[str]) -> UserError:
-    """What is wrong with a submission's ids, in one sentence."""
-    missing = sorted(set(expected) - set(ids))
-    extra = sorted(set(ids) - set(expected))
-    if missing:
-        fault = f"{len(missing)} of {len(expected)} ids are missing, the first is {missing[0]}"
-    elif extra:
-        fault = f"{len(extra)} ids are not in the test file, the first is {extra[0]}"
-    elif len(ids) > len(expected):
-        fault = "an id stands there twice"
-    else:
-        fault = "its ids are in another order than in the test file"
-    return UserError(f"{path}: {fault}; write it anew")
 
 
 def _parsed(text: str, path: Path) -> Any:

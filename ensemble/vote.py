@@ -21,7 +21,8 @@ from core.records import Prediction
 from ensemble import k_fold, member_answers, weights_file
 from ensemble.member_answers import BITS
 from ensemble.rules import K_FOLD, RULES, Outcome, Tally
-from ensemble.submission import Sheet, read_sheet
+from ensemble.sheet import Sheet
+from ensemble.submission import add_arguments, sheet_of
 from eval import predictions
 from recipes.members.tables import MEMBERS, load_members, pick
 
@@ -39,7 +40,8 @@ recipe; with --weights for soft, folds share their recipe's weight.
 A model that gives no answer to an item casts no vote there; an item that no model answers is
 refused. Members must have been scored on the same rows in the same orders, with weights in the same
 bits, unless --mixed. Answers in the test file are not used. A CSV test file (exam) gets a CSV
-submission."""
+submission; a table of your own (--run) is written again with its answers, in its own form and
+order."""
 EPILOG = "\n".join(
     [
         "example:",
@@ -58,7 +60,7 @@ Weight = float | NDArray[np.float64]
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, vote, and write the submission and, if asked, the vote itself."""
     args = _arguments(argv)
-    sheet = read_sheet(args.test)
+    sheet = sheet_of(args)
     sheet.require_suffix(args.out)
     require_places(args)
     metas = member_answers.read_members(args.predictions, args.mixed)
@@ -232,7 +234,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("predictions", nargs="*", type=Path, help="files of eval/score.py; the order settles ties")
     add("--set", metavar="NAME", help=f"instead: the members of a set of {MEMBERS}, by its rule")
-    add("--test", type=Path, help="the official test file, .json or .csv")
+    add_arguments(parser, required=False)
     add("--out", type=Path, help="the submission to write, of the same form")
     add("--votes", type=Path, help="also write the vote as predictions, NAME.jsonl")
     add("--rule", choices=RULES, help="default: hard")
@@ -262,7 +264,7 @@ def as_set(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     members = load_members()
     one = pick(members.sets, args.set, "set")
     args.predictions = members.voters(args.set)
-    args.test = args.test or Path(one.test)
+    args.run, args.test = args.run or one.rows, args.test or Path(one.test)
     args.out = args.out or SUBMISSIONS / f"{args.set}.{one.format}"
     args.votes = args.votes or vote_of(args.set)
     args.rule, args.mixed = one.rule, one.mixed

@@ -192,7 +192,9 @@ def resolve_adapter(folder: Path, base: Path) -> Path:
     """An adapter's folder, made for `base`; raises `UserError` where it is not."""
     for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
         if not (folder / name).is_file():
-            raise UserError(f"{folder}: no {name} in it; name the folder that LoRA training wrote")
+            old = (folder / name).with_suffix(".bin").is_file()
+            remedy = "save it as safetensors" if old else "name the folder that LoRA training wrote"
+            raise UserError(f"{folder}: no {name} in it; {remedy}")
     said = read_object(folder / ADAPTER_CONFIG)
     if said.get("peft_type") == "LORA" and type(said.get("r")) is not int:
         raise UserError(

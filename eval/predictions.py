@@ -14,6 +14,7 @@ from core.files import sha256
 from core.jsonl import read_json, read_objects, validated, write_json, write_records
 from core.records import Prediction, Row, Strict
 
+IMPORTED = "imported"  # the method of predictions that were made elsewhere
 LETTERS = "letter"  # the method that chooses the most probable letter of each row
 SUM = 0.01  # how far from 1 the sum of probabilities may be: as of logarithms with 2 decimals
 Model = TypeVar("Model", bound=BaseModel)

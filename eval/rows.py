@@ -9,7 +9,10 @@ from core.records import Row
 
 
 def read_rows(path: Path) -> list[Row]:
-    """All rows of a file; raises `UserError` where there is none or a question stands twice."""
+    """All rows of a file; raises `UserError` where there is none or a question stands twice.
+
+    docs/scoring.md has the fields that rows of one's own need.
+    """
     rows = read_records(path, Row)
     if not rows:
         raise UserError(f"{path}: holds no row; build it with prep/build.py")

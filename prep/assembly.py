@@ -78,9 +78,9 @@ class Build:
             if split == "dev":
                 questions, removed = without_answer(questions)
                 if not questions:
+                    named = corpus.file_of(self.run, split) or split
                     raise UserError(
-                        f"{corpus.file_of(self.run, split)}: no item has an answer; fill them in, "
-                        "or leave dev out of the run"
+                        f"{named}: no item has an answer; fill them in, or leave dev out of the run"
                     )
                 self.files["dev-loss.jsonl"] = [self.renderer.loss(one) for one in questions]
             rows = [self.renderer.scoring(question) for question in questions]
@@ -147,7 +147,10 @@ class Build:
         got = corpus.questions_of(self.run, split)
         if got is None:
             return None
-        return self._cleaned(got, f"{got.source}/{split}", corpus.file_of(self.run, split))
+        title, at = f"{got.source}/{split}", self.run.corpus
+        if at.hub:
+            self.report["inputs"][title] = {"hub": at.hub, "revision": at.revision}
+        return self._cleaned(got, title, corpus.file_of(self.run, split))
 
     def _source(self, source: Source) -> Read:
         """All records of a part of a mix, cleaned."""
@@ -224,7 +227,8 @@ def build(name: str, run: Run, stages: Sequence[str], ray: Ray | None = None) ->
     weights = {one.title: one.weight for one in sorted(mixed, key=lambda one: one.weight)}
     found = check_sources(run.track, {one.title: one.facts for one in mixed}.values())
     notes = enforce([*found, *check_augmentation(run.track, run.orders, weights)])
-    files = [(one.path or run.corpus.train, one) for one in mixed if not one.hub]
+    local = [one for one in mixed if not one.hub and not (one.at_corpus and run.corpus.hub)]
+    files = [(one.path or run.corpus.train, one) for one in local]
     if absent := [(file, one) for file, one in files if not as_spelled(Path(file)).exists()]:
         raise corpus.missing(absent)
     prompt = load_prompt(run.prompt)

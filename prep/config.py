@@ -14,18 +14,21 @@ from core.yaml_io import read_mapping
 from prep.cleaning import known
 from prep.dedup import Method, Simhash
 from prep.guards.track import Track
-from prep.sources.registry import REGISTRY
-from prep.sources.source import CORPUS, Name, Source
+from prep.sources.mapping import TABLE, TableMapping
+from prep.sources.registry import SOURCES
+from prep.sources.source import CORPUS, Name, PromptName, Source
 
 # what prep writes besides the stages
 RESERVED = {"dev", "test", "dev-loss", "dev.orders", "test.orders", "questions"}
 RESERVED |= {"removed", "changed", "preferences", "folds"}
 
 
-class Corpus(Strict):
+class Corpus(TableMapping):
     """The files of the task itself, in the form of one source of the registry; dev and test may be
     absent. `dev_share` of the train file's questions are then held out as dev, no dialogue split.
-    `origin` says whose data it is, which a form does not."""
+    `origin` says whose data it is, which a form does not. A table has the keys of its mapping too.
+    With `hub` and its `revision`, train, dev and test are splits of that set of the hub.
+    """
 
     source: str = CORPUS
     origin: str | None = None
@@ -33,15 +36,31 @@ class Corpus(Strict):
     dev: str | None = None
     test: str | None = None
     dev_share: float | None = Field(default=None, gt=0, le=0.5)
+    hub: str | None = None
+    revision: str | None = None
+    subset: str | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        if self.source not in REGISTRY or REGISTRY[self.source].kind != "questions":
-            known = ", ".join(name for name, one in REGISTRY.items() if one.kind == "questions")
+        if self.source not in SOURCES or SOURCES[self.source].kind != "questions":
+            known = ", ".join(name for name, one in SOURCES.items() if one.kind == "questions")
             raise ValueError(f"{self.source!r} is no source of questions; choose one of {known}")
+        if self.source == TABLE:
+            self.require_mapping("a corpus that is a table")
+        elif self.columns:
+            raise ValueError(f"columns are those of source {TABLE}, not of {self.source}")
+        if self.hub or self.revision or self.subset:
+            self.part(self.train)  # which says what is wrong with a name or revision
         if self.dev and self.dev_share:
             raise ValueError("dev_share holds dev out of train; leave out one of dev and dev_share")
         return self
+
+    def part(self, split: str) -> Source:
+        """What a split is read from: the file to be named, or a split of the hub's set."""
+        if not (self.hub or self.revision or self.subset):
+            return Source(source=self.source, **self.stated)
+        given = {"hub": self.hub, "revision": self.revision, "subset": self.subset, "split": split}
+        return Source(source=self.source, name=self.source, **given, **self.stated)
 
     def files(self) -> dict[Split, str]:
         """The files that are named, by split."""
@@ -69,7 +88,7 @@ class Run(Strict):
     corpus: Corpus
     out: str
     clean: Annotated[str | list[str], AfterValidator(known)] = "none"
-    prompt: Name
+    prompt: PromptName
     answer: Literal["option", "letter"] = "option"
     system: Literal["fold", "keep"] = "fold"
     orders: Orders = "published"
@@ -85,7 +104,8 @@ class Run(Strict):
     @model_validator(mode="after")
     def _watched(self) -> Self:
         mixed = [part.path for mix in self.stages.values() for part in mix if part.path]
-        for file in (*self.corpus.files().values(), *mixed):
+        named = [] if self.corpus.hub else [*self.corpus.files().values()]
+        for file in (*named, *mixed):
             if not Path(file).is_relative_to(self.inputs):
                 raise ValueError(
                     f"{file} does not lie in inputs ({self.inputs}), so changes would go unseen; "
@@ -100,6 +120,8 @@ class Run(Strict):
                 raise ValueError(f"no stage can be called {stage}: prep writes such a file")
             if loose := [p for p in mix if p.at_corpus and p.source != self.corpus.source]:
                 raise ValueError(f"{loose[0].title} needs either a path or a hub name")
+            if any(part.at_corpus and part.columns for part in mix):
+                raise ValueError("the columns of the corpus stand under corpus, not in a stage")
             names = [part.title for part in mix]
             if len(set(names)) < len(names):
                 raise ValueError(f"{stage} names a source twice; give each its own name")

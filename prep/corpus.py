@@ -13,8 +13,9 @@ from prep.cleaning import rules_of
 from prep.config import Run, load_run
 from prep.guards.group_folds import train_and_dev
 from prep.sources.cci import REQUEST
+from prep.sources.mapping import TABLE
 from prep.sources.reader import Read
-from prep.sources.registry import REGISTRY
+from prep.sources.registry import SOURCES
 from prep.sources.source import Source, read
 from prep.summary import counted
 
@@ -36,6 +37,10 @@ def moved(run: Run, folder: Path | None) -> Run:
     """The run with its corpus files in another folder; raises `UserError` where there is none."""
     if folder is None:
         return run
+    if run.corpus.hub:
+        raise UserError(
+            f"{folder}: the run's corpus is {run.corpus.hub} of the hub; name no folder"
+        )
     if not folder.is_dir():
         raise UserError(
             f"{folder}: no such folder; {remedy(run.corpus.source)} and name its folder"
@@ -46,7 +51,9 @@ def moved(run: Run, folder: Path | None) -> Run:
 
 def remedy(source: str) -> str:
     """What to do about a missing file of a source of the registry."""
-    entry = REGISTRY[source]
+    entry = SOURCES[source]
+    if source == TABLE:
+        return "put it there"
     return REQUEST if source.startswith("cci-") else f"get {entry.title} ({entry.origin})"
 
 
@@ -78,6 +85,8 @@ def file_of(run: Run, split: Split) -> Path | None:
 
     dev comes from the train file where a share of it is held out.
     """
+    if run.corpus.hub:
+        return None
     held_out = split == "dev" and run.corpus.dev_share
     name = run.corpus.files().get("train" if held_out else split)
     path = as_spelled(Path(name)) if name else None
@@ -90,23 +99,26 @@ def questions_of(run: Run, split: Split) -> Read | None:
     Answers of a filled-in test file are left out where the run says so (test_answers: drop). Raises
     `UserError` where none of its records is a question that can be asked.
     """
-    file = file_of(run, split)
-    if file is None:
-        return None
-    source = Source(source=run.corpus.source)
     held_out = run.corpus.dev_share and split != "test"
+    file, named = file_of(run, split), run.corpus.files().get("train" if held_out else split)
+    if named is None or (file is None and not run.corpus.hub):
+        return None
+    drops = split == "test" and run.test_answers == "drop"
+    source = run.corpus.part(named)
+    if drops and run.corpus.source == TABLE:
+        source = source.model_copy(update=run.corpus.blind.stated)
     got = read(source, file, "train" if held_out else split)
     if not got.questions:
         raise UserError(
-            f"{file}: none of its {got.records} records can be asked: {counted(got.removed)}; "
-            "correct the file or name another"
+            f"{file or run.corpus.hub}: none of its {got.records} records can be asked: "
+            f"{counted(got.removed)}; correct the file or name another"
         )
     if held_out:
         return _held_out(got, split, run)
     answered = any(question.answer is not None for question in got.questions)
-    if split == "test" and run.test_answers == "drop" and answered:
+    if drops and answered:
         blind = [question.model_copy(update={"answer": None}) for question in got.questions]
-        note = f"{file.name}: answers left out (test_answers: drop)"
+        note = f"{file.name if file else named}: answers left out (test_answers: drop)"
         return replace(got, questions=blind, notes=(*got.notes, note))
     return got
 

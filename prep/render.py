@@ -1,8 +1,9 @@
 """Questions and chats become rows; the one place where a prompt is built.
 
-A prompt is a Jinja file in prep/prompts with a block for the system text and one for the user's;
-its first line names it and its version, as in `{# reference v1 #}`. What several prompts share
-stands in prep/prompts/parts. Whoever changes a prompt raises the version.
+A prompt is a Jinja file with a block for the system text and one for the user's. Those of
+prep/prompts say their name and version in the first line, as in `{# reference v1 #}`; what several
+share stands in prep/prompts/parts. Whoever changes a prompt raises the version. A file of one's own
+is named by its path, and known by a hash of what it says.
 """
 
 import re
@@ -11,16 +12,29 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, meta
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    meta,
+)
 
 from core.errors import UserError
-from core.files import read_text
+from core.files import read_text, sha256
 from core.option_orders import Orders, arranged
 from core.particles import attach
 from core.records import LABELS, Chat, Message, Preference, Question, Row
 from prep.categories import FILTERS, OFFICIAL_TERMS
 
 PROMPTS = Path(__file__).resolve().parent / "prompts"
+SUFFIX = ".jinja"
+BLOCKS = ("system", "user")
+CONTENT = ("turns", "passage", "question", "note")  # what no prompt may leave out
+VARIABLES = ("turns", "focus", "category", "passage", "question", "note", "options")
 
 
 @dataclass(frozen=True)
@@ -39,43 +53,53 @@ class Prompt:
 
         Raises `UserError` where the prompt would leave out what the question is about.
         """
-        needed = {"turns"} if question.turns else {"passage", "question", "note"}
+        needed = {name for name in CONTENT if getattr(question, name)}
         if not needed <= self.shows:
             kind = "a dialogue" if question.turns else "an exam question"
             raise UserError(
                 f"{question.source}, {question.id}: is {kind}, of which prompt {self.name} does "
-                "not show all; give the source another `prompt`"
+                f"not show all (not its {', '.join(sorted(needed - self.shows))}); give the source "
+                "another `prompt`, such as task"
             )
-        context = self.template.new_context(
-            {
-                "turns": question.turns,
-                "focus": [turn for turn in question.turns if turn.id in question.focus],
-                "category": question.category,
-                "passage": question.passage,
-                "question": question.question,
-                "note": question.note,
-                "options": [(LABELS[k], question.options[i]) for k, i in enumerate(order)],
-            }
-        )
-        system, user = (
-            "".join(self.template.blocks[block](context)).strip() for block in ("system", "user")
-        )
+        focus = [turn for turn in question.turns if turn.id in question.focus]
+        options = [(LABELS[k], question.options[i]) for k, i in enumerate(order)]
+        asked = (question.passage, question.question, question.note)
+        given = (question.turns, focus, question.category, *asked, options)
+        context = self.template.new_context(dict(zip(VARIABLES, given, strict=True)))
+        try:
+            system, user = (
+                "".join(self.template.blocks[block](context)).strip() for block in BLOCKS
+            )
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise UserError(
+                f"{question.source}, {question.id}: prompt {self.name} cannot show it ({error}); "
+                "mend the prompt"
+            ) from None
         return system, user
 
 
 @cache
 def load_prompt(name: str) -> Prompt:
-    """The prompt file `name` of prep/prompts; raises `UserError` where there is none such."""
-    path = PROMPTS / f"{name}.jinja"
+    """A prompt of prep/prompts by name, or one's own by the path of its .jinja file.
+
+    Raises `UserError` where there is no such prompt, and where it is none: not the two blocks, a
+    variable or filter that no prompt has, no Jinja.
+    """
+    own = name.endswith(SUFFIX)
+    path = Path(name) if own else PROMPTS / f"{name}{SUFFIX}"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in PROMPTS.glob("*.jinja")))
-        raise UserError(f"{path.name}: no such prompt in prep/prompts; choose one of {known}")
+        known = ", ".join(sorted(file.stem for file in PROMPTS.glob(f"*{SUFFIX}")))
+        raise UserError(
+            f"{path if own else path.name}: no such prompt in prep/prompts; choose one of {known}, "
+            f"or name a file of your own by its path, which ends in {SUFFIX}"
+        )
     source = read_text(path)
+    where = str(path) if own else f"prep/prompts/{path.name}"
     head = re.match(r"\{# (\S+) v(\d+) #\}\n", source)
-    if head is None or head[1] != name:
-        raise UserError(f"prep/prompts/{path.name}: the first line must read {{# {name} vN #}}")
+    if not own and (head is None or head[1] != name):
+        raise UserError(f"{where}: the first line must read {{# {name} vN #}}")
     environment = Environment(
-        loader=FileSystemLoader(PROMPTS),
+        loader=FileSystemLoader([path.parent, PROMPTS]),
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,
@@ -83,18 +107,32 @@ def load_prompt(name: str) -> Prompt:
     )
     environment.filters |= {"josa": attach, **FILTERS}
     environment.globals["official_terms"] = list(OFFICIAL_TERMS.values())
-    template = environment.from_string(source)
-    if set(template.blocks) != {"system", "user"}:
-        raise UserError(f"prep/prompts/{path.name}: needs the two blocks system and user")
-    return Prompt(f"{name}@{head[2]}", template, frozenset(_variables(environment, source)))
+    try:
+        template = environment.from_string(source)
+        shows = _variables(environment, source)
+    except TemplateNotFound as error:
+        raise UserError(f"{where}: includes {error.name}, which is not there; mend it") from None
+    except TemplateSyntaxError as error:
+        raise UserError(f"{where}, line {error.lineno}: {error.message}; mend it") from None
+    if set(template.blocks) != set(BLOCKS):
+        raise UserError(f"{where}: needs the two blocks {' and '.join(BLOCKS)}, and no other")
+    if odd := sorted(shows - set(VARIABLES) - environment.globals.keys()):
+        raise UserError(
+            f"{where}: uses {odd[0]}, which no question has; the variables are "
+            f"{', '.join(VARIABLES)}"
+        )
+    version = f"{path.stem}@{sha256(path)[:8]}" if own else f"{name}@{head[2] if head else ''}"
+    return Prompt(version, template, frozenset(shows))
 
 
 def _variables(environment: Environment, source: str) -> set[str]:
     """The variables that a template and the parts it includes use."""
     tree = environment.parse(source)
     found = meta.find_undeclared_variables(tree)
+    loader = environment.loader
     for part in meta.find_referenced_templates(tree):
-        found |= _variables(environment, read_text(PROMPTS / str(part)))
+        if loader is not None and part is not None:
+            found |= _variables(environment, loader.get_source(environment, part)[0])
     return found
 
 

@@ -186,7 +186,9 @@ def main() -> None:
     parser.add_argument("what", metavar="ID|FILE", help="a record's id, or a .jsonl file of rows")
     corpus.add_arguments(parser)
     parser.add_argument("--clean", help="a preset of cleaning rules, instead of the run's own")
-    parser.add_argument("--prompt", help="a file of prep/prompts, instead of the run's own")
+    parser.add_argument(
+        "--prompt", help="a name of prep/prompts or the path of a file, instead of the run's own"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--id", help="of a FILE: the rows of this id, in all their orders")
     which.add_argument("--n", type=int, default=3, help="of a FILE: the first N rows (3)")

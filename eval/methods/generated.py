@@ -46,12 +46,13 @@ def schema(labels: Sequence[str]) -> dict[str, Any]:
 def read_text(text: str, labels: Sequence[str], options: Sequence[str] | None) -> int | Reason:
     """The place of the label that a text answers with, or why it answers with none.
 
-    An answer is a letter alone or "A. text", as trained. The text may name other letters only
-    where it is the option's own.
+    An answer is a label alone or "A. text", as trained; labels may be letters, digits or Korean.
+    The text may name other labels only where it is the option's own.
     """
-    found = re.fullmatch(r"([A-Z])(?:[.)](.*))?", text.strip(), re.DOTALL)
+    names = "|".join(map(re.escape, labels))
+    found = re.fullmatch(rf"({names}|[A-Z])(?:[.)](.*))?", text.strip(), re.DOTALL)
     if found is None:
-        named = set(_letters(text)) & set(labels)
+        named = set(_named(text, labels))
         return "several-letters" if len(named) > 1 else "no-letter"
     label, rest = found[1], (found[2] or "").strip()
     if label not in labels:
@@ -59,7 +60,7 @@ def read_text(text: str, labels: Sequence[str], options: Sequence[str] | None) -
     place = labels.index(label)
     if options is not None and rest == options[place].strip():
         return place
-    return "several-letters" if set(_letters(rest)) & set(labels) - {label} else place
+    return "several-letters" if set(_named(rest, labels)) - {label} else place
 
 
 def read_json(text: str, labels: Sequence[str]) -> int | Reason:
@@ -73,9 +74,15 @@ def read_json(text: str, labels: Sequence[str]) -> int | Reason:
     return labels.index(reply.answer) if reply.answer in labels else "not-a-label"
 
 
-def _letters(text: str) -> list[str]:
-    """Capital letters that stand alone, without a Latin letter or a digit next to them."""
-    return re.findall(r"(?<![0-9A-Za-z])[A-Z](?![0-9A-Za-z])", text)
+def _named(text: str, labels: Sequence[str]) -> list[str]:
+    """The labels that stand alone in a text: one of Latin letters or digits without such beside it,
+    as in "A가" and "3번", and one of Korean without any letter beside it."""
+    return [
+        label
+        for label in labels
+        for beside in ["[0-9A-Za-z]" if label.isascii() else r"\w"]
+        if re.search(rf"(?<!{beside}){re.escape(label)}(?!{beside})", text)
+    ]
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The records of one open file: JSON, JSONL, CSV, tab-separated text or Parquet.
+"""The records of one open file: JSON, JSONL, CSV, tab-separated text, XLSX or Parquet.
 
 What a file holds decides how it is read, where its name says otherwise: JSONL is often called
 .json, and tab-separated text .csv. No data is executed or unpickled, and what is read at a time is
@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from core.errors import UserError
-from core.text import nfc, short
+from core.text import short
+from prep.sources import workbook
+from prep.sources.table_header import delimiter_of, names
 
 RECORD = 16 * 2**20  # bytes of one line, or of one CSV field
 FILE = 4 * 2**30  # bytes of a zipped or gzipped file, or of the rows of a Parquet file, unpacked
 DOCUMENT = 2**30  # bytes of one JSON document, which is parsed in one piece
-SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet")
+SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".xlsx")
 Found = tuple[int, str, dict[str, Any]]  # number from 1, where it stands, the record
 
 _LINE_END = re.compile(r"(?<=\r)(?!\n)")  # of old Macs: a carriage return alone
@@ -35,6 +37,9 @@ def read(file: IO[bytes], name: str) -> Iterator[Found]:
     if suffix is None:
         known = ", ".join([*SUFFIXES, ".zip"])
         raise UserError(f"{name}: is none of {known}, also with .gz; convert it or rename it")
+    if suffix == ".xlsx":
+        yield from _xlsx(file, name)
+        return
     if head.startswith(b"PK\3\4"):
         raise UserError(f"{name}: is a zip file under another name; rename it to .zip or unpack it")
     if head.startswith(b"PAR1") or suffix == ".parquet":
@@ -199,9 +204,8 @@ def _jsonl(file: IO[bytes], name: str) -> Iterator[Found]:
 def _table(file: IO[bytes], name: str) -> Iterator[Found]:
     """Rows by column name; a cell is always text, and an empty one is ""."""
     csv.field_size_limit(RECORD)
-    header = file.readline(RECORD + 1).partition(b"\r")[0]
+    delimiter = delimiter_of(file.readline(RECORD + 1))
     file.seek(0)
-    delimiter = next((mark for mark in "\t,;" if mark.encode() in header), ",")
     quoting = csv.QUOTE_MINIMAL
     if delimiter == "\t":
         quoting = csv.QUOTE_MINIMAL if _quoted(_rows_of_text(file, name)) else csv.QUOTE_NONE
@@ -214,9 +218,7 @@ def _table(file: IO[bytes], name: str) -> Iterator[Found]:
         for row in rows:
             where = f"{name}, line {number}"
             if columns is None:
-                columns = [nfc(cell) for cell in row]
-                if len(set(columns)) < len(columns):
-                    raise UserError(f"{where}: two columns of one name; rename one")
+                columns = names(row, where)
             elif row:
                 if len(row) != len(columns):
                     raise UserError(
@@ -260,6 +262,14 @@ def _quoted(lines: Iterator[str]) -> bool:
     except csv.Error:
         return False
     return True
+
+
+def _xlsx(file: IO[bytes], name: str) -> Iterator[Found]:
+    """Rows by column name; an empty cell is "", and a number stays one."""
+    (first, cells), *rest = workbook.rows(file, name)
+    columns = names(cells, f"{name}, line {first}")
+    for number, row in rest:
+        yield number, f"{name}, line {number}", dict(zip(columns, row, strict=True))
 
 
 def _parquet(file: IO[bytes], name: str) -> Iterator[Found]:

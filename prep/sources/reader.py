@@ -10,12 +10,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from core.errors import UserError
 from core.jsonl import validated
-from core.records import Change, Changed, Chat, Question, Reason, Removed, Split
+from core.records import Change, Changed, Chat, Question, Reason, Removed, Split, Turn
 from core.text import context, digest, nfc, one_line, present, visible, writable
 from prep.dedup.ngrams import kept_characters
+from prep.sources.mapping import TableMapping
 
 
-def _as_id(value: Any) -> Any:
+def as_id(value: Any) -> Any:
     """An id as text; public sets have numbers too, as floats where one of the column is missing."""
     value = _as_number(value) if isinstance(value, float) else present(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -36,7 +37,7 @@ def _as_text(value: Any) -> Any:
     return "" if present(value) is None else value
 
 
-Id = Annotated[str | None, BeforeValidator(_as_id)]
+Id = Annotated[str | None, BeforeValidator(as_id)]
 Number = Annotated[int, BeforeValidator(_as_number)]
 Answer = Annotated[int | None, BeforeValidator(_as_number)]
 # of an option as published: a number where a table was read by its looks
@@ -44,6 +45,7 @@ Option = Annotated[str | int | None, BeforeValidator(present)]
 Text = Annotated[str, BeforeValidator(_as_text)]
 Made = Question | Chat | Removed
 
+MOST = 5  # options of a question in any published set
 LONG = 20  # letters from which a passage identifies its questions; placeholders have fewer
 # columns that name a question's subject or kind, in the order in which they are looked for
 CATEGORY = ("category", "categories", "subject", "과목", "과목명", "교과", "영역", "분야")
@@ -64,6 +66,7 @@ class Place:
     source: str
     split: Split = "train"
     subset: str | None = None
+    mapping: TableMapping = field(default_factory=TableMapping)  # of a table of one's own
     changes: list[Changed] = field(default_factory=list)  # what was altered as the record was read
 
     def named(self, own: str | None) -> str:
@@ -134,17 +137,22 @@ class Place:
         self,
         own: str | None,
         category: str,
-        question: str,
+        question: Option,
         options: Sequence[Option],
         answer: int | None,
-        passage: str = "",
-        note: str | None = None,
+        passage: Option = "",
+        note: Option = None,
+        turns: Sequence[Turn] = (),
+        focus: Sequence[str] = (),
+        group: str | None = None,
+        most: int = MOST,
     ) -> Question | Removed:
         """An exam item; `answer` is an index into `options`, or out of their range if it is wrong.
 
-        Removed where question or category is absent, where options are fewer than 2, more than 5,
-        absent or alike, and where the answer is none of them. `group` is a hash of the passage;
-        where that is short or absent, of all that is asked.
+        Removed where question or category is absent, where options are fewer than 2, more than
+        `most`, absent or alike, and where the answer is none of them. `group` is, where it is not
+        given, a hash of the dialogue or passage; where that is short or absent, of all that is
+        asked. A dialogue may be asked about by its category alone.
         """
         shown = [
             self.text(own, f"options.{place}", option, lines=False)
@@ -153,22 +161,26 @@ class Place:
         asked, text = self.text(own, "question", question), self.text(own, "passage", passage)
         kind = self.text(own, "category", category, lines=False)
         extra = self.text(own, "note", note)
-        if not asked or not kind:
+        if not (asked or turns) or not kind:
             return self.removed(own, "empty")
-        if not 2 <= len(shown) <= 5 or not all(shown) or len(set(shown)) < len(shown):
+        if not 2 <= len(shown) <= most or not all(shown) or len(set(shown)) < len(shown):
             return self.removed(own, "bad-options")
         if answer is not None and not 0 <= answer < len(shown):
             return self.removed(own, "no-answer")
-        is_long = len(kept_characters(text)) >= LONG
-        complete = "\n".join([text, asked, extra, *sorted(shown)])
+        said = "\n".join(f"{turn.speaker}: {turn.text}" for turn in turns) or text
+        is_long = len(kept_characters(said)) >= LONG
+        complete = "\n".join([said, asked, extra, *sorted(shown)])
+        context_kind = "dialogue" if turns else "passage"
         value = {
             "id": self.named(own),
             "source": self.source,
             "split": self.split,
-            "group": f"passage-{digest(text if is_long else complete)}",
-            "passage": text,
+            "group": group or f"{context_kind}-{digest(said if is_long else complete)}",
+            "turns": [*turns],
+            "passage": None if turns else text,
+            "focus": [*focus],
             "category": kind,
-            "question": asked,
+            "question": asked or None,
             "note": extra or None,
             "options": shown,
             "answer": answer,
@@ -215,14 +227,14 @@ def collect(
     split: Split = "train",
     subset: str | None = None,
     forgiving: bool = False,
+    mapping: TableMapping | None = None,
 ) -> Read:
     """All that `reader` makes of the records found, in their order.
 
     A question whose id an earlier one has gets a name of its own, and a note says so. Raises
     `UserError` naming file, record, field and remedy where a record has not the form that the
-    reader knows. If `forgiving`, as of large sets of
-    chats, such a record is removed and the first of them reported in a note; not if all are such. A
-    chat whose id an earlier one has is removed.
+    reader knows. If `forgiving`, as of large sets of chats, such a record is removed and the first
+    of them reported in a note; not if all are such. A chat whose id an earlier one has is removed.
     """
     made: dict[type, list[Any]] = {kind: [] for kind in (Question, Chat, Removed, Changed)}
     seen: set[str] = set()
@@ -231,7 +243,7 @@ def collect(
     count = 0
     for number, where, record in found:
         count += 1
-        place = Place(where, number, source, split, subset)
+        place = Place(where, number, source, split, subset, mapping or TableMapping())
         try:
             values = [*reader(writable(record, where), place), *place.changes]
         except UserError as error:

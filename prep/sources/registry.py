@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from prep.sources import cci, chats, exam, exam_benchmarks, kobest
+from prep.sources import cci, chats, exam, exam_benchmarks, kobest, table
 from prep.sources.forms import Found
+from prep.sources.mapping import TABLE
 from prep.sources.reader import Reader
 
 Track = Literal["ga", "na"]  # 가: nothing but the corpus handed out; 나: external data too
@@ -203,3 +204,9 @@ ENTRIES = (
     ),
 )
 REGISTRY = {entry.name: entry for entry in ENTRIES}
+# what a source may be: a set of the register, or a table whose columns a mapping names
+SOURCES = REGISTRY | {
+    TABLE: Entry(
+        TABLE, "a table", "any", None, None, None, (), "questions", table.question, generic=True
+    )
+}

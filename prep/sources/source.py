@@ -9,22 +9,27 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from core.errors import UserError
-from core.records import Split, Strict
+from core.records import Split
+from prep.sources import table
 from prep.sources.downloads import hub_records, records
 from prep.sources.forms import SUFFIXES
+from prep.sources.mapping import TABLE, TableMapping
 from prep.sources.reader import Read, collect
-from prep.sources.registry import REGISTRY, Entry
+from prep.sources.registry import SOURCES, Entry
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+# a file of prep/prompts, or the path of one's own
+PromptName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*|.+\.jinja)$")]
 CORPUS = "cci-2024"  # what a run's `corpus` is unless it says otherwise
 
 
-class Source(Strict):
+class Source(TableMapping):
     """A registry name, and where its records are: a file, members of a zip or folder, or the hub.
 
     One without any of these is the run's `corpus`. `weight` says how often each of its records is
     taken; `prompt` takes the place of the run's for its questions. `origin` says whose data it is,
-    `licence`, `non_commercial` and `published` what the registry does not know of it.
+    `licence`, `non_commercial` and `published` what the registry does not know of it. A table has
+    the keys of its mapping too.
     """
 
     source: str
@@ -36,7 +41,7 @@ class Source(Strict):
     subset: str | None = None
     split: str = "train"
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    prompt: Name | None = None
+    prompt: PromptName | None = None
     origin: str | None = None
     licence: str | None = None
     non_commercial: bool | None = None
@@ -44,13 +49,17 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.source not in REGISTRY:
-            raise ValueError(f"no source {self.source!r}; choose one of {', '.join(REGISTRY)}")
+        if self.source not in SOURCES:
+            raise ValueError(f"no source {self.source!r}; choose one of {', '.join(SOURCES)}")
         if self.source == CORPUS and bool(self.name) == self.at_corpus:
             raise ValueError(
                 f"source {CORPUS} takes its file from `corpus`, or a name and a path of its own"
             )
-        if self.entry.generic and not self.name:
+        if self.source == TABLE and not self.at_corpus:
+            self.require_mapping(self.title)
+        if self.source != TABLE and self.columns:
+            raise ValueError(f"columns are those of source {TABLE}, not of {self.source}")
+        if self.entry.generic and not self.name and not (self.source == TABLE and self.at_corpus):
             raise ValueError(f"source {self.source} needs a name")
         if self.path and self.hub:
             raise ValueError(f"{self.title} needs either a path or a hub name")
@@ -75,7 +84,7 @@ class Source(Strict):
     @property
     def entry(self) -> Entry:
         """What the registry knows of it."""
-        return REGISTRY[self.source]
+        return SOURCES[self.source]
 
     @property
     def at_corpus(self) -> bool:
@@ -120,5 +129,7 @@ def read(source: Source, corpus: Path | None = None, split: Split = "train") -> 
         raise UserError(f"{source.title}: no file to read; name one under `corpus`")
     entry = source.entry
     found = entry.parts(found) if entry.parts else found
+    if source.source == TABLE:
+        found = table.checked(found, source, split)
     forgiving = entry.kind == "chats"
-    return collect(entry.reader, found, source.title, split, source.subset, forgiving)
+    return collect(entry.reader, found, source.title, split, source.subset, forgiving, source)

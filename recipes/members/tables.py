@@ -6,7 +6,7 @@ from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -88,7 +88,7 @@ class Set(Strict):
     """One entry of `sets`: what its members vote on and how, and where answers are known."""
 
     test: str
-    format: Literal["json", "csv"]
+    format: str
     known: str
     rows: str
     shown: str = ""

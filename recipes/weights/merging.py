@@ -16,6 +16,12 @@ from recipes.weights.finite import is_finite
 from recipes.weights.lora import check_fit, grow, held, read_adapter, tensors, untie
 
 ROWS = 8
+SENTENCES = (
+    "어제는 비가 와서 집에 있었다.",
+    "다음 글을 읽고 물음에 답하세요. 버스가 늦게 온 까닭은?",
+    "1 + 1 = ",
+    "The tram stops at the old harbour.",
+)
 # root mean square of the logits' change over that of the logits: float32 is exact but for the order
 # of sums; bfloat16 rounds each merged weight to 8 bits
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 5e-3}
@@ -53,7 +59,12 @@ def distance(one: Tensor, other: Tensor) -> float:
 
 
 def prompts_of(recipe: dict[str, Any], tokenizer: Any) -> list[list[int]]:
-    """The first prompts of the recipe's training rows, as token ids."""
+    """The first prompts of the recipe's training rows, as token ids; without rows, some sentences.
+
+    They are what merged and unmerged weights are compared by.
+    """
+    if not recipe.get("datasets"):
+        return [tokenizer(text).input_ids for text in SENTENCES]
     rows = [row for _, row in read_objects(Path(recipe["datasets"][0]["path"]))][:ROWS]
     return [
         tokenizer.apply_chat_template(
@@ -100,14 +111,16 @@ def folder_of(base: str, revision: str | None) -> Path:
 def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
     """Merge into the folder `part`, check it, and return what was measured.
 
-    Raises `UserError` where the adapter is not one of this base or cannot be merged.
+    `recipe` names base_model and, where they are known, datasets and load_in_4bit. Raises
+    `UserError` where the adapter is not one of this base or cannot be merged.
     """
     base, revision = recipe["base_model"], recipe.get("revision_of_model")
     source = folder_of(base, revision)
     check_base(base, revision, adapter)
     adapted = read_adapter(adapter)
     check_fit(source, adapted)
-    tokenizer = AutoTokenizer.from_pretrained(adapter)
+    words = adapter if any(adapter.glob("tokenizer*")) else source  # PEFT alone saves none
+    tokenizer = AutoTokenizer.from_pretrained(words)
     prompts = prompts_of(recipe, tokenizer)
 
     bare = load(base, revision, dtype="auto")
@@ -149,7 +162,7 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
         measured["same_first_token_as_4bit"] = float(same)
 
     for pattern in TAKEN:
-        for path in sorted(adapter.glob(pattern)):
+        for path in sorted(words.glob(pattern)):
             shutil.copyfile(path, part / path.name)
     check_weights(source, part, adapted.changed, untied, loaded)
     return measured

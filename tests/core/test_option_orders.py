@@ -1,13 +1,15 @@
 """Orders of options: which there are, and under which letters the right answer stands."""
 
 from collections import Counter
+from itertools import permutations
 from math import factorial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.option_orders import ADDS_ROWS, Order, Orders, arranged, shown
+from core.errors import UserError
+from core.option_orders import ADDS_ROWS, Order, Orders, arranged, permutation, shown
 from core.records import CATEGORIES, LABELS, Question
 
 QUESTIONS = st.lists(
@@ -115,3 +117,31 @@ def test_balancing_needs_answers() -> None:
     [one] = questions([("원인", 3, 1)])
     with pytest.raises(ValueError, match="q-0: a training row needs an answer"):
         rows([one.model_copy(update={"answer": None})], "balanced")
+
+
+def test_many_options_have_orders_too() -> None:
+    asked = [
+        Question(
+            id=f"q-{number}",
+            source="made",
+            split="train",
+            group="g",
+            passage="글",
+            category="원인",
+            options=[f"선택 {k}" for k in range(26)],
+            answer=number % 26,
+        )
+        for number in range(52)
+    ]
+    letters = Counter(right(question, order) for question, order, _ in rows(asked, "balanced"))
+    assert set(letters.values()) == {2}
+    assert len(rows(asked[:1], "cyclic")) == 26
+    with pytest.raises(UserError, match="use orders cyclic, which has 26"):
+        rows(asked, "all")
+
+
+@pytest.mark.parametrize("size", range(1, 6))
+def test_a_permutation_by_number_is_that_of_itertools(size: int) -> None:
+    items = [*range(10, 10 + size)]
+    made = [permutation(items, number) for number in range(factorial(size))]
+    assert made == [*permutations(items)]

@@ -11,7 +11,8 @@ import pytest
 from core.errors import UserError
 from core.jsonl import read_json, write_json
 from ensemble import check_submission
-from ensemble.submission import Sheet, read_sheet
+from ensemble.sheet import Sheet
+from ensemble.submission import read_sheet
 from prep.sources import cci
 
 ITEMS = [

@@ -64,7 +64,7 @@ EXAMS = {
 
 
 NAMES = sorted(path.stem for path in PROMPTS.glob("*.jinja"))
-EXAM_NAMES = [name for name in NAMES if name.startswith("exam")]
+EXAM_NAMES = [name for name in NAMES if name.startswith("exam") or name == "task"]
 NAMES = [name for name in NAMES if name not in EXAM_NAMES]
 REFERRING = [name for name in NAMES if name != "baseline"]
 

@@ -1,0 +1,38 @@
+"""The rows of a workbook of Excel: of its one sheet that is not empty."""
+
+from typing import IO, Any
+
+from core.errors import UserError
+
+
+def rows(file: IO[bytes], name: str) -> list[tuple[int, list[Any]]]:
+    """The rows that are not empty, each with its number from 1; an empty cell is "".
+
+    Of a formula the value is read that was saved with it; of merged cells the first holds it.
+    """
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        raise UserError(
+            f"{name}: to read .xlsx, install the package openpyxl here (pip install openpyxl), or "
+            "save the sheet as CSV UTF-8"
+        ) from None
+    try:
+        book = load_workbook(file, read_only=True, data_only=True)
+        sheets = [[[*row] for row in sheet.iter_rows(values_only=True)] for sheet in book]
+    except Exception as error:  # of zipfile, of XML and of openpyxl, as the file is broken
+        cause = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(f"{name}: no workbook that can be read ({cause}); save it anew") from None
+    filled = [sheet for sheet in sheets if any(cell is not None for row in sheet for cell in row)]
+    if len(filled) != 1:
+        raise UserError(
+            f"{name}: {len(filled)} sheets are not empty; save the one that is meant alone, or as "
+            "CSV UTF-8"
+        )
+    [sheet] = filled
+    width = max(place for row in sheet for place, cell in enumerate(row, 1) if cell is not None)
+    return [
+        (number, ["" if cell is None else cell for cell in [*row, *[None] * width][:width]])
+        for number, row in enumerate(sheet, start=1)
+        if any(cell is not None for cell in row)
+    ]

@@ -1,0 +1,75 @@
+"""recipes/merge.py takes an adapter that was trained elsewhere, by its base alone."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from core.errors import UserError
+from recipes import merge
+from tests.support.tiny_models import save_adapter, save_gemma2
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_gemma2(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def adapter(base: Path, tmp_path: Path) -> Path:
+    """An adapter as PEFT alone writes it: no tokenizer, no record of a run."""
+    folder = save_adapter(tmp_path / "lora", base)
+    for file in folder.iterdir():
+        if not file.name.startswith("adapter"):
+            file.unlink()
+    return folder
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["merge.py", *map(str, arguments)])
+    merge.main()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("named", [True, False])
+def test_an_adapter_without_a_recipe_is_merged(
+    named: bool, base: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, "--adapter", adapter, *(["--base", base] if named else []))
+    merged = tmp_path / "lora-model"
+    ids = torch.tensor([[5, 9, 11]])
+    eager = {"attn_implementation": "eager"}
+    apart = AutoModelForCausalLM.from_pretrained(base, **eager)
+    apart = PeftModel.from_pretrained(apart, adapter)(ids).logits
+    whole = AutoModelForCausalLM.from_pretrained(merged, **eager)(ids).logits
+    torch.testing.assert_close(whole, apart, rtol=0, atol=1e-4)
+    assert (merged / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()
+    said = json.loads((merged / "merge.json").read_text("utf-8"))
+    assert (said["recipe"], said["base"]) == (None, str(base))
+
+
+def test_what_cannot_be_merged_without_a_recipe_is_said(
+    base: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="name the recipe that trained the adapter, or the adapter"):
+        run(monkeypatch)
+    with pytest.raises(UserError, match=r"no adapter_config.json in it; name the folder"):
+        run(monkeypatch, "--adapter", tmp_path)
+    (tmp_path / "r.yml").write_text("adapter: lora\n", "utf-8")
+    with pytest.raises(UserError, match="names its own base; leave out --base"):
+        run(monkeypatch, tmp_path / "r.yml", "--base", base)
+    config = adapter / "adapter_config.json"
+    said = json.loads(config.read_text("utf-8"))
+    config.write_text(json.dumps({**said, "base_model_name_or_path": None}), "utf-8")
+    with pytest.raises(UserError, match=r"adapter_config.json: names no base; name it by --base"):
+        run(monkeypatch, "--adapter", adapter)
+    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
+    with pytest.raises(
+        UserError, match=r"no finished adapter; save it as adapter_model.safetensors"
+    ):
+        run(monkeypatch, "--adapter", adapter, "--base", base)
+    assert not (tmp_path / "lora-model").exists()
