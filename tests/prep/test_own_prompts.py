@@ -10,10 +10,10 @@ import yaml
 from core.errors import UserError
 from prep.render import Renderer, load_prompt
 from prep.sources.source import Source
-from tests.prep.test_prompts import exam, question
-from tests.prep.test_table import FIRST, KOREAN, SECOND
-from tests.prep.test_table import save as save_table
+from tests.support.own_tables import FIRST, KOREAN, SECOND
+from tests.support.own_tables import save as save_table
 from tests.support.paths import ROOT
+from tests.support.questions import exam, question
 
 OWN = """\
 {% block system %}한국어 문제를 푼다.{% endblock %}

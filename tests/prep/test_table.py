@@ -1,94 +1,16 @@
 """`source: table`: a table of one's own becomes questions by a mapping, or is refused in words."""
 
-import csv
-import io
-import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import yaml
-from pyarrow import parquet
 
 from core.errors import UserError
 from core.records import Question
 from prep.assembly import build
 from prep.config import load_run
-from prep.sources.reader import Read
-from prep.sources.source import Source, read
-
-COLUMNS = {
-    "id": "번호",
-    "passage": "지문",
-    "question": "문제",
-    "note": "보기",
-    "options": ["보기1", "보기2", "보기3", "보기4"],
-    "answer": "정답",
-    "category": "과목",
-    "group": "지문번호",
-}
-KOREAN = {"columns": COLUMNS, "answers": "from 1"}
-FIRST = {
-    "번호": "가-1",
-    "지문": "연못 위로 나뭇잎 하나가 떠갔다.",
-    "문제": "글에 나온 것은?",
-    "보기": "ㄱ. 연못",
-    "보기1": "나뭇잎",
-    "보기2": "돌멩이",
-    "보기3": "구름",
-    "보기4": "기차",
-    "정답": "1",
-    "과목": "국어",
-    "지문번호": "7",
-}
-SECOND = {**FIRST, "번호": "가-2", "문제": "나뭇잎이 떠간 곳은?", "보기1": "연못", "정답": "1"}
-
-
-def as_csv(records: list[dict[str, Any]], delimiter: str = ",") -> str:
-    file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, [*records[0]], delimiter=delimiter)
-    writer.writeheader()
-    writer.writerows(records)
-    return file.getvalue()
-
-
-def save(path: Path, records: list[dict[str, Any]]) -> Path:
-    """The records in the form that the file's name says."""
-    if path.suffix in (".csv", ".tsv"):
-        path.write_text(as_csv(records, "\t" if path.suffix == ".tsv" else ","), "utf-8")
-    elif path.suffix == ".jsonl":
-        lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        path.write_text("".join(lines), "utf-8")
-    elif path.suffix == ".json":
-        path.write_text(json.dumps(records, ensure_ascii=False), "utf-8")
-    elif path.suffix == ".parquet":
-        parquet.write_table(pa.Table.from_pylist(records), path)
-    else:
-        openpyxl = pytest.importorskip("openpyxl")
-        book = openpyxl.Workbook()
-        for row in ([*records[0]], *([*record.values()] for record in records)):
-            book.active.append(row)
-        book.save(path)
-    return path
-
-
-def of(path: Path, mapping: dict[str, Any], split: Any = "train") -> Read:
-    return read(Source(source="table", name="made", path=str(path), **mapping), split=split)
-
-
-def one(tmp_path: Path, record: dict[str, Any], **mapping: Any) -> Question:
-    [question] = of(save(tmp_path / "made.jsonl", [record]), mapping).questions
-    return question
-
-
-def refused(path: Path, mapping: dict[str, Any], sentence: str, split: Any = "train") -> str:
-    with pytest.raises(UserError, match=sentence) as caught:
-        of(path, mapping, split)
-    said = str(caught.value)
-    assert said.startswith(str(path))
-    assert "\n" not in said
-    return said
+from tests.support.own_tables import FIRST, KOREAN, SECOND, TEXT, of, one, refused, save
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "json", "parquet", "xlsx"])
@@ -110,15 +32,6 @@ def test_every_form_gives_the_same_questions(form: str, tmp_path: Path) -> None:
     assert (second.id, second.group) == ("가-2", "train-7")
 
 
-def test_a_workbook_without_its_package_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
-    (tmp_path / "made.xlsx").write_bytes(b"PK\3\4")
-    refused(tmp_path / "made.xlsx", KOREAN, r"install the package openpyxl .* save .* as CSV UTF-8")
-
-
-TEXT = "① 봄 ② 여름 ③ 가을 ④ 겨울"
 OPTIONS = {
     "several columns": ({"가": "봄", "나": "여름", "다": "가을", "라": "겨울"}, [*"가나다라"]),
     "a list": ({"선택지": ["봄", "여름", "가을", "겨울"]}, "선택지"),
@@ -143,24 +56,6 @@ def test_options_in_every_form(kind: str, tmp_path: Path) -> None:
     assert (question.options, question.answer) == (["봄", "여름", "가을", "겨울"], 0)
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("봄, 여름, 가을", "begins with no number such as"),
-        ("① 봄 ② 여름 ② 가을", "number ② 2 times"),
-        ("② 여름 ① 봄", "begins with no number"),
-        ("① 봄 ③ 가을 ② 여름", "another order"),
-        ("1) 3.5 2) 2) 개", "number 2 2 times"),
-    ],
-)
-def test_a_numbered_text_that_can_be_read_in_two_ways_is_refused(
-    text: str, sentence: str, tmp_path: Path
-) -> None:
-    path = save(tmp_path / "made.jsonl", [{"문제": "?", "선택지": text}])
-    columns = {"question": "문제", "options": "선택지"}
-    refused(path, {"columns": columns}, f"line 1, column 선택지: .*{sentence}")
-
-
 def test_numbers_within_an_option_are_no_numbers_of_options(tmp_path: Path) -> None:
     record = {"문제": "?", "선택지": "1. 3.5배  2. 1.2배  3. 10.1배"}
     question = one(tmp_path, record, columns={"question": "문제", "options": "선택지"})
@@ -183,30 +78,6 @@ def test_answers_in_every_notation(answers: str, value: Any, tmp_path: Path) -> 
     columns = {"question": "문제", "options": "선택지", "answer": "정답"}
     record = {"문제": "?", "선택지": TEXT, "정답": value}
     assert one(tmp_path, record, columns=columns, answers=answers).answer == 2
-
-
-@pytest.mark.parametrize(
-    ("answers", "value", "sentence"),
-    [
-        ("from 1", 0, "answer 0 of 4 options, but the answers of this source count from 1"),
-        ("from 0", 4, "answer 4 of 4 options, but the answers of this source count from 0"),
-        ("from 1", 5, "answer '5' is none of its 4 options by answers: from 1"),
-        ("from 1", -1, "answer '-1' is none"),
-        ("from 1", "C", "answer 'C' is none of its 4 options by answers: from 1"),
-        ("from 1", True, "answer 'True' is none"),
-        ("A", "3", "answer '3' is none of its 4 options by answers: A"),
-        ("A", "E", "answer 'E' is none"),
-        ("A", "C) 겨울", "is none"),
-        ("가", "마", "answer '마' is none"),
-        ("text", "장마", "answer '장마' is none"),
-    ],
-)
-def test_an_answer_that_names_no_option_is_refused(
-    answers: str, value: Any, sentence: str, tmp_path: Path
-) -> None:
-    columns = {"question": "문제", "options": "선택지", "answer": "정답"}
-    path = save(tmp_path / "made.jsonl", [{"문제": "?", "선택지": TEXT, "정답": value}])
-    refused(path, {"columns": columns, "answers": answers}, sentence)
 
 
 def test_an_answer_that_is_absent_is_none(tmp_path: Path) -> None:
@@ -270,25 +141,6 @@ def test_turns_with_ids_and_numbered_speakers(tmp_path: Path) -> None:
     assert (question.question, question.category) == (None, "반응")
 
 
-@pytest.mark.parametrize(
-    ("dialogue", "reference", "sentence"),
-    [
-        ("비가 온다", None, r"column 대화 has in line 1 no speaker before a colon"),
-        ([], None, "column 대화 is a list, no list of turns"),
-        ([{"speaker": "가"}], None, "column 대화 has in turn 1 no speaker or no text"),
-        ("가: 말", 0, "column 참조 '0' is no turn"),
-        ("가: 말", 2, "column 참조 '2' is no turn"),
-        (None, None, "has no dialogue in column 대화"),
-    ],
-)
-def test_a_dialogue_that_is_none_is_refused(
-    dialogue: Any, reference: Any, sentence: str, tmp_path: Path
-) -> None:
-    columns = {"dialogue": "대화", "reference": "참조", "options": "선택지"}
-    record = {"대화": dialogue, "참조": reference, "선택지": TEXT}
-    refused(save(tmp_path / "made.jsonl", [record]), {"columns": columns}, sentence)
-
-
 def test_fixed_options_and_question(tmp_path: Path) -> None:
     columns = {"passage": "문장", "answer": "참거짓"}
     fixed = {"question": "맞는 문장인가?", "options": {"O": "맞다", "X": "틀리다"}}
@@ -312,44 +164,6 @@ def test_an_unlabelled_test_file_is_read(tmp_path: Path) -> None:
     refused(path, KOREAN, "has no column 정답;")
 
 
-def test_a_missing_column_says_what_is_there_what_is_expected_and_what_to_write(
-    tmp_path: Path,
-) -> None:
-    path = save(tmp_path / "made.csv", [FIRST])
-    columns = {**COLUMNS, "question": "질문", "options": ["A", "B"]}
-    said = refused(path, {**KOREAN, "columns": columns}, "has no column 질문, A, B; its ")
-    assert "its columns are 번호, 지문, 문제, 보기, 보기1" in said
-    assert "expected are 번호, 지문, 질문, 보기, A, B, 정답" in said
-    proposed = yaml.safe_load("columns: {" + said.partition("columns: {")[2])
-    assert proposed == {"columns": COLUMNS}
-
-
-def test_what_is_wrong_with_a_table_is_one_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "made.csv"
-    save(path, [FIRST, FIRST])
-    refused(path, KOREAN, "line 3: id 가-1 stands there twice, first in line 2")
-    save(path, [FIRST, {**SECOND, "보기2": "연못"}])
-    refused(path, KOREAN, "line 3, options: two options read '연못', so that two answers")
-    save(path, [FIRST, {**SECOND, "번호": ""}])
-    refused(path, KOREAN, "line 3: has no id in column 번호")
-    save(path, [FIRST, {**SECOND, "문제": ""}])
-    refused(path, KOREAN, "line 3: has no question in column 문제")
-    path.write_bytes(as_csv([FIRST]).encode("cp949"))
-    refused(path, KOREAN, r"maybe CP949; save the file as UTF-8 \(iconv")
-    path.write_bytes(b"")
-    refused(path, KOREAN, "is empty")
-    path.write_text(as_csv([FIRST]).partition("\n")[0] + "\n", "utf-8")
-    refused(path, KOREAN, "holds no records")
-    path.write_text("2024학년도,,,,,,,,,,\n" + as_csv([FIRST]), "utf-8")
-    refused(path, KOREAN, "line 1: 10 of 11 columns have no name, as where a title")
-    header, _, rest = as_csv([FIRST]).partition("\n")
-    path.write_text(f"{header}\n{header}\n{rest}", "utf-8")
-    refused(path, KOREAN, "line 2: holds names of columns once more.*two header lines")
-    english = "id,passage,question,note,a,b,c,d,answer,subject,group"
-    path.write_text(f"{header}\n{english}\n{rest}", "utf-8")
-    refused(path, KOREAN, "line 2: holds names of columns once more")
-
-
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 def test_cells_that_were_merged_are_filled_where_the_mapping_says_so(
     form: str, tmp_path: Path
@@ -360,42 +174,6 @@ def test_cells_that_were_merged_are_filled_where_the_mapping_says_so(
     assert (second.passage, second.group) == (first.passage, first.group)
     second = of(path, {**KOREAN, "empty": "none"}).questions[1]
     assert second.passage == ""
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"columns": {**COLUMNS, "answr": "x"}}, "'answr' is no field; the fields are id, passage"),
-        ({"answers": None}, "answers are stated by `answers:` .one of from 1, from 0, A, ①, 가"),
-        ({"answers": "1"}, "Input should be 'from 1', 'from 0'"),
-        ({"columns": None}, "needs its columns; `python prep/init.py FILE` proposes them"),
-        ({"fixed": {"options": ["O", "X"]}}, "name the options under either columns or fixed"),
-        (
-            {"columns": {k: v for k, v in COLUMNS.items() if k != "question"}},
-            "name a column of",
-        ),
-        ({"columns": {**COLUMNS, "dialogue": "대화"}}, "a passage or a dialogue; leave one out"),
-    ],
-)
-def test_a_mapping_that_cannot_be_is_refused(
-    changes: dict[str, Any], sentence: str, tmp_path: Path
-) -> None:
-    corpus = {"source": "table", "train": str(tmp_path / "made.csv"), **KOREAN, **changes}
-    corpus = {key: value for key, value in corpus.items() if value is not None}
-    run = {
-        "corpus": corpus,
-        "inputs": str(tmp_path),
-        "prompt": "task",
-        "stages": {"s": [{"source": "table"}]},
-    }
-    params = tmp_path / "params.yaml"
-    params.write_text(yaml.safe_dump({"runs": {"own": run}}, allow_unicode=True), "utf-8")
-    with pytest.raises(UserError, match=sentence):
-        load_run(params, "own")
-    if "columns" in changes and changes["columns"] is None:
-        return
-    with pytest.raises(Exception, match=sentence):
-        Source(source="table", name="x", path="made.csv", **{**KOREAN, **changes})
 
 
 PUBLISHED: dict[str, tuple[list[dict[str, Any]], str, str]] = {

@@ -15,7 +15,7 @@ import yaml
 
 from prep.render import load_prompt
 from prep.sources.downloads import records
-from tests.prep.test_init import record
+from tests.support.own_tables import record
 from tests.support.paths import ROOT
 from tests.support.tiny_models import save_adapter
 
