@@ -29,7 +29,10 @@ IMPORTS = {
 STEPS = (
     ("prep/demo/synthetic.py",),
     ("prep/build.py", "--run", "demo"),
-    ("-m", "axolotl.cli.train", "recipes/tiny/stage1.yml", "--max-steps", "3"),
+    (
+        *("-m", "axolotl.cli.train", "recipes/tiny/stage1.yml"),
+        *("--max-steps", "3", "--warmup-steps", "1"),
+    ),
 )
 
 
