@@ -50,12 +50,12 @@ def require_room(path: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The whole of a UTF-8 file; raises `UserError` where it is missing, a folder or not UTF-8."""
+    """The text of a UTF-8 file; raises `UserError` where it is missing, a folder or not UTF-8."""
     return decoded(read_bytes(path), path).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole of a file; raises `UserError` where it is missing or a folder."""
+    """The bytes of a file; raises `UserError` where it is missing or a folder."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -176,7 +176,7 @@ def _stated(
     if choice is None or not 0 <= choice < item.options:
         raise UserError(
             f"{where}: {name} {short(value)!r} is none of its {item.options} options by --answers "
-            f"{answers}; mend it, or state how answers are written"
+            f"{answers}; correct it, or state how answers are written"
         )
     return _prediction(item, choice)
 
@@ -191,7 +191,9 @@ def _probabilities(name: str, record: Mapping[str, Any], item: Item, where: str)
     numbers = _numbers(value, item, name, where)
     if name == "probs":
         if min(numbers) < 0 or abs(math.fsum(numbers) - 1) > SUM:
-            raise UserError(f"{where}: probs are none, for they do not sum to 1; mend the record")
+            raise UserError(
+                f"{where}: probs are none, for they do not sum to 1; correct the record"
+            )
         numbers = [math.log(max(number, LEAST)) for number in numbers]
     logprobs = option_logprobs(numbers, range(item.options))
     return _prediction(item, choose(logprobs), logprobs)
@@ -211,7 +213,7 @@ def _numbers(value: Any, item: Item, name: str, where: str) -> list[float]:
     if len(numbers) != item.options or not all(map(math.isfinite, numbers)):
         raise UserError(
             f"{where}: {name} holds no {item.options} finite numbers, one for each option in "
-            "published order; mend the record"
+            "published order; correct the record"
         )
     return numbers
 

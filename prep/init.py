@@ -193,12 +193,12 @@ def entry_of(name: str, run: dict[str, Any]) -> str:
 
 def inserted(path: Path, name: str, text: str) -> str:
     """A params file with one more run at the head of `runs`; raises `UserError`."""
-    whole = read_text(path)
+    text_now = read_text(path)
     runs = read_mapping(path).get("runs")
     if not isinstance(runs, dict) or name in runs:
         fault = f"has a run {name} already; give another --name" if runs else "has no `runs`"
         raise UserError(f"{path}: {fault}")
-    return re.sub(r"^runs:[^\n]*\n", lambda found: found[0] + text, whole, count=1, flags=re.M)
+    return re.sub(r"^runs:[^\n]*\n", lambda found: found[0] + text, text_now, count=1, flags=re.M)
 
 
 def commands(name: str, run: dict[str, Any], machine: Machine) -> list[str]:

@@ -73,7 +73,7 @@ class Prompt:
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise UserError(
                 f"{question.source}, {question.id}: prompt {self.name} cannot show it ({error}); "
-                "mend the prompt"
+                "correct the prompt"
             ) from None
         return system, user
 
@@ -111,9 +111,9 @@ def load_prompt(name: str) -> Prompt:
         template = environment.from_string(source)
         shows = _variables(environment, source)
     except TemplateNotFound as error:
-        raise UserError(f"{where}: includes {error.name}, which is not there; mend it") from None
+        raise UserError(f"{where}: includes {error.name}, which is not there; correct it") from None
     except TemplateSyntaxError as error:
-        raise UserError(f"{where}, line {error.lineno}: {error.message}; mend it") from None
+        raise UserError(f"{where}, line {error.lineno}: {error.message}; correct it") from None
     if set(template.blocks) != set(BLOCKS):
         raise UserError(f"{where}: needs the two blocks {' and '.join(BLOCKS)}, and no other")
     if odd := sorted(shows - set(VARIABLES) - environment.globals.keys()):

@@ -75,13 +75,13 @@ def read_json(text: str, labels: Sequence[str]) -> int | Reason:
 
 
 def _named(text: str, labels: Sequence[str]) -> list[str]:
-    """The labels that stand alone in a text: one of Latin letters or digits without such beside it,
-    as in "A가" and "3번", and one of Korean without any letter beside it."""
+    """The labels that stand alone in a text: one of Latin letters or digits without such next to it,
+    as in "A가" and "3번", and one of Korean without any letter next to it."""
     return [
         label
         for label in labels
-        for beside in ["[0-9A-Za-z]" if label.isascii() else r"\w"]
-        if re.search(rf"(?<!{beside}){re.escape(label)}(?!{beside})", text)
+        for next_to in ["[0-9A-Za-z]" if label.isascii() else r"\w"]
+        if re.search(rf"(?<!{next_to}){re.escape(label)}(?!{next_to})", text)
     ]
 
 

@@ -221,7 +221,7 @@ def _options(cell: Any, mapping: TableMapping, place: Place) -> list[Option]:
     if doubled := [one for one in shown if shown.count(one) > 1]:
         raise UserError(
             f"{where}: two options read {short(doubled[0])!r}, so that two answers would be right; "
-            "mend or delete the record"
+            "correct or delete the record"
         )
     return [str(one) if isinstance(one, float | bool) else one for one in options]
 
@@ -241,7 +241,7 @@ def _answer(value: Any, options: Sequence[str], place: Place) -> int | None:
     expected = mapping.fixed.keys or [f"answers: {mapping.answers}"]
     raise UserError(
         f"{place.where}: answer {short(value)!r} is none of its {len(options)} options by "
-        f"{', '.join(expected)}; mend it, or state how answers are written"
+        f"{', '.join(expected)}; correct it, or state how answers are written"
     )
 
 
