@@ -44,6 +44,17 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
         visit(name)
 
 
+def test_the_picture_shows_which_room_serves_which() -> None:
+    """An arrow leads from a room to one that imports it."""
+    drawn = re.findall(r"^  (\w+) --> (\w+)$", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.M)
+    rooms = {
+        (other.split(".")[0], name.split(".")[0])
+        for name, others in IMPORTS.items()
+        for other in others
+    }
+    assert sorted(drawn) == sorted((one, other) for one, other in rooms if one != other)
+
+
 def test_a_file_name_stands_for_one_thing() -> None:
     others = [path for room in ("tests", "requirements") for path in (ROOT / room).rglob("*.py")]
     counts = Counter(path.stem for path in [*MODULES.values(), *others] if path.stem != "__init__")
