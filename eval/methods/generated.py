@@ -75,7 +75,7 @@ def read_json(text: str, labels: Sequence[str]) -> int | Reason:
 
 
 def _named(text: str, labels: Sequence[str]) -> list[str]:
-    """The labels that stand alone in a text: one of Latin letters or digits without such next to it,
+    """The labels that stand alone in a text: of Latin letters or digits without such next to them,
     as in "A가" and "3번", and one of Korean without any letter next to it."""
     return [
         label

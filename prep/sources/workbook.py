@@ -10,13 +10,8 @@ def rows(file: IO[bytes], name: str) -> list[tuple[int, list[Any]]]:
 
     Of a formula the value is read that was saved with it; of merged cells the first holds it.
     """
-    try:
-        from openpyxl import load_workbook
-    except ImportError:
-        raise UserError(
-            f"{name}: to read .xlsx, install the package openpyxl here (pip install openpyxl), or "
-            "save the sheet as CSV UTF-8"
-        ) from None
+    from openpyxl import load_workbook  # seconds to import, and wanted for workbooks alone
+
     try:
         book = load_workbook(file, read_only=True, data_only=True)
         sheets = [[[*row] for row in sheet.iter_rows(values_only=True)] for sheet in book]

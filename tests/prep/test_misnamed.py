@@ -118,6 +118,8 @@ REFUSED = {
 @pytest.mark.parametrize("suffix", forms.SUFFIXES)
 def test_what_is_no_data_is_named(tmp_path: Path, case: str, suffix: str) -> None:
     data, sentence = REFUSED[case]
+    if (suffix, case) == (".xlsx", "a zip file"):  # as every workbook is one
+        sentence = "no workbook that can be read .*; save it anew"
     path = tmp_path / f"made{suffix}"
     path.write_bytes(data)
     with pytest.raises(UserError, match=rf"made{suffix}: {sentence}"):

@@ -12,14 +12,6 @@ from prep.sources.source import Source
 from tests.support.own_tables import COLUMNS, FIRST, KOREAN, SECOND, TEXT, as_csv, refused, save
 
 
-def test_a_workbook_without_its_package_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
-    (tmp_path / "made.xlsx").write_bytes(b"PK\3\4")
-    refused(tmp_path / "made.xlsx", KOREAN, r"install the package openpyxl .* save .* as CSV UTF-8")
-
-
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

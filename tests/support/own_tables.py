@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -71,7 +72,6 @@ def save(path: Path, records: list[dict[str, Any]]) -> Path:
     elif path.suffix == ".parquet":
         parquet.write_table(pa.Table.from_pylist(records), path)
     else:
-        openpyxl = pytest.importorskip("openpyxl")
         book = openpyxl.Workbook()
         for row in ([*records[0]], *([*record.values()] for record in records)):
             book.active.append(row)
