@@ -88,7 +88,7 @@ def test_a_member_is_chosen_by_name(tmp_path: Path) -> None:
     assert "0 members to read named dev.jsonl" in error(path, "dev.jsonl")
     assert len(read(source(path, "test.jsonl")).chats) == 3
     write_zip(path)
-    assert "holds no .json, .jsonl, .csv, .tsv, .parquet; name a file" in error(path)
+    assert "holds no .json, .jsonl, .csv, .tsv, .parquet, .xlsx; name a file" in error(path)
 
 
 def test_errors_name_the_member_and_its_line(tmp_path: Path) -> None:
@@ -142,9 +142,9 @@ WRONG: dict[str, tuple[str, bytes, str]] = {
         for name in ("a.json", "a.zip", "a.csv.gz")
     },
     "another form": (
-        "a.xlsx",
+        "a.ods",
         b"PK\3\4",
-        ": is none of .json, .jsonl, .csv, .tsv, .parquet, .zip, also",
+        ": is none of .json, .jsonl, .csv, .tsv, .parquet, .xlsx, .zip, also",
     ),
 }
 
