@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from core.errors import UserError
 from core.files import read_bytes
@@ -150,6 +151,7 @@ def _parquet(content: bytes, column: str, answers: Sequence[Any]) -> bytes:
 
 def _workbook(content: bytes, column: str, answers: Sequence[Any]) -> bytes:
     from openpyxl import load_workbook
+    from openpyxl.writer.excel import ExcelWriter
 
     book = load_workbook(io.BytesIO(content))
     [sheet] = [one for one in book if any(cell.value is not None for row in one for cell in row)]
@@ -159,5 +161,15 @@ def _workbook(content: bytes, column: str, answers: Sequence[Any]) -> bytes:
     for row, value in zip(rows, [column, *answers], strict=True):
         sheet.cell(row[0].row, place).value = value
     file = io.BytesIO()
-    book.save(file)
-    return file.getvalue()
+    with ZipFile(file, "w", ZIP_DEFLATED, allowZip64=True) as archive:
+        ExcelWriter(book, archive).save()  # book.save notes the time
+    return _undated(file)
+
+
+def _undated(file: io.BytesIO) -> bytes:
+    """The bytes of a zip file whose members have no time, so that they are the same again."""
+    undated = io.BytesIO()
+    with ZipFile(file) as dated, ZipFile(undated, "w", ZIP_DEFLATED) as copy:
+        for member in dated.infolist():
+            copy.writestr(ZipInfo(member.filename), dated.read(member), ZIP_DEFLATED)
+    return undated.getvalue()

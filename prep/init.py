@@ -62,12 +62,12 @@ MACHINES = {
     "cpu": Machine(
         "a CPU: the tiny base, to see the pipeline run", "recipes/tiny/stage2.yml", TINY
     ),
-    "24gb": Machine(
-        "one GPU of 24 GB: QLoRA of Gemma-2-9B, a row at a time",
-        "recipes/stage1.yml",
-        {"micro_batch_size": 1, "gradient_accumulation_steps": 16},
+    "24gb": Machine("one GPU of 24 GB: QLoRA of Gemma-2-9B", "recipes/qlora-24gb.yml", {}),
+    "80gb": Machine(
+        "one GPU of 40 GB or more: the same, all packs of a step at once",
+        "recipes/qlora-24gb.yml",
+        {"micro_batch_size": 8, "gradient_accumulation_steps": 1},
     ),
-    "80gb": Machine("one GPU of 40 GB or more: QLoRA of Gemma-2-9B", "recipes/stage1.yml", {}),
 }
 
 

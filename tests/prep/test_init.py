@@ -22,7 +22,7 @@ PARAMS = "# a comment that stays\nruns:\n  other: {inputs: x} # and this\nmember
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the recipes, a params file, and a table to train on and one to answer."""
     shutil.copytree(ROOT / "recipes/tiny", tmp_path / "recipes/tiny")
-    shutil.copy(ROOT / "recipes/stage1.yml", tmp_path / "recipes/stage1.yml")
+    shutil.copy(ROOT / "recipes/qlora-24gb.yml", tmp_path / "recipes/qlora-24gb.yml")
     (tmp_path / "params.yaml").write_text(PARAMS, "utf-8")
     (tmp_path / "my").mkdir()
     save(tmp_path / "my/train.csv", [record(number) for number in range(10)])
@@ -72,7 +72,7 @@ def test_a_gpu_gets_a_recipe_of_its_own(
 ) -> None:
     run(monkeypatch, "my/train.csv", "--name", "own", "--machine", "24gb")
     recipe = yaml.safe_load(Path("outputs/own/recipe.yml").read_text("utf-8"))
-    assert (recipe["adapter"], recipe["micro_batch_size"]) == ("qlora", 1)
+    assert (recipe["adapter"], recipe["micro_batch_size"]) == ("qlora", 2)
     said = capsys.readouterr().out
     assert "--model google/gemma-2-9b-it --adapter own=outputs/own/trained" in said
     assert "python eval/report.py predictions/own.jsonl --data data/own/dev.jsonl" in said
@@ -81,7 +81,7 @@ def test_a_gpu_gets_a_recipe_of_its_own(
 @pytest.mark.parametrize(
     ("memory", "kind"), [("24564", "24gb"), ("81559\n81559", "80gb"), ("", "cpu")]
 )
-def test_the_machine_is_told_by_its_first_gpu(
+def test_the_machine_is_known_by_its_first_gpu(
     memory: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = tmp_path / "nvidia-smi"
