@@ -53,6 +53,7 @@ def built(folder: Path, source: str, **files: list[dict[str, Any]]) -> Build:
     corpus = {name: jsonl(folder / f"{name}.jsonl", records) for name, records in files.items()}
     run = Run.model_validate(
         {
+            "inputs": str(folder),
             "corpus": {"source": source, **corpus},
             "out": str(folder / "out"),
             "prompt": "exam",

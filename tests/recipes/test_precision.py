@@ -93,6 +93,7 @@ def test_our_recipes_pass(name):
 )
 def test_the_guard_refuses_before_anything_is_loaded(monkeypatch, capsys, change, said):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, 141 * 10**9))
     can = {"bf16": True, "fp8": False, "tf32": True, "n_gpu": 1, "compute_capability": "sm_90"}
     monkeypatch.setattr(
         preflight, "gpu_capabilities", lambda: (can, {"torch_version": torch.__version__})

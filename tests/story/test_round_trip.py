@@ -124,7 +124,7 @@ def test_predictions(ids: list[str], text: str, tmp_path_factory: Any) -> None:
 def test_all_files_of_a_build(data: st.DataObject, tmp_path_factory: Any) -> None:
     out = tmp_path_factory.getbasetemp() / "build"
     source = Source(source="cci-2024")
-    run = Run(corpus={"train": "x"}, out="x", prompt="exam", stages={"s": [source]})
+    run = Run(inputs="x", corpus={"train": "x"}, out="x", prompt="exam", stages={"s": [source]})
     done = Build("r", run, Renderer(load_prompt("exam")))
     drawn = [data.draw(questions(number)) for number in range(3)]
     asked = [one for one in drawn if one.passage]
