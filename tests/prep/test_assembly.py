@@ -29,7 +29,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def built(place: Place, *stages: str, **changes: Any) -> Build:
-    run = validated({**place.run, **changes}, Run, "run")
+    run = validated({**place.run, "out": "data/run", **changes}, Run, "run")
     return build("made", run, stages or list(run.stages))
 
 
@@ -239,5 +239,5 @@ def test_an_exam_may_be_the_corpus(place: Place) -> None:
     assert len(done.files["s.jsonl"]) == 5
     with pytest.raises(ValueError, match="cci-2024 needs either a path or a hub name"):
         Run.model_validate(
-            {**place.run, "corpus": corpus, "stages": {"s": [{"source": "cci-2024"}]}}
+            {**place.run, "out": "x", "corpus": corpus, "stages": {"s": [{"source": "cci-2024"}]}}
         )
