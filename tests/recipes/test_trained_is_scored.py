@@ -26,7 +26,7 @@ def probed(chain, run, tmp_path_factory):
 def test_trained_ids_are_scored_ids_and_answer_ids(chain, probed, stage, template):
     trained = json.loads((probed / f"{stage}-{template}.json").read_text())
     # for alpaca, the tokenizer that training saved; gemma was only prepared
-    saved = chain.place / "outputs/demo" / stage
+    saved = chain.place / f"outputs/demo-{stage}/trained"
     tokenizer = AutoTokenizer.from_pretrained(
         saved if template == "alpaca" else probed / f"{stage}-gemma"
     )
