@@ -13,7 +13,7 @@ from ensemble.table_sheet import TableSheet
 from eval import predictions
 from prep.sources.downloads import records
 from prep.sources.mapping import TableMapping
-from tests.prep.test_table import FIRST, KOREAN, SECOND, save
+from tests.support.tables import FIRST, KOREAN, SECOND, save
 
 FORMS = ["csv", "tsv", "jsonl", "json", "parquet", "xlsx"]
 ODD = {**FIRST, "지문": 'A "B", C;\tD', "번호": "007"}

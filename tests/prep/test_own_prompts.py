@@ -10,10 +10,10 @@ import yaml
 from core.errors import UserError
 from prep.render import Renderer, load_prompt
 from prep.sources.source import Source
-from tests.prep.test_prompts import exam, question
-from tests.prep.test_table import FIRST, KOREAN, SECOND
-from tests.prep.test_table import save as save_table
 from tests.support.paths import ROOT
+from tests.support.prompt_questions import exam, question
+from tests.support.tables import FIRST, KOREAN, SECOND
+from tests.support.tables import save as save_table
 
 OWN = """\
 {% block system %}한국어 문제를 푼다.{% endblock %}

@@ -15,8 +15,8 @@ import yaml
 
 from prep.render import load_prompt
 from prep.sources.downloads import records
-from tests.prep.test_init import record
 from tests.support.paths import ROOT
+from tests.support.table_task import record
 from tests.support.tiny_models import save_adapter
 
 TEXTS = {path.name: path.read_text("utf-8") for path in (ROOT / "docs").glob("own-task*.md")}
