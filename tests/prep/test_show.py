@@ -33,10 +33,12 @@ def run(tmp_path_factory) -> Run:
     for split in ("train", "test"):
         write_json(place / f"{split}.json", unmarked(synthetic(split, 5, 3)))
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    demo = params["runs"]["demo"] | {"out": str(place / "out"), "test_answers": "drop"}
+    demo = params["runs"]["demo"] | {"inputs": str(place), "test_answers": "drop"}
     demo["corpus"] = {split: str(place / f"{split}.json") for split in ("train", "dev", "test")}
+    demo["stages"] = {"stage2": [{"source": "cci-2024"}]}
     write_json(place / "params.yaml", {"runs": {"demo": demo}})
     found = load_run(place / "params.yaml", "demo")
+    found = found.model_copy(update={"out": str(place / found.out)})
     raw = cci.read(place / "train.json", "train")[0][2]
     row = renderer(found).loss(raw)
     turned = row.model_copy(
@@ -52,9 +54,9 @@ def run(tmp_path_factory) -> Run:
         "prompt": None,
         "group": "말-1",
     }
-    write_records(place / "out/stage2.jsonl", [row, turned, chat])
+    write_records(place / "data/demo/stage2.jsonl", [row, turned, chat])
     gone = {"id": ID, "source": "cci-2024", "split": "train", "reason": "near-scored"}
-    write_records(place / "out/removed.jsonl", [Removed.model_validate(gone | {"near": "x-1"})])
+    write_records(place / "data/demo/removed.jsonl", [Removed.model_validate(gone | {"near": "x-1"})])
     return found
 
 
@@ -135,11 +137,11 @@ def test_a_wrong_id_names_the_nearest(run, wanted, near) -> None:
 
 
 def test_ids_may_be_typed_in_decomposed_hangul(run) -> None:
-    params = str(Path(run.out).parent / "params.yaml")
+    place = Path(run.out).parent.parent
     wanted = unicodedata.normalize("NFD", "말-1")
     done = subprocess.run(
-        [sys.executable, "prep/show.py", wanted, "--run", "demo", "--params", params],
-        cwd=ROOT,
+        [sys.executable, ROOT / "prep/show.py", wanted, "--run", "demo"],
+        cwd=place,
         capture_output=True,
         text=True,
     )

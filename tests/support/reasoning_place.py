@@ -85,18 +85,18 @@ def build(folder: Path) -> None:
     """Rows in the prompt that asks for JSON, and in one that does not, as prep makes them."""
     write_json(folder / "train.json", unmarked(corpus("train", 1, 1)))
     asked = {
+        "inputs": str(folder),
         "corpus": {name: str(folder / f"{name}.json") for name in ("train", "test")},
         "test_answers": "keep",
         "scoring_orders": "cyclic",
         "stages": {"stage2": [{"source": "cci-2024"}]},
     }
     prompts = {"reasoning": "reasoning", "text": "reference"}
-    runs = {
-        run: {**asked, "out": str(folder / run), "prompt": name} for run, name in prompts.items()
-    }
+    runs = {run: {**asked, "prompt": name} for run, name in prompts.items()}
     (folder / "params.yaml").write_text(yaml.safe_dump({"runs": runs}), encoding="utf-8")
     for run in runs:
-        command("prep/build.py", "--params", folder / "params.yaml", "--run", run)
+        params = folder / "params.yaml"
+        command("prep/build.py", "--params", params, "--run", run, "--out", folder / run)
 
 
 def command(*arguments: Any, code: int = 0) -> str:
