@@ -7,10 +7,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
-TWINS = [(path, path.with_suffix(".ko.md")) for path in [ROOT / "README.md"]]
-TWINS += [
-    (path.with_name(path.name.replace(".ko", "")), path) for path in (ROOT / "docs").glob("*.ko.md")
-]
+NAMES = ("README", "docs/own-task", "docs/scoring", "docs/voting")
+TWINS = [(ROOT / f"{name}.md", ROOT / f"{name}.ko.md") for name in NAMES]
 PROGRAMS = ("python", "make", "dvc", "docker", "accelerate", "pip", "grep", "source", "export")
 # what a Korean engineer would not say, and what instead
 OTHER_WORDS = {
@@ -33,11 +31,34 @@ def commands(text: str) -> set[str]:
     return lines | inline
 
 
+def options(text: str) -> set[str]:
+    """The options that a document names in code."""
+    code = re.findall(r"^```sh\n.*?^```|`[^`\n]+`", text, re.M | re.S)
+    return {one for span in code for one in re.findall(r"(?<![\w-])--[a-z][\w-]*", span)}
+
+
 @pytest.mark.parametrize(("english", "korean"), TWINS, ids=lambda path: path.name)
-def test_twins_have_the_same_commands(english: Path, korean: Path) -> None:
-    first, second = (commands(path.read_text("utf-8")) for path in (english, korean))
+def test_twins_have_the_same_commands_and_options(english: Path, korean: Path) -> None:
+    texts = [path.read_text("utf-8") for path in (english, korean)]
+    first, second = (commands(text) for text in texts)
     assert first == second
-    assert len(first) > 10
+    assert len(first) >= 7
+    assert options(texts[0]) == options(texts[1]) != set()
+    for text in texts:  # a command in an indented block would escape the comparison
+        assert re.findall(rf"^    (?:{'|'.join(PROGRAMS)}) .*", text, re.M) == []
+
+
+def test_every_korean_document_is_a_twin() -> None:
+    assert {*ROOT.glob("*.ko.md"), *(ROOT / "docs").glob("*.ko.md")} == {one for _, one in TWINS}
+
+
+@pytest.mark.parametrize(("english", "korean"), TWINS, ids=lambda path: path.name)
+def test_twins_name_each_other_and_korean_links_to_korean(english: Path, korean: Path) -> None:
+    assert f"[한국어]({korean.name})" in "".join(english.read_text("utf-8").splitlines(True)[:5])
+    text = korean.read_text("utf-8")
+    assert f"[English]({english.name})" in "".join(text.splitlines(True)[:5])
+    linked = {(korean.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+\.md)", text)}
+    assert linked & {one for one, _ in TWINS} == {english}
 
 
 @pytest.mark.parametrize("korean", [path for _, path in TWINS], ids=lambda path: path.name)
