@@ -30,7 +30,7 @@ WIDTHS = {"11M": (256, 4), "36M": (512, 6), "99M": (768, 12), "303M": (1152, 17)
 RECIPE = {"micro_batch_size": 2, "sequence_len": 256, "optimizer": "adamw_torch"}
 LORA = {"adapter": "lora", "lora_r": 16, "lora_alpha": 32, "lora_target_linear": True}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "whole rows": {},
+    "full rows": {},
     "checkpointing": {"gradient_checkpointing": True},
     "accumulation": {"gradient_accumulation_steps": 2, "gradient_checkpointing": True},
     "LoRA": LORA,
@@ -134,10 +134,10 @@ def main() -> None:
             outline, change = WIDTHS[size], VARIANTS[name]
             expected = planned(shape(*outline), RECIPE | change)
             found = allocated(shape(*outline), RECIPE | change)
-            whole = resident(outline, change)
-            figures = (expected, found, expected + floor, whole, resident(outline, change, True))
+            full = resident(outline, change)
+            figures = (expected, found, expected + floor, full, resident(outline, change, True))
             mib = [f"{figure / 2**20:.0f}" for figure in figures]
-            errors = (f"{expected / found - 1:+.1%}", f"{(expected + floor) / whole - 1:+.1%}")
+            errors = (f"{expected / found - 1:+.1%}", f"{(expected + floor) / full - 1:+.1%}")
             line = (size, name, *mib[:2], errors[0], *mib[2:4], errors[1], mib[4])
             console.print(*line, sep=" | ")
             table.add_row(*line)

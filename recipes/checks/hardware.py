@@ -118,11 +118,11 @@ def least(cfg: dict[str, Any], config: PretrainedConfig) -> float:
         for module in model.modules()
         if isinstance(module, torch.nn.Linear) and module is not head
     )
-    whole = sum(parameter.numel() for parameter in model.parameters())
-    trained = 0 if cfg.get("adapter") else whole
+    total = sum(parameter.numel() for parameter in model.parameters())
+    trained = 0 if cfg.get("adapter") else total
     step = Step(
         linear=linear,
-        kept=whole - linear,
+        kept=total - linear,
         adapter=0,
         trained=trained,
         embedding=model.get_input_embeddings().weight.numel(),

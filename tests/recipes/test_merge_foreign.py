@@ -45,8 +45,8 @@ def test_an_adapter_without_a_recipe_is_merged(
     eager = {"attn_implementation": "eager"}
     apart = AutoModelForCausalLM.from_pretrained(base, **eager)
     apart = PeftModel.from_pretrained(apart, adapter)(ids).logits
-    whole = AutoModelForCausalLM.from_pretrained(merged, **eager)(ids).logits
-    torch.testing.assert_close(whole, apart, rtol=0, atol=1e-4)
+    full = AutoModelForCausalLM.from_pretrained(merged, **eager)(ids).logits
+    torch.testing.assert_close(full, apart, rtol=0, atol=1e-4)
     assert (merged / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()
     said = json.loads((merged / "merge.json").read_text("utf-8"))
     assert (said["recipe"], said["base"]) == (None, str(base))
