@@ -2,8 +2,8 @@
 
 Run as: python3.12 requirements/check_gpu.py FOLDER
 
-Each lock is installed into an environment of its own under FOLDER (8 and 9 GB; one that is there is used
-again), as README.md says, but without flash-attn, which would compile for an hour.
+Each lock is installed into an environment of its own under FOLDER (8 and 9 GB; one that is there is
+used again), as README.md says, but without flash-attn, which would compile for an hour.
 """
 
 import argparse
