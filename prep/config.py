@@ -1,5 +1,6 @@
 """One run of params.yaml, validated: what prep reads, how it renders and what it writes."""
 
+from os.path import abspath
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -106,7 +107,7 @@ class Run(Strict):
         mixed = [part.path for mix in self.stages.values() for part in mix if part.path]
         named = [] if self.corpus.hub else [*self.corpus.files().values()]
         for file in (*named, *mixed):
-            if not Path(file).is_relative_to(self.inputs):
+            if not Path(abspath(file)).is_relative_to(abspath(self.inputs)):
                 raise ValueError(
                     f"{file} does not lie in inputs ({self.inputs}), so changes would go unseen; "
                     "move the file, or name a folder that holds all files of the run"

@@ -85,11 +85,13 @@ def test_wrong_data_is_refused(gemma: Path, data: Path, tmp_path: Path) -> None:
     refused("field order: Field required", gemma, but(lines[0].replace('"order"', '"oder"')))
     no_scoring_row = lines[0].replace('"role": "user"', '"role": "assistant"')
     refused("changed.jsonl, row 합성-000: not a scoring row", gemma, but(no_scoring_row))
-    for labels in ('"A"', '"A", "B", "C", "D", "E", "F"'):
-        count = labels.count(",") + 1
+    for labels, said in (
+        ('"A"', "1 options; a question has two to 26"),
+        ('"A", "B", "C", "D", "E", "F"', "3 options do not fit the labels"),
+    ):
         other = lines[0].replace('"labels": ["A", "B", "C"]', f'"labels": [{labels}]')
-        other = re.sub(r'"order": [^]]*]', f'"order": {list(range(count))}', other)
-        refused(f"{count} options; a question has two to 26", gemma, but(other))
+        other = re.sub(r'"order": [^]]*]', f'"order": {list(range(labels.count(",") + 1))}', other)
+        refused(said, gemma, but(other))
     long = lines[0].replace("보기", "보기" * 400)
     refused(r"row 합성-000: \d+ tokens, but the model takes 512", gemma, but(long))
 

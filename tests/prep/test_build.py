@@ -183,7 +183,8 @@ def test_exam_questions_are_shown_by_a_prompt_of_their_own(place: Place) -> None
     fixtures = ROOT / "tests/fixtures/sources"
     exam = {"source": "exam", "path": str(fixtures / "exam.csv"), "prompt": "exam"}
     kmmlu = {"source": "kmmlu", "path": str(fixtures / "kmmlu.csv"), "prompt": "exam"}
-    place.build(stages={"both": [{"source": "cci-2024"}, exam, kmmlu]}, orders="published")
+    mix = [{"source": "cci-2024"}, exam, kmmlu]
+    place.build(stages={"both": mix}, orders="published", inputs="/")
     rows = place.rows("both.jsonl")
     assert [row.prompt for row in rows] == ["reference@1"] * 4 + ["exam@1"] * 3
     assert rows[-1].messages[-1].content == "C. 풍속계"
@@ -194,7 +195,7 @@ def test_exam_questions_are_shown_by_a_prompt_of_their_own(place: Place) -> None
     assert [change["reason"] for change in changed] == ["not-a-string", "note-split"]
 
     del exam["prompt"]
-    said = place.build(code=2, stages={"s": [exam]})
+    said = place.build(code=2, stages={"s": [exam]}, inputs="/")
     assert "is an exam question, of which prompt reference@1 does not show all" in said
 
 
