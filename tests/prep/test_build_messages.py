@@ -97,7 +97,8 @@ def test_the_card_states_whose_data_it_is(place: Place) -> None:
     stated = {"source": "kmmlu", "path": str(FIXTURES / "kmmlu.csv"), "prompt": "exam"}
     stated |= {"origin": "our own", "licence": "CC0"}
     corpus = {**place.run["corpus"], "origin": "made up"}
-    place.build(corpus=corpus, stages={"s": [{"source": "cci-2024"}, own, stated]})
+    stages = {"s": [{"source": "cci-2024"}, own, stated]}
+    place.build(corpus=corpus, stages=stages, inputs="/")
     card = (place.out / "README.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in card.split("\n") if line.startswith("| ")]
     lines = {row[0][2:]: row for row in rows if len(row) == 8}

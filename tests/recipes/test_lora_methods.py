@@ -91,7 +91,7 @@ def test_what_was_trained_merges_and_mixes(trained, workplace, tmp_path, monkeyp
     arguments = ["recipes/tiny/stage1.yml", "--adapter", str(tmp_path / "mix")]
     monkeypatch.setattr("sys.argv", ["merge.py", *arguments])
     main()
-    assert json.loads((tmp_path / "mix-merged/merge.json").read_text())["pairs"] == 14
+    assert json.loads((tmp_path / "mix-model/merge.json").read_text())["pairs"] == 14
 
 
 def test_members_of_another_backbone_do_not_mix(trained, tmp_path, monkeypatch, capsys):
