@@ -2,7 +2,7 @@
 
 from os.path import abspath
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -148,4 +148,9 @@ def load_run(path: Path, name: str) -> Run:
         raise UserError(f"{where}: is no mapping; write it as the repository's params.yaml does")
     if "out" in run:
         raise UserError(f"{where}: takes no out: its rows go to {DATA / name}; take it out")
+    return as_run(name, run, where)
+
+
+def as_run(name: str, run: dict[str, Any], where: str) -> Run:
+    """An entry of `runs`, whose rows go to data/NAME; raises `UserError` that names `where`."""
     return validated({**run, "out": (DATA / name).as_posix()}, Run, where)

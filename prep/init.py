@@ -20,12 +20,10 @@ import yaml
 
 from core.errors import UserError, entry
 from core.files import atomic_file, read_text
-from core.jsonl import validated
-from core.layout import DATA
 from core.text import short
 from core.yaml_io import read_mapping
 from prep.assembly import Build, build
-from prep.config import Run
+from prep.config import as_run
 from prep.guards.token_lengths import ruler
 from prep.sources.column_proposal import Proposal, propose
 from prep.sources.downloads import records
@@ -147,8 +145,7 @@ def tried(name: str, run: dict[str, Any]) -> Build:
         if share is not None:
             run["corpus"]["dev_share"] = share
         try:
-            given = {**run, "out": (DATA / name).as_posix()}
-            return build(name, validated(given, Run, f"run {name}"), ["stage2"])
+            return build(name, as_run(name, run, f"run {name}"), ["stage2"])
         except UserError as error:
             if "cannot be held out" not in str(error) or share == shares[-1]:
                 raise

@@ -47,11 +47,11 @@ def main() -> int:
     recipe = read_mapping(args.recipe)
     if not recipe.get("output_dir"):
         raise UserError(f"{args.recipe}: names no output_dir; name the recipe that was trained")
-    trained = Path(recipe["output_dir"])
-    out = exported(trained)
     if recipe.get("adapter"):
         merge = Path(__file__).with_name("merge.py")
         return subprocess.run([sys.executable, merge, args.recipe]).returncode
+    trained = Path(recipe["output_dir"])
+    out = exported(trained)
     link(trained, out)
     print(f"{out}: the files of {trained}, linked")
     return 0

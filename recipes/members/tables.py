@@ -124,20 +124,23 @@ class Members(Strict):
 
     def data(self, name: str) -> Path:
         """The rows of a set whose answers are known: dev's, or the test's own."""
-        one = pick(self.sets, name, "set")
-        split = "test" if Path(one.known) == PREDICTIONS / name else "dev"
-        return DATA / one.rows / f"{split}.jsonl"
+        split = "test" if self.knows_test(name) else "dev"
+        return DATA / self.sets[name].rows / f"{split}.jsonl"
+
+    def knows_test(self, name: str) -> bool:
+        """Whether a set's answers are known of its test itself; raises `UserError` for no set."""
+        return Path(pick(self.sets, name, "set").known) == PREDICTIONS / name
 
     def compared(self, name: str) -> list[Path]:
         """The predictions of all members of a set where answers are known, and so its vote."""
-        known = Path(pick(self.sets, name, "set").known)
-        found = [known / f"{key}.jsonl" for key in self.of_set(name)]
-        return [*found, vote_of(name)] if known == PREDICTIONS / name else found
+        members = self.of_set(name)
+        found = [Path(self.sets[name].known) / f"{key}.jsonl" for key in members]
+        return [*found, vote_of(name)] if self.knows_test(name) else found
 
     def known_voters(self, name: str) -> list[Path]:
         """The predictions of those who vote in a set where answers are known."""
-        known = Path(pick(self.sets, name, "set").known)
-        return [known / path.name for path in self.voters(name)]
+        voters = self.voters(name)
+        return [Path(self.sets[name].known) / path.name for path in voters]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 from core.errors import UserError
 from eval import model_files, predictions, score
 from eval.engines import loader
+from tests.support.adapter_scoring import four_adapters, options
 from tests.support.paths import ROOT
 from tests.support.scored_rows import save_rows
 from tests.support.scoring_engines import needs_vllm
@@ -26,13 +27,7 @@ def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def four(gemma: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    place = tmp_path_factory.mktemp("adapters")
-    return {name: save_adapter(place / name, gemma, seed=ord(name)) for name in "abcd"}
-
-
-def options(model: Path, data: Path, out: Path, *more: str) -> list[str]:
-    fixed = ["--model", str(model), "--data", str(data), "--out", str(out), "--backend", "hf"]
-    return [*fixed, *more]
+    return four_adapters(tmp_path_factory.mktemp("adapters"), gemma)
 
 
 def test_adapters_of_one_engine_score_as_they_do_alone(

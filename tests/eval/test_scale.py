@@ -10,9 +10,10 @@ import pytest
 
 from eval import runner, score
 from eval.engines.hf import Engine
+from tests.support.adapter_scoring import four_adapters, options
 from tests.support.paths import ROOT
 from tests.support.scored_rows import save_rows
-from tests.support.tiny_models import save_adapter, save_gemma2
+from tests.support.tiny_models import save_gemma2
 
 SCORE = """
 import sys
@@ -30,13 +31,7 @@ def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def four(gemma: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    place = tmp_path_factory.mktemp("adapters")
-    return {name: save_adapter(place / name, gemma, seed=ord(name)) for name in "abcd"}
-
-
-def options(model: Path, data: Path, out: Path, *more: str) -> list[str]:
-    fixed = ["--model", str(model), "--data", str(data), "--out", str(out), "--backend", "hf"]
-    return [*fixed, *more]
+    return four_adapters(tmp_path_factory.mktemp("adapters"), gemma)
 
 
 @pytest.fixture
