@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import torch
 
-from eval.engines import prefix_sharing
-from eval.engines.tree_attention import TreeMasks, tree_attention
+from core import prefix_tree
+from core.tree_attention import TreeMasks, tree_attention
 
 HEADS, KEYS, WIDTH, CAP, SCALE = 16, 8, 256, 50.0, 256**-0.5
 LENGTHS = (517, 130, 377)  # of three rows in one pack
@@ -102,7 +102,7 @@ def tree() -> dict[str, float]:
     found = {}
     for name, window in (("full", None), ("window", WINDOW)):
         for count in (len(rows), 5):  # another length, the same kernel
-            pack = prefix_sharing.pack(rows[:count])
+            pack = prefix_tree.pack(rows[:count])
             masks = TreeMasks(pack, torch.device("cuda"))
             *inputs, _ = tensors(len(pack.ids))
             place = torch.arange(len(pack.ids), device="cuda")
