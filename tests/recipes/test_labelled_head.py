@@ -6,38 +6,10 @@ import pytest
 import torch
 from axolotl.core.trainers import AxolotlORPOTrainer, AxolotlTrainer
 from axolotl.utils.dict import DictDefault
-from peft import LoraConfig, get_peft_model
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from recipes.plugins.labelled_head import HEADS, LabelledHead, cuts_head
 from recipes.plugins.resumable import ResumableTrainer
-
-SMALL = {
-    "vocab_size": 128,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "initializer_range": 0.3,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-MORE = {"gemma2": {"final_logit_softcapping": 3.0}, "gemma3_text": {"final_logit_softcapping": 3.0}}
-LORA = {"r": 4, "target_modules": ["o_proj", "lm_head"], "task_type": "CAUSAL_LM"}
-
-
-def model_of(family, lora):
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(family, **SMALL, **MORE.get(family, {}))
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-    model = get_peft_model(model, LoraConfig(**LORA)) if lora else model
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
-            parameter.data.normal_()
-    return model.train()
+from tests.support.gradients import apart, loss_and_gradients, model_of
 
 
 def batch_of(learnt=((12, 16), (5, 6))):
@@ -51,50 +23,31 @@ def batch_of(learnt=((12, 16), (5, 6))):
     return {"input_ids": ids, "labels": labels, "attention_mask": mask}
 
 
-def loss_and_gradients(model, batch, count):
-    model.zero_grad()
-    loss = model(**batch, num_items_in_batch=count).loss
-    loss.backward()
-    return loss.detach(), {
-        name: parameter.grad.clone()
-        for name, parameter in model.named_parameters()
-        if parameter.grad is not None
-    }
-
-
-def apart(one, other):
-    """The largest relative difference of two runs' losses and gradients."""
-    (loss, grads), (wanted, truth) = one, other
-    assert grads.keys() == truth.keys()
-    norms = [float((grads[n] - g).norm() / (g.norm() + 1e-12)) for n, g in truth.items()]
-    return max(float((loss - wanted).abs() / wanted), *norms)
-
-
 @pytest.mark.parametrize("count", [None, torch.tensor(40)])
 @pytest.mark.parametrize("lora", [False, True])
 @pytest.mark.parametrize("family", sorted(HEADS))
 def test_loss_and_every_gradient_are_those_of_the_full_head(family, lora, count):
     model, batch, seen = model_of(family, lora), batch_of(), []
-    full = loss_and_gradients(model, batch, count)
+    full = loss_and_gradients(model, [batch], count)
     LabelledHead(model)
     model.get_output_embeddings().register_forward_hook(lambda *to: seen.append(to[2].shape))
-    assert apart(loss_and_gradients(model, batch, count), full) < 1e-5
+    assert apart(loss_and_gradients(model, [batch], count), full) < 1e-5
     assert seen == [(1, 5, 128)]
 
 
 def test_a_batch_names_its_places_itself():
-    model, batch = model_of("gemma2", False), batch_of()
+    model, batch = model_of("gemma2"), batch_of()
     LabelledHead(model)
-    truth = loss_and_gradients(model, batch, None)
+    truth = loss_and_gradients(model, [batch], None)
     ids = batch["input_ids"]
     labels = torch.cat([ids[0, 12:16], ids[1, 5:6]])[None]
     places = torch.tensor([[11, 12, 13, 14, 16 + 4]])
     named = {**batch, "labels": labels, "shift_labels": labels, "learnt_at": places}
-    assert apart(loss_and_gradients(model, named, None), truth) == 0
+    assert apart(loss_and_gradients(model, [named], None), truth) == 0
 
 
 def test_an_evaluation_gets_all_logits():
-    model, batch = model_of("gemma2", False), batch_of()
+    model, batch = model_of("gemma2"), batch_of()
     truth = model.eval()(**batch)
     LabelledHead(model)
     model.train()(**batch)
@@ -105,9 +58,9 @@ def test_an_evaluation_gets_all_logits():
 
 
 def test_a_batch_that_learns_nothing_adds_nothing():
-    model = model_of("gemma2", False)
+    model = model_of("gemma2")
     LabelledHead(model)
-    loss, gradients = loss_and_gradients(model, batch_of(((0, 0), (0, 0))), torch.tensor(40))
+    loss, gradients = loss_and_gradients(model, [batch_of(((0, 0), (0, 0)))], torch.tensor(40))
     assert loss == 0
     assert all(gradient.count_nonzero() == 0 for gradient in gradients.values())
 
