@@ -5,7 +5,7 @@ continuations of one prompt all share what they can. No model, no file.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 Ids = Sequence[int]
@@ -74,6 +74,32 @@ def pack(sequences: Sequence[Ids]) -> Pack:
     for left in path:
         ends[left] = len(ids)
     return Pack(ids, positions, ends, segments, last)
+
+
+@dataclass
+class Tree:
+    """Rows that begin alike, by their numbers, and how many tokens they have without repeats."""
+
+    rows: list[int] = field(default_factory=list)
+    tokens: int = 0
+
+
+def trees(rows: Sequence[Ids], most: int) -> list[Tree]:
+    """Sort rows into trees of at most `most` tokens; a longer row has one of its own.
+
+    A row joins the one it is most alike where they share at least half of it: the questions on a
+    dialogue in all their orders, and not all rows that begin with the same words of a template.
+    """
+    found: list[Tree] = []
+    for row, shared in zip(*alike(rows), strict=True):
+        length = len(rows[row])
+        new = length - shared
+        if not found or 2 * shared < length or found[-1].tokens + new > most:
+            found.append(Tree())
+            new = length
+        found[-1].rows.append(row)
+        found[-1].tokens += new
+    return found
 
 
 def _common(one: Ids, other: Ids) -> int:

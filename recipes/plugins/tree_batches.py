@@ -1,42 +1,15 @@
 """Rows that begin alike in one batch, in which each distinct beginning stands once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from axolotl.utils.samplers import MultipackBatchSampler
 
-from core.prefix_tree import Ids, Pack, alike, pack
+from core.prefix_tree import Ids, Pack, pack, trees
 from recipes.plugins.labelled_head import IGNORED
 from recipes.plugins.resumable import Batches, EpochSampler, EvenPacks
-
-
-@dataclass
-class Tree:
-    """Rows that begin alike, by their numbers, and how many tokens they have without repeats."""
-
-    rows: list[int] = field(default_factory=list)
-    tokens: int = 0
-
-
-def trees(rows: Sequence[Ids], most: int) -> list[Tree]:
-    """Sort rows into trees of at most `most` tokens; a longer row has one of its own.
-
-    A row joins the one it is most alike where they share at least half of it: the questions on a
-    dialogue in all their orders, and not all rows that begin with the same words of a template.
-    """
-    found: list[Tree] = []
-    for row, shared in zip(*alike(rows), strict=True):
-        length = len(rows[row])
-        new = length - shared
-        if not found or 2 * shared < length or found[-1].tokens + new > most:
-            found.append(Tree())
-            new = length
-        found[-1].rows.append(row)
-        found[-1].tokens += new
-    return found
 
 
 class TreeBatches(EvenPacks):

@@ -13,7 +13,7 @@ from axolotl.utils.schemas.config import AxolotlInputConfig
 from transformers import AutoConfig
 
 from core.errors import UserError
-from core.prefix_tree import pack
+from core.prefix_tree import pack, trees
 from core.tree_attention import FAMILIES, TreeMasks
 from recipes.plugins import branch_attention
 from recipes.plugins.labelled_head import LabelledHead
@@ -24,7 +24,7 @@ from recipes.plugins.shared_prefix import (
     refuse,
     take_trees,
 )
-from recipes.plugins.tree_batches import TreeBatches, collate, path, trees
+from recipes.plugins.tree_batches import TreeBatches, collate, path
 from tests.support.gradients import apart, loss_and_gradients, model_of
 
 WINDOW = 12  # shorter than a prompt
