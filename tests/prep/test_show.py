@@ -56,7 +56,9 @@ def run(tmp_path_factory) -> Run:
     }
     write_records(place / "data/demo/stage2.jsonl", [row, turned, chat])
     gone = {"id": ID, "source": "cci-2024", "split": "train", "reason": "near-scored"}
-    write_records(place / "data/demo/removed.jsonl", [Removed.model_validate(gone | {"near": "x-1"})])
+    write_records(
+        place / "data/demo/removed.jsonl", [Removed.model_validate(gone | {"near": "x-1"})]
+    )
     return found
 
 
