@@ -25,13 +25,13 @@ from bench.contenders import FUSED, LOOP, MORE, PLAIN, RATE, SEGMENTS, VLLM, WAV
 from bench.workload import device, prompts, save_model, sizes
 from core.errors import entry
 from core.jsonl import write_json
-from eval.engines import prefix_sharing
+from core.prefix_tree import pack
 
 
 def side_by_side(folder: Path, items: int, rounds: int, only: list[str]) -> list[dict[str, Any]]:
     """Items a second of every contender, against the loop and against the limit."""
     rows = prompts(items)
-    distinct = len(prefix_sharing.pack(rows).ids)
+    distinct = len(pack(rows).ids)
     weights = sizes(folder)
     operations = 2 * (distinct * weights["layers"] + items * weights["head"])
     print(
@@ -113,10 +113,7 @@ def costs(folder: Path, items: int, rounds: int) -> dict[str, dict[int, float]]:
         print(what, {n: f"{s:.2f} s, {s / first:.2f} x" for n, s in by.items()})
     for n in (1, 2, 3, 6):
         rows = cases["orders", n]
-        print(
-            f"{n} orders: {len(prefix_sharing.pack(rows).ids)} distinct "
-            f"of {sum(map(len, rows))} tokens"
-        )
+        print(f"{n} orders: {len(pack(rows).ids)} distinct of {sum(map(len, rows))} tokens")
     return found
 
 

@@ -10,11 +10,13 @@ gradient. bfloat16's own rounding, eager in bfloat16 against the same truth, is 
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
+from torch.nn.attention.flex_attention import BlockMask
 
-from eval.engines import prefix_sharing
-from eval.engines.tree_attention import TreeMasks, tree_attention
+from core import prefix_tree
+from core.tree_attention import TreeMasks, tree_attention
 
 HEADS, KEYS, WIDTH, CAP, SCALE = 16, 8, 256, 50.0, 256**-0.5
 LENGTHS = (517, 130, 377)  # of three rows in one pack
@@ -88,8 +90,8 @@ def flash() -> dict[str, list[float]]:
     return found
 
 
-def tree() -> dict[str, float]:
-    """The scorer's fused attention over a prefix tree, outputs alone, compiled."""
+def tree() -> dict[str, list[float]]:
+    """The fused attention over a prefix tree that scoring and training share, compiled."""
     generator = torch.Generator().manual_seed(1)
 
     def some(count: int) -> list[int]:
@@ -102,19 +104,25 @@ def tree() -> dict[str, float]:
     found = {}
     for name, window in (("full", None), ("window", WINDOW)):
         for count in (len(rows), 5):  # another length, the same kernel
-            pack = prefix_sharing.pack(rows[:count])
+            pack = prefix_tree.pack(rows[:count])
             masks = TreeMasks(pack, torch.device("cuda"))
-            *inputs, _ = tensors(len(pack.ids))
+            given = tensors(len(pack.ids))
             place = torch.arange(len(pack.ids), device="cuda")
             ends, positions = (t[: len(place)] for t in (masks.ends, masks.positions))
             seen = (place <= place[:, None]) & (place[:, None] < ends)
             if window:
                 seen &= positions[:, None] - positions < window
-            true = eager(*(t.double() for t in inputs), seen)
-            mine = tree_attention(*inputs, masks(window), SCALE, CAP).double()
-            plain = eager(*inputs, seen).double()
-            found[f"tree_{name}_{len(pack.ids)}"] = float((mine - true).norm() / true.norm())
-            found[f"eager_bf16_{name}_{len(pack.ids)}"] = float((plain - true).norm() / true.norm())
+
+            def attend(*inputs: torch.Tensor, mask: BlockMask) -> torch.Tensor:
+                return tree_attention(*inputs, mask, SCALE, CAP)
+
+            plain = partial(eager, seen=seen)
+            true = run(plain, given, torch.float64)
+            mine = run(partial(attend, mask=masks(window)), given, torch.bfloat16)
+            found[f"tree_{name}_{len(pack.ids)}"] = off(mine, true)
+            found[f"eager_bf16_{name}_{len(pack.ids)}"] = off(
+                run(plain, given, torch.bfloat16), true
+            )
     return found
 
 

@@ -12,10 +12,11 @@ import transformers
 from torch import nn
 
 from core.errors import UserError
+from core.prefix_tree import pack
+from core.tree_attention import TreeMasks
 from eval.engines import interface, load_hf, prefix_sharing, shared_attention
 from eval.engines.generate_hf import Writer, grammar, matcher, write
 from eval.engines.interface import Decoding, Reply
-from eval.engines.tree_attention import TreeMasks
 
 # torch's own error on a GPU, its allocator's on a CPU, and that of the C++ library
 OUT_OF_MEMORY = re.compile(
@@ -175,7 +176,7 @@ class Engine(interface.Engine):
     @torch.inference_mode()
     def _next_token(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
         """(rows, vocabulary) log-probabilities of the token after each prompt of one pack."""
-        packed = prefix_sharing.pack(prompts)
+        packed = pack(prompts)
         more: dict[str, Any] = {"pack": packed} if self.shares else {}
         if self.shares and self.fused:
             more["masks"] = TreeMasks(packed, self.device)

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import is_flash_attn_2_available
 
 from core.errors import UserError, full_disk
+from core.tree_attention import FAMILIES
 from eval.engines import shared_attention
 from eval.model_files import ADAPTER_WEIGHTS, require_none_missing, shapes, why
 
@@ -101,7 +102,7 @@ def module(name: str) -> str:
 def attention_for(config: transformers.PretrainedConfig, dtype: str, device: torch.device) -> str:
     """The attention that computes what the model was trained to: sdpa drops Gemma-2's soft-cap."""
     text = config.get_text_config()
-    if text.model_type in shared_attention.FAMILIES:
+    if text.model_type in FAMILIES:
         return shared_attention.NAME
     return plain_attention(config, dtype, device)
 

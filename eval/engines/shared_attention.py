@@ -1,4 +1,4 @@
-"""Attention over a pack of sequences that share their beginnings (eval/engines/prefix_sharing.py).
+"""Attention over a pack of sequences that share their beginnings (core/prefix_tree.py).
 
 Every linear layer sees each distinct token once and no padding; in attention the tokens of a
 sequence meet those they continue. Scaling, soft-cap and sliding window are what transformers' eager
@@ -15,15 +15,10 @@ import torch
 from torch import nn
 from transformers import AttentionInterface
 
-from eval.engines.prefix_sharing import Pack, Segment
-from eval.engines.tree_attention import TreeMasks, tree_attention
+from core.prefix_tree import Pack, Segment
+from core.tree_attention import TreeMasks, tree_attention
 
 NAME = "maerak_shared"
-# Families whose attention gets all that bears on it by keyword; the tests hold each of them
-# against its own attention. Any other is scored by its own, one sequence at a time.
-FAMILIES = frozenset(
-    "exaone4 gemma2 gemma3_text glm4 llama mistral phi3 qwen2 qwen3".split(),
-)
 
 
 def shared_attention(
@@ -42,7 +37,7 @@ def shared_attention(
 ) -> tuple[torch.Tensor, None]:
     """(1, heads, tokens, width), of which key and value have fewer → (1, tokens, heads, width).
 
-    With `masks` as one kernel (eval/engines/tree_attention.py), else one segment after another.
+    With `masks` as one kernel (core/tree_attention.py), else one segment after another.
     """
     if masks is not None:
         return tree_attention(query, key, value, masks(sliding_window), scaling, softcap), None

@@ -155,13 +155,13 @@ def speed(step: Step, config: PretrainedConfig, length: float, gpu: Gpu, mfu: fl
 
 
 def steps(recipe: dict[str, Any], rows: int, tokens: float, gpus: int) -> int:
-    """Optimizer steps of a run: by packs, filled to 95 % as an assumption, or by rows."""
+    """Optimizer steps of a run: by packs or trees, filled to 95 % as an assumption, or by rows."""
     accumulated = recipe.get("gradient_accumulation_steps") or 1
     if recipe.get("max_steps"):
         return recipe["max_steps"]
     each = recipe["micro_batch_size"] * gpus
     amount = rows
-    if recipe.get("sample_packing"):
+    if recipe.get("sample_packing") or recipe.get("shared_prefix"):
         amount = tokens / (0.95 * recipe["sequence_len"])
     batches = -(-amount // each)
     return int(-(-batches // accumulated) * (recipe.get("num_epochs") or 1))

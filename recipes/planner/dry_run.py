@@ -76,12 +76,15 @@ def adapt(model: nn.Module, recipe: dict[str, Any]) -> nn.Module:
 def batch_of(recipe: dict[str, Any]) -> tuple[int, int]:
     """Rows and tokens of the largest batch that Axolotl gives the model at once.
 
-    It pads to multiples of 64, and lays packs end to end where attention keeps them apart. Of
-    pairs, whose longest row TRL pads to, these are the chosen answers; as many more are rejected.
+    It pads to multiples of 64, and lays packs end to end where attention keeps them apart, as
+    shared_prefix lays trees. Of pairs, whose longest row TRL pads to, these are the chosen answers;
+    as many more are rejected.
     """
     rows, tokens = recipe["micro_batch_size"], recipe["sequence_len"]
     if recipe.get("rl"):
         return rows, tokens
+    if recipe.get("shared_prefix"):
+        return 1, rows * tokens
     tokens = -(-tokens // 64) * 64
     if recipe.get("sample_packing") and recipe.get("attn_implementation") in END_TO_END:
         return 1, rows * tokens
@@ -92,7 +95,8 @@ def dry_run(config: PretrainedConfig, recipe: dict[str, Any]) -> Step:
     """Account of one optimizer step of a recipe on a backbone, before the optimizer's turn."""
     dtype = torch.bfloat16 if recipe.get("bf16") else torch.float32
     rows, tokens = batch_of(recipe)
-    tiled = recipe.get("attn_implementation") not in (None, "eager")
+    # trees are computed piece by piece, whatever the recipe evaluates with
+    tiled = recipe.get("shared_prefix") or recipe.get("attn_implementation") not in (None, "eager")
     config._attn_implementation = TILED if tiled else "eager"
     config.use_cache = False
 

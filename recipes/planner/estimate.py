@@ -1,6 +1,7 @@
 """What a recipe needs: memory on a GPU by kind, what to turn where it does not fit, and hours."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from transformers import AutoTokenizer, PretrainedConfig
 
 from core.errors import UserError
 from core.jsonl import read_json, read_objects
+from core.prefix_tree import trees
 from core.yaml_io import read_mapping
 from recipes.checks.precision import fsdp_version
 from recipes.planner.costs import CONTEXT, GIB, GPUS, scoring, speed, states, steps, training
@@ -44,20 +46,22 @@ def shard_of(recipe: dict[str, Any]) -> str:
     return f"zero{stage}" if stage else "none"
 
 
-def measure(paths: list[Path], base: str) -> tuple[int, float, bool]:
+def measure(paths: list[Path], base: str, tree: int | None) -> tuple[int, float, bool]:
     """Rows, tokens, and whether the tokens were counted by the base's own tokenizer.
 
-    A pair is one row, and has the tokens of both its conversations.
+    A pair is one row, and has the tokens of both its conversations. What rows share counts once in
+    each `tree` of at most so many tokens, if trees are trained.
     """
     tokenizer = AutoTokenizer.from_pretrained(base) if Path(base).is_dir() else None
-    rows = tokens = 0
+    rows: list[Sequence[int]] = []
     for path in paths:
         for _, row in read_objects(path):
             talks = [row.get(key) or [] for key in ("messages", "chosen", "rejected")]
             text = "\n".join(message["content"] for talk in talks for message in talk)
-            tokens += len(tokenizer(text).input_ids) if tokenizer else len(text) / CHARACTERS
-            rows += 1
-    return rows, tokens, tokenizer is not None
+            rows.append(tokenizer(text).input_ids if tokenizer else [*map(ord, text)])
+    one = 1 if tokenizer else CHARACTERS
+    sizes = [found.tokens for found in trees(rows, int(tree * one))] if tree else map(len, rows)
+    return len(rows), sum(sizes) / one, tokenizer is not None
 
 
 def knobs(recipe: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -151,7 +155,9 @@ def plan(args: argparse.Namespace) -> dict[str, Any]:
                 break
     paths = args.rows or [Path(part["path"]) for part in recipe.get("datasets") or []]
     if args.rows or all(path.is_file() for path in paths):
-        rows, tokens, counted = measure(paths, first_base(args.recipe, recipe))
+        tree = recipe["micro_batch_size"] * recipe["sequence_len"]
+        tree = tree if recipe.get("shared_prefix") else None
+        rows, tokens, counted = measure(paths, first_base(args.recipe, recipe), tree)
         length = tokens / max(conversations * rows, 1)
         rate = speed(step, config, length, gpu, args.mfu) * args.gpus
         count = steps(recipe, rows, tokens, args.gpus)

@@ -31,6 +31,7 @@ from core.layout import DATA
 from recipes.checks.preflight import preflight, require_data
 from recipes.plugins import quiet  # noqa: F401
 from recipes.plugins.axolotl_commands import note, require_command, running, without_flags
+from recipes.plugins.labelled_head import LabelledHead, cuts_head
 from recipes.plugins.module_names import require_layers, require_unfrozen
 from recipes.plugins.resumable import (
     OwnBest,
@@ -168,9 +169,11 @@ class GuardPlugin(BasePlugin):
         return ResumableTrainer if cfg.sample_packing else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
-        """Compare preferences, which are tokenised by now; watch numbers, rate and disk."""
+        """Compare preferences, tokenised by now; cut the head; watch numbers, rate and disk."""
         if cfg.rl:
             self.compare(answers(trainer.train_dataset), answers(trainer.eval_dataset))
+        if cuts_head(cfg, trainer):
+            LabelledHead(trainer.model)
         trainer._save_checkpoint = refusing()(say_if_unsaved(trainer._save_checkpoint))
         axolotl.train.save_trained_model = refusing()(
             say_if_unsaved(axolotl.train.save_trained_model)

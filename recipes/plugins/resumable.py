@@ -26,16 +26,20 @@ Batches = list[list[list[int]]]  # packs of rows
 
 
 class EvenPacks(BatchSampler):
-    """As many batches an epoch as the fullest of the run has; in others a batch is split."""
+    """As many batches an epoch as the fullest of the run has; in others a batch is split.
+
+    Each of several processes gets as many of them.
+    """
 
     def __init__(self, order: Any, packs: MultipackBatchSampler, args: Any):
         self.sampler, self.packs = order, packs
         self.batch_size, self.drop_last = packs.batch_size, False
         packs.drop_last, packs._len_across_ranks = False, None
-        epochs, self.count = 0, 1
-        while epochs < needed(args, self.count):
-            self.count = max(self.count, len(self.batches(epochs)))
+        epochs, each = 0, 1
+        while epochs < needed(args, each):
+            each = max(each, math.ceil(len(self.batches(epochs)) / args.world_size))
             epochs += 1
+        self.count = each * args.world_size
         self.batches(0)
 
     def batches(self, epoch: int) -> Batches:

@@ -1,7 +1,7 @@
 """What prompts share is computed once, and the numbers are those of every prompt by itself.
 
 The truth is transformers' own eager attention over one complete sequence, on every family of
-`eval/engines/shared_attention.py`: soft-cap, sliding window shorter than the prompt, biases,
+`core/tree_attention.py`: soft-cap, sliding window shorter than the prompt, biases,
 grouped heads.
 """
 
@@ -12,9 +12,11 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from core.prefix_tree import pack
+from core.tree_attention import FAMILIES
 from eval.engines import prefix_sharing
 from eval.engines.hf import Engine
-from eval.engines.shared_attention import FAMILIES, NAME, Chunks
+from eval.engines.shared_attention import NAME, Chunks
 
 TOLERANCE = 1e-4  # float32; measured: at most 2e-5
 SMALL = {
@@ -111,7 +113,7 @@ def test_the_last_layer_computes_what_is_read_and_no_more(tmp_path: Path) -> Non
         inner = layer.mlp.mlp.down_proj
         inner.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[1]))
     engine.letter_logprobs(prompts, [[9, 10]] * len(prompts))
-    distinct = len(prefix_sharing.pack(prompts).ids)
+    distinct = len(pack(prompts).ids)
     assert seen == [distinct, distinct, distinct, len(prompts)]
     assert len(prompts) < distinct / 10
     # and leaves the model as it was, for replies
@@ -130,7 +132,7 @@ def test_an_mlp_in_chunks_is_the_mlp() -> None:
 
 
 def test_a_pack_holds_each_distinct_beginning_once() -> None:
-    packed = prefix_sharing.pack([[1, 2, 3, 4], [1, 2, 5], [1, 2], [9], [1, 2, 3, 4, 6]])
+    packed = pack([[1, 2, 3, 4], [1, 2, 5], [1, 2], [9], [1, 2, 3, 4, 6]])
     assert packed.ids == [9, 1, 2, 5, 3, 4, 6]
     assert packed.positions == [0, 0, 1, 2, 2, 3, 4]
     assert packed.last == [5, 3, 2, 0, 6]
@@ -168,7 +170,7 @@ def test_what_prompts_share_is_computed_a_wave_before_it_is_found() -> None:
 
 def test_a_token_is_seen_by_those_that_continue_it_and_no_others() -> None:
     prompts = talks()
-    packed = prefix_sharing.pack(prompts)
+    packed = pack(prompts)
     for segment in packed.segments:
         for query in range(segment.start, segment.stop):
             before = [k for start, stop in segment.before for k in range(start, stop)]

@@ -17,6 +17,7 @@ def packs(rows=64, capacity=288, size=2, **arguments):
         order, size, capacity, lengths, bin_size=200, num_processes=1
     )
     settings = {"max_steps": -1, "num_train_epochs": 8, "gradient_accumulation_steps": 1}
+    settings |= {"world_size": 1}
     return EvenPacks(order, order.packs, SimpleNamespace(**settings | arguments)), lengths
 
 
@@ -33,6 +34,15 @@ def test_all_epochs_are_alike_in_length_and_show_each_row_once(size):
         assert sorted(row for batch in batches for pack in batch for row in pack) == list(range(64))
         assert all(lengths[pack].sum() <= 288 for batch in batches for pack in batch)
         assert batches == list(made)
+
+
+def test_each_process_gets_as_many_batches():
+    made, _ = packs(size=1, world_size=4)
+    assert len(made) % 4 == 0
+    assert len(made) >= len(packs(size=1)[0])
+    for epoch in range(8):
+        made.set_epoch(epoch)
+        assert len(list(made)) == len(made)
 
 
 def test_a_fullest_epoch_stays_as_it_was_packed():

@@ -13,7 +13,7 @@ from core.errors import UserError
 from recipes.plan import main, setting
 from recipes.planner import costs
 from recipes.planner.dry_run import batch_of, dry_run
-from recipes.planner.estimate import knobs, read_plan, shard_of
+from recipes.planner.estimate import knobs, measure, read_plan, shard_of
 from recipes.planner.model_shapes import shape_of
 from tests.support.paths import ROOT
 from tests.support.training_rows import training_row, write_rows
@@ -66,6 +66,8 @@ def test_packs_lie_end_to_end_only_where_attention_tells_them_apart():
     recipe = {"micro_batch_size": 3, "sequence_len": 100, "sample_packing": True}
     assert batch_of(recipe | {"attn_implementation": "flash_attention_2"}) == (1, 384)
     assert batch_of(recipe | {"attn_implementation": "eager"}) == (3, 128)
+    shared = {"sample_packing": False, "shared_prefix": True, "attn_implementation": "eager"}
+    assert batch_of(recipe | shared) == (1, 300)  # trees are not padded
 
 
 def test_optimizer_states_by_hand():
@@ -140,7 +142,19 @@ def test_steps_of_a_run():
     assert costs.steps(recipe, 758, 0, 1) == 51 * 5
     packed = recipe | {"sample_packing": True, "sequence_len": 2048}
     assert costs.steps(packed, 758, 300_000, 1) == 11 * 5
+    shared = packed | {"sample_packing": False, "shared_prefix": True}
+    assert costs.steps(shared, 758, 300_000, 1) == 11 * 5
     assert costs.steps(recipe | {"max_steps": 7}, 758, 0, 1) == 7
+
+
+def test_what_rows_share_counts_once_in_a_tree(tmp_path):
+    orders = [(0, 1, 2), (0, 2, 1), (1, 0, 2)]
+    write_rows(tmp_path / "rows.jsonl", [training_row(n, o) for n in (0, 1) for o in orders])
+    rows, tokens, counted = measure([tmp_path / "rows.jsonl"], "of no folder", None)
+    assert (rows, counted) == (6, False)
+    assert measure([tmp_path / "rows.jsonl"], "of no folder", 10_000)[1] < 0.8 * tokens
+    # no two rows fit into a tree
+    assert measure([tmp_path / "rows.jsonl"], "of no folder", 1)[1] == tokens
 
 
 def test_a_merged_gemma_is_scored_on_one_4090():

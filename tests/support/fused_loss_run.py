@@ -20,6 +20,8 @@ from liger_kernel.transformers.functional import liger_fused_linear_cross_entrop
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
+from recipes.plugins.labelled_head import LabelledHead
+
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu":
 
@@ -38,8 +40,13 @@ CASES = {
 }
 
 
-def losses(folder: Path, lora: dict | None) -> tuple[torch.Tensor, dict[str, torch.Tensor | None]]:
-    """The loss and all gradients of a model on rows whose first tokens are no answer."""
+def losses(
+    folder: Path, lora: dict | None, cut: bool
+) -> tuple[torch.Tensor, dict[str, torch.Tensor | None]]:
+    """The loss and all gradients of a model on rows whose first tokens are no answer.
+
+    With `cut` head and loss get the labelled tokens alone, as in a training.
+    """
     model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").to(DEVICE)
     torch.manual_seed(0)
     if lora:
@@ -47,6 +54,8 @@ def losses(folder: Path, lora: dict | None) -> tuple[torch.Tensor, dict[str, tor
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data += 0.02 * torch.randn_like(parameter)
+    if cut:
+        LabelledHead(model)
     ids = torch.randint(5, 500, (2, 24)).to(DEVICE)
     labels = ids.masked_fill(torch.arange(24, device=DEVICE) < 10, -100)
     # as the trainer counts the answers' tokens over an accumulated batch
@@ -85,13 +94,13 @@ def kernel(words: int, cap: float | None, dtype: torch.dtype) -> dict[str, float
 
 def main(place: Path) -> None:
     """Compute all cases before and after Axolotl's plugin has put the fused loss in place."""
-    before = {name: losses(place / family, lora) for name, (family, lora) in CASES.items()}
+    before = {name: losses(place / family, lora, False) for name, (family, lora) in CASES.items()}
     for family in ("gemma2", "llama"):
         cfg = {"model_config_type": family, "liger_fused_linear_cross_entropy": True}
         LigerPlugin().pre_model_load(DictDefault(cfg))
     said = {}
     for name, (family, lora) in CASES.items():
-        (plain, one), (fused, other) = before[name], losses(place / family, lora)
+        (plain, one), (fused, other) = before[name], losses(place / family, lora, True)
         off = [
             float((other[n] - one[n]).norm() / one[n].norm()) for n in one if other[n] is not None
         ]

@@ -1,6 +1,6 @@
 """Attention over a pack of sequences that share their beginnings, as one fused kernel.
 
-A pack (eval/engines/prefix_sharing.py) is a prefix tree laid out so that all continuations of a
+A pack (core/prefix_tree.py) is a prefix tree laid out so that all continuations of a
 token follow it in one run, so one comparison a pair of tokens tells whether one sees the other.
 FlexAttention compiles that mask and the soft-cap into its kernel and skips blocks in which nothing
 is seen.
@@ -13,8 +13,13 @@ import torch
 from torch import nn
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
-from eval.engines.prefix_sharing import Pack
+from core.prefix_tree import Pack
 
+# Families whose attention is told all that bears on it by keyword; the tests hold each of them
+# against its own attention. Any other is computed by its own, one sequence at a time.
+FAMILIES = frozenset(
+    "exaone4 gemma2 gemma3_text glm4 llama mistral phi3 qwen2 qwen3".split(),
+)
 # torch 2.11 cannot compile FlexAttention with a soft-cap for lengths that vary, so a pack is filled
 # up to a power of two: few kernels, and blocks of filling are skipped.
 compiled: Callable[..., torch.Tensor] = torch.compile(flex_attention, dynamic=False)
