@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from axolotl.integrations.cut_cross_entropy.args import CutCrossEntropyArgs
 from axolotl.utils.dict import DictDefault
 from axolotl.utils.schemas.config import AxolotlInputConfig
 from transformers import AutoConfig
@@ -184,7 +185,7 @@ def refused(**recipe):
 
 @pytest.mark.parametrize("key", sorted(AGAINST))
 def test_a_recipe_that_cannot_share_is_refused_by_one_sentence(key, capsys):
-    assert key in AxolotlInputConfig.model_fields
+    assert key in AxolotlInputConfig.model_fields | CutCrossEntropyArgs.model_fields
     assert refused(shared_prefix=True, **{key: "orpo" if key == "rl" else True})
     said = capsys.readouterr().err
     assert f"r.yml: shared_prefix does not go with {key} (" in said
