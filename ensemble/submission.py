@@ -1,8 +1,8 @@
-"""The test file and the submission: the official JSON, the exam's CSV, or a table of one's own.
+"""The test file and the submission: the official JSON, the exam's CSV, rows, or one's own table.
 
-Which of the first two it is, its name tells: .json, to be filled in, or .csv, answered by the
-columns id and answer. A table is one where a run of params.yaml maps its columns. Answers in a test
-file are never used.
+Which of the first three it is, its name tells: .json, to be filled in; .csv, answered by the
+columns id and answer; .jsonl, rows of prep, answered likewise. A table is one where a run of
+params.yaml maps its columns. Answers in a test file are never used.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from core.errors import UserError
 from core.jsonl import loads, read_json
 from ensemble.sheet import Sheet, TextSheet, other_ids
 from ensemble.table_sheet import TableSheet
+from eval.rows import read_rows
 from prep.config import load_run
 from prep.sources import exam
 from prep.sources.downloads import records
@@ -52,11 +53,11 @@ def sheet_of(args: argparse.Namespace) -> Sheet:
 
 def read_sheet(path: Path) -> Sheet:
     """A competition's test file by its kind; raises `UserError` where it is none or malformed."""
-    kinds = {".json": Official, ".csv": Exam}
+    kinds = {".json": Official, ".csv": Exam, ".jsonl": Rows}
     if path.suffix.lower() not in kinds:
         raise UserError(
-            f"{path}: neither .json nor .csv; name the official test file, or of a table of your "
-            "own its run too, by --run"
+            f"{path}: none of {', '.join(kinds)}; name the official test file or rows of prep, or "
+            "of a table of your own its run too, by --run"
         )
     return kinds[path.suffix.lower()](path)
 
@@ -159,6 +160,38 @@ class Exam(TextSheet):
                 raise UserError(
                     f"{path}, question {id_}: answer {answer!r} is none of 1 to {options}; "
                     "write it anew"
+                )
+
+
+class Rows(TextSheet):
+    """Rows of prep, for a task without a form of its own: id and option, from 1, a line of JSON."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `UserError` for a file that holds no rows, or a question twice."""
+        self.path = path
+        rows = read_rows(path)
+        self.ids = [row.record for row in rows]
+        self.options = [len(row.order or ()) for row in rows]
+        self.categories = [row.category or "" for row in rows]
+        self.groups = [row.group for row in rows]
+
+    def text(self, choices: Mapping[str, int]) -> str:
+        """A line for each question, in the order of the rows."""
+        given = ({"id": id_, "answer": choices[id_] + 1} for id_ in self.ids)
+        return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in given)
+
+    def validate_text(self, text: str, path: Path) -> None:
+        """The same ids in the same order, each answer an option."""
+        lines = [_parsed(line, path) for line in text.splitlines()]
+        if odd := [one for one in lines if not isinstance(one, dict) or [*one] != COLUMNS]:
+            raise UserError(f"{path}: {odd[0]!r} is no object of id and answer; {ANEW}")
+        if (ids := [str(one["id"]) for one in lines]) != self.ids:
+            raise other_ids(path, ids, self.ids)
+        for one, options in zip(lines, self.options, strict=True):
+            if type(one["answer"]) is not int or not 1 <= one["answer"] <= options:
+                raise UserError(
+                    f"{path}, question {one['id']}: answer {one['answer']!r} is none of 1 to "
+                    f"{options}; {ANEW}"
                 )
 
 

@@ -22,7 +22,7 @@ from prep.guards.track import check_augmentation, check_sources, enforce
 from prep.mix import Portion, QuestionSet, Scored, chat_portions, question_portions, without_answer
 from prep.preferences import preferences
 from prep.render import Renderer, load_prompt
-from prep.sources.downloads import fingerprint
+from prep.sources.downloads import fingerprint, parted
 from prep.sources.reader import Read
 from prep.sources.source import Source, read
 from prep.summary import counted
@@ -229,7 +229,9 @@ def build(name: str, run: Run, stages: Sequence[str], ray: Ray | None = None) ->
     notes = enforce([*found, *check_augmentation(run.track, run.orders, weights)])
     local = [one for one in mixed if not one.hub and not (one.at_corpus and run.corpus.hub)]
     files = [(one.path or run.corpus.train, one) for one in local]
-    if absent := [(file, one) for file, one in files if not as_spelled(Path(file)).exists()]:
+    if absent := [
+        (file, one) for file, one in files if not as_spelled(parted(Path(file))[0]).exists()
+    ]:
         raise corpus.missing(absent)
     prompt = load_prompt(run.prompt)
     renderer = Renderer(

@@ -13,6 +13,7 @@ from prep.cleaning import rules_of
 from prep.config import Run, load_run
 from prep.guards.group_folds import train_and_dev
 from prep.sources.cci import REQUEST
+from prep.sources.downloads import is_there
 from prep.sources.mapping import TABLE
 from prep.sources.reader import Read
 from prep.sources.registry import SOURCES
@@ -89,8 +90,7 @@ def file_of(run: Run, split: Split) -> Path | None:
         return None
     held_out = split == "dev" and run.corpus.dev_share
     name = run.corpus.files().get("train" if held_out else split)
-    path = as_spelled(Path(name)) if name else None
-    return path if path and path.is_file() else None
+    return as_spelled(Path(name)) if name and is_there(Path(name)) else None
 
 
 def questions_of(run: Run, split: Split) -> Read | None:

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import track
 
 from core.errors import UserError, entry
-from core.files import sha256
 from core.layout import METRICS
 from core.records import Question
 from prep import corpus
 from prep.cleaning import clean
+from prep.sources.downloads import fingerprint
 
 TEMPLATE = Path(__file__).parent / "plots" / "corpus.html.jinja"
 
@@ -102,7 +102,7 @@ def main() -> None:
         part, path = corpus.questions_of(run, split), corpus.file_of(run, split)
         if part and path:
             raw += part.questions
-            inputs.append({"split": split, "file": path.name, "sha256": sha256(path)})
+            inputs.append({"split": split, "file": path.name, "sha256": fingerprint(path)})
     if not raw:
         named = ", ".join(run.corpus.files().values())
         raise UserError(f"no such file: {named}; name the corpus in {args.params} or by --corpus")

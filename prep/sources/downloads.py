@@ -28,9 +28,11 @@ BROKEN = (OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error
 def records(path: Path, member: str | None = None) -> Iterator[Found]:
     """The records of a file, or of members of a zip file or a folder, each with number and place.
 
-    `member` names one, or several by a pattern; those are read by name, and their numbers go on
-    from one to the next. Raises `UserError` naming file, line and remedy.
+    `member` names one, or several by a pattern, as the path of a folder's own may: corpus/*/test.*;
+    those are read by name, and their numbers go on from one to the next. Raises `UserError` naming
+    file, line and remedy.
     """
+    path, member = parted(path, member)
     before = number = 0
     try:
         for opened, called in _opened(as_spelled(path), member):
@@ -48,8 +50,27 @@ def records(path: Path, member: str | None = None) -> Iterator[Found]:
         raise UserError(f"{path}: holds no records; name a file that has some")
 
 
+def parted(path: Path, member: str | None = None) -> tuple[Path, str | None]:
+    """A path that is a pattern, as the folder that it leads through and the pattern of members."""
+    for place, part in enumerate(path.parts):
+        if set(part) & set("*?[") and not path.exists():
+            return Path(*path.parts[:place]), "/".join(path.parts[place:])
+    return path, member
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file, or for a pattern one that fits it."""
+    folder, member = parted(path)
+    if member is None:
+        return as_spelled(path).is_file()
+    composed = unicodedata.normalize("NFC", member)
+    names = _inside(folder) if folder.is_dir() else []
+    return any(fnmatchcase(unicodedata.normalize("NFC", name), composed) for name in names)
+
+
 def fingerprint(path: Path, member: str | None = None) -> str:
     """Hexadecimal SHA-256 of a file, or of the names and contents of those read of a folder."""
+    path, member = parted(path, member)
     path = as_spelled(path)
     if not path.is_dir():
         return sha256(path)

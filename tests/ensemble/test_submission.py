@@ -208,7 +208,7 @@ def test_other_files_than_a_submission_are_refused(official: Sheet, tmp_path: Pa
         check_submission.main([str(tmp_path / "s.json"), "--test", str(official.path)])
     with pytest.raises(UserError, match=r"test.json: is the test file itself; name the subm"):
         check_submission.main([str(official.path), "--test", str(official.path)])
-    with pytest.raises(UserError, match=r"neither .json nor .csv"):
+    with pytest.raises(UserError, match=r"none of .json, .csv, .jsonl"):
         read_sheet(tmp_path / "test.txt")
 
 

@@ -61,11 +61,12 @@ def test_recipes_fit_models_of_their_family(models, name, member):
     assert list(tokenizer_problems(recipe_of(member), family(name), tokenizer)) == []
 
 
-def test_a_family_without_a_member_fits_too(models):
-    config, tokenizer = models["exaone4"]
-    recipe = recipe_of("malbbungchi-qwen2") | family("exaone4").recipe
-    assert list(config_problems(recipe, family("exaone4"), config)) == []
-    assert list(tokenizer_problems(recipe, family("exaone4"), tokenizer)) == []
+@pytest.mark.parametrize("name", ["exaone4", "gemma3"])
+def test_a_family_without_a_member_fits_too(models, name):
+    config, tokenizer = models[name]
+    recipe = recipe_of("malbbungchi-qwen2") | family(name).recipe
+    assert list(config_problems(recipe, family(name), config)) == []
+    assert list(tokenizer_problems(recipe, family(name), tokenizer)) == []
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,10 @@ UNEVALUATED = {"plugins": SHARED["plugins"][:2]}
 @pytest.fixture(scope="module")
 def done(workplace):
     """Eight dialogues in six orders: all in one step, four batches of it, by rows and by trees."""
-    full, quantised = STEPS | {"eval_steps": 3}, STEPS | {"micro_batch_size": 56, "learning_rate": 0.5}
+    full, quantised = (
+        STEPS | {"eval_steps": 3},
+        STEPS | {"micro_batch_size": 56, "learning_rate": 0.5},
+    )
     four = {"gradient_accumulation_steps": 4}
     again = {**SHARED, "shared_prefix_trees": 2, "max_steps": 6, "save_steps": 1, "eval_steps": 6}
     names = [

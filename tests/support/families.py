@@ -10,6 +10,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import (
     Exaone4Config,
     Gemma2Config,
+    Gemma3TextConfig,
     GlmConfig,
     LlamaConfig,
     PretrainedConfig,
@@ -81,12 +82,19 @@ def sentence_piece(special: Sequence[str], prefix: bool, **named: str) -> PreTra
 
 
 def gemma2() -> tuple[PretrainedConfig, Any]:
+    config = Gemma2Config(**SMALL, query_pre_attn_scalar=8, max_position_embeddings=8192)
+    return config, gemma_tokenizer()
+
+
+def gemma3() -> tuple[PretrainedConfig, Any]:
+    config = Gemma3TextConfig(**SMALL, query_pre_attn_scalar=8, max_position_embeddings=32768)
+    return config, gemma_tokenizer()
+
+
+def gemma_tokenizer() -> PreTrainedTokenizerFast:
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
     named = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"}
-    return (
-        Gemma2Config(**SMALL, query_pre_attn_scalar=8, max_position_embeddings=8192),
-        sentence_piece(special, prefix=False, unk_token="<unk>", **named),
-    )
+    return sentence_piece(special, prefix=False, unk_token="<unk>", **named)
 
 
 def llama3() -> tuple[PretrainedConfig, Any]:
@@ -127,6 +135,7 @@ def exaone4() -> tuple[PretrainedConfig, Any]:
 
 FAMILIES: dict[str, Callable[[], tuple[PretrainedConfig, Any]]] = {
     "gemma2": gemma2,
+    "gemma3": gemma3,
     "llama3": llama3,
     "qwen2": qwen2,
     "solar": solar,
