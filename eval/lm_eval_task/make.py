@@ -21,6 +21,7 @@ from eval.methods.base import Asked, questions
 from eval.methods.likelihood import Letter, Option
 from eval.rows import read_rows
 
+LOGITS = 4 << 30  # bytes that a batch's logits may take
 METHODS = {"letter": Letter(), "option": Option()}
 METRICS = {"letter": ("acc",), "option": ("acc", "acc_norm", "acc_bytes")}
 EPILOG = """\
@@ -55,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     suffix = "" if args.method == "letter" else f"_{args.method}"
     name = args.name or f"maerak_{args.data.stem}{suffix}"
     write(args.out, name, items, task(args.method, args.data))
-    print(f"{args.out}: {len(items)} items; score them by\n{command(folder, args.out, name)}")
+    longest = max(len(one.prompts[0]) + max(map(len, one.continuations[0])) for one in asked)
+    print(f"{args.out}: {len(items)} items; score them by")
+    print(command(folder, args.out, name, longest))
 
 
 def item(tokenizer: Tokenizer, asked: Asked, method: str) -> dict[str, Any]:
@@ -157,8 +160,12 @@ def write(out: Path, name: str, items: Sequence[dict[str, Any]], settings: dict[
         file.write(text)
 
 
-def command(folder: Path, out: Path, name: str) -> str:
-    """What runs the task with a model as scoring would: no BOS added, the soft-cap kept."""
+def command(folder: Path, out: Path, name: str, longest: int) -> str:
+    """What runs the task with a model as scoring would: no BOS added, the soft-cap kept.
+
+    lm-eval keeps the logits of all tokens of a batch, twice in float32: of rows of `longest` tokens
+    it takes as many at once as leave these below `LOGITS`.
+    """
     settings = {
         "pretrained": folder,
         "add_bos_token": False,
@@ -167,10 +174,12 @@ def command(folder: Path, out: Path, name: str) -> str:
     }
     if model_files.config(folder).get("attn_logit_softcapping"):
         settings["attn_implementation"] = "eager"
+    logits = 2 * 4 * longest * model_files.config(folder)["vocab_size"]
+    batch = min(16, max(1, LOGITS // logits))
     given = ",".join(f"{key}={value}" for key, value in settings.items())
     return (
         f"lm_eval --model hf --model_args {given} --include_path {out} --tasks {name} "
-        "--batch_size 16"
+        f"--batch_size {batch}"
     )
 
 

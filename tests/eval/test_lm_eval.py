@@ -122,6 +122,15 @@ def test_the_printed_command_runs(
     assert {f"{metric},none" for metric in make.METRICS[method]} <= found.keys()
 
 
+@pytest.mark.parametrize(("words", "batch"), [(1500, 16), (262_144, 4)])
+def test_the_printed_batch_leaves_room_for_its_logits(
+    tmp_path: Path, words: int, batch: int
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"vocab_size": words, "dtype": "float32"}))
+    said = make.command(tmp_path, tmp_path, "it", longest=480)
+    assert said.endswith(f" --batch_size {batch}")
+
+
 def test_rows_that_the_harness_cannot_score_are_refused(tmp_path: Path) -> None:
     model, data, out = save_llama(tmp_path / "model"), tmp_path / "test.jsonl", tmp_path / "task"
     save_rows(data, 3, answered=False)

@@ -14,6 +14,7 @@ from core.records import Question
 from prep.sources.downloads import fingerprint
 from prep.sources.reader import Read
 from prep.sources.source import Source, read
+from tests.support.build_place import Place
 
 
 def of(name: str, path: Path, **fields: Any) -> Read:
@@ -110,6 +111,32 @@ def test_a_folder_of_folders_is_read_by_a_pattern_and_never_by_itself(tmp_path: 
             archive.write(path, path.relative_to(tmp_path))
     zipped = of("kobest", tmp_path / "all.zip", member="[A-Z]*/train.tsv")
     assert zipped.questions == got.questions
+
+
+def test_a_corpus_may_be_named_by_a_pattern(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    for task, (header, row, _) in KOBEST.items():
+        tsv(tmp_path / "kobest" / task / "test.tsv", header, row)
+    header, row, _ = KOBEST["COPA"]
+    other = ["비가 그쳤다." if cell == row[1] else cell for cell in row]
+    tsv(tmp_path / "kobest/COPA/train.tsv", header, other)
+    corpus = {"source": "kobest", "train": "kobest/COPA/train.*", "test": "kobest/*/test.*"}
+    run = {"inputs": "kobest", "prompt": "task", "stages": {"stage2": [{"source": "kobest"}]}}
+    place.build(**run, corpus=corpus)
+    assert [row.category for row in place.rows("test.jsonl")] == sorted(KOBEST)
+    inputs = json.loads((place.out / "build.json").read_text())["inputs"]
+    assert {name: entry["file"] for name, entry in inputs.items()} == {
+        "kobest/test": "test.*",
+        "kobest/train": "train.*",
+    }
+    before = inputs["kobest/test"]["sha256"]
+    (tmp_path / "kobest/WiC/test.tsv").unlink()
+    place.build(**run, corpus=corpus)
+    inputs = json.loads((place.out / "build.json").read_text())["inputs"]
+    assert inputs["kobest/test"]["sha256"] != before
+    missing = corpus | {"train": "kobest/COPA/learn.*"}
+    said = place.build(**run, corpus=missing, code=2)
+    assert "no such file: kobest/COPA/learn.*" in said
 
 
 def test_ids_made_up_for_several_files_go_on_from_one_to_the_next(tmp_path: Path) -> None:
