@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
-from core.jsonl import read_json, write_json
+from core.jsonl import read_json, write_json, write_records
 from ensemble import check_submission
 from ensemble.sheet import Sheet
 from ensemble.submission import read_sheet
 from prep.sources import cci
+from tests.support.scored_rows import rows
 
 ITEMS = [
     {
@@ -227,3 +228,43 @@ def test_exams_that_cannot_be_answered_are_refused(
     save(tmp_path / "test.csv", lines)
     with pytest.raises(UserError, match=match):
         read_sheet(tmp_path / "test.csv")
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Sheet:
+    write_records(tmp_path / "test.jsonl", rows(3))
+    return read_sheet(tmp_path / "test.jsonl")
+
+
+def test_rows_are_answered_by_a_line_for_each(plain: Sheet, tmp_path: Path) -> None:
+    assert plain.options == [3, 3, 3]
+    assert plain.groups == ["g0", "g1", "g2"]
+    path = tmp_path / "s.jsonl"
+    plain.write(path, {id_: place for place, id_ in enumerate(plain.ids)})
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert lines == [{"id": f"합성-00{k}", "answer": k + 1} for k in range(3)]
+    check_submission.main([str(path), "--test", str(plain.path)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ('"answer": 2}\n', '"answer": 4}\n', "question 합성-001: answer 4 is none of 1 to 3"),
+        ('"answer": 2}\n', '"answer": true}\n', "answer True is none"),
+        ('"answer": 2}\n', '"answer": "2"}\n', "answer '2' is none"),
+        ('"answer": 2}\n', '"answer": 2\n', "malformed JSON"),
+        ('"answer": 2}\n', '"answer": 2, "why": 1}\n', "no object of id and answer"),
+        ("합성-001", "합성-009", "1 of 3 ids are missing, the first is 합성-001"),
+        ("합성-001", "합성-000", "1 of 3 ids are missing"),
+        ('"합성-001"', "1", "1 of 3 ids are missing"),
+    ],
+)
+def test_spoilt_answers_to_rows_are_refused(
+    plain: Sheet, tmp_path: Path, old: str, new: str, match: str
+) -> None:
+    path = tmp_path / "s.jsonl"
+    text = plain.text({id_: place for place, id_ in enumerate(plain.ids)})
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+    with pytest.raises(UserError, match=match):
+        check_submission.main([str(path), "--test", str(plain.path)])
