@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import replace
+from os.path import relpath
 from pathlib import Path
 
 from core.errors import UserError
@@ -13,7 +14,7 @@ from prep.cleaning import rules_of
 from prep.config import Run, load_run
 from prep.guards.group_folds import train_and_dev
 from prep.sources.cci import REQUEST
-from prep.sources.downloads import is_there
+from prep.sources.downloads import is_there, parted
 from prep.sources.mapping import TABLE
 from prep.sources.reader import Read
 from prep.sources.registry import SOURCES
@@ -46,7 +47,11 @@ def moved(run: Run, folder: Path | None) -> Run:
         raise UserError(
             f"{folder}: no such folder; {remedy(run.corpus.source)} and name its folder"
         )
-    there = {split: str(folder / Path(file).name) for split, file in run.corpus.files().items()}
+    there = {}
+    for split, file in run.corpus.files().items():
+        # of a pattern, all that stands below the run's inputs is kept
+        pattern = parted(Path(file))[1]
+        there[split] = str(folder / (relpath(file, run.inputs) if pattern else Path(file).name))
     return run.model_copy(update={"corpus": run.corpus.model_copy(update=there)})
 
 

