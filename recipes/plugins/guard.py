@@ -30,9 +30,9 @@ from core.files import sha256
 from core.layout import DATA
 from recipes.checks.preflight import preflight, require_data
 from recipes.plugins import quiet  # noqa: F401
+from recipes.plugins.as_asked import AsAsked, counted, require_layers, require_unfrozen
 from recipes.plugins.axolotl_commands import note, require_command, running, without_flags
 from recipes.plugins.labelled_head import LabelledHead, cuts_head
-from recipes.plugins.module_names import require_layers, require_unfrozen
 from recipes.plugins.resumable import (
     OwnBest,
     ResumableTrainer,
@@ -40,7 +40,6 @@ from recipes.plugins.resumable import (
     say_if_unsaved,
 )
 from recipes.plugins.run_fingerprint import content, digest, run_of, take_output_dir
-from recipes.plugins.schedule import AsAsked, counted
 from recipes.plugins.tokenization import Rendered, compare, render
 from recipes.weights.base_model import loading_all_weights
 from recipes.weights.finite import StayFinite

@@ -5,7 +5,7 @@ from axolotl.utils.dict import DictDefault
 from transformers import AutoModelForCausalLM
 
 from core.errors import UserError
-from recipes.plugins.module_names import require_layers, require_unfrozen
+from recipes.plugins.as_asked import require_layers, require_unfrozen
 from tests.support.tiny_models import save_llama
 
 

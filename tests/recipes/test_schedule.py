@@ -6,7 +6,7 @@ from axolotl.utils.dict import DictDefault
 from transformers import Trainer, TrainingArguments
 
 from core.errors import UserError
-from recipes.plugins.schedule import check_rate, check_steps, counted, peak_rate
+from recipes.plugins.as_asked import check_rate, check_steps, counted, peak_rate
 
 
 def trainer(folder, **arguments):
