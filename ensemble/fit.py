@@ -18,10 +18,10 @@ from core.files import require_place
 from core.jsonl import write_json
 from ensemble import out_of_fold
 from ensemble.member_answers import MemberAnswers
+from ensemble.member_weights import Fitted, Weights, of_items
 from ensemble.out_of_fold import OutOfFold
 from ensemble.rules import RULES, Tally
 from ensemble.selection import FITS, Fit
-from ensemble.weights_file import Fitted, Weights, of_items
 
 FOLDS = 5  # of the estimate
 EPILOG = """\

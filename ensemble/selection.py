@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from ensemble.member_answers import MemberAnswers
+from ensemble.member_weights import Weights
 from ensemble.rules import DECIMALS, Floats, log_odds, probabilities
-from ensemble.weights_file import Weights
 
 ROUNDS = 50  # of greedy selection: no member's share is finer than 1 in 50
 Ints = NDArray[np.int64]
