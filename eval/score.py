@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.jsonl import write_records
 from eval import predictions, runner, targets
@@ -22,7 +23,6 @@ from eval.methods.permutations import Plan, plan
 from eval.metrics.accuracy import Accuracies, show
 from eval.rows import read_rows
 from eval.targets import PreparedModel, Target
-from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 EPILOG = """\
 example:

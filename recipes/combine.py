@@ -12,10 +12,10 @@ import argparse
 import math
 from pathlib import Path
 
+from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.files import atomic_dir, sha256
 from core.jsonl import read_json, write_json
-from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 METHODS = ("linear", "ties", "dare-linear", "dare-ties")  # those of recipes/weights/combining.py
 

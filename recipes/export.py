@@ -22,12 +22,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.files import atomic_dir, sha256
 from core.jsonl import read_json, write_json
 from core.layout import exported
 from core.yaml_io import read_mapping
-from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 NEEDED = ("config.json", "tokenizer_config.json")
 KEPT = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model")  # no log, which training adds to

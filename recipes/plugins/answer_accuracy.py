@@ -26,7 +26,7 @@ from transformers import EvalPrediction
 from core.errors import UserError, refusing
 from core.jsonl import read_objects
 from core.records import LABELS
-from recipes.plugins.resumable import StayStopped
+from recipes.plugins.checkpoints import StayStopped
 from recipes.plugins.tokenization import key, tokenised
 
 

@@ -15,10 +15,10 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.files import atomic_dir, sha256
 from core.jsonl import write_json
-from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 EXERCISES = Path("data/tiny-base/exercises.jsonl")
 INIT = Path("outputs/tiny-base/init")
