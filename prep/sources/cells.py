@@ -22,14 +22,14 @@ from prep.sources.mapping import as_key
 LONGEST = 200_000  # characters; exam questions have some hundreds
 NOT_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
 NOT_LITERAL += (tokenize.TokenError,)
-NAMES = {"nan": None, "NaN": None, "null": None, "true": True, "false": False}
+LITERAL_NAMES = {"nan": None, "NaN": None, "null": None, "true": True, "false": False}
 
 
 class _Named(ast.NodeTransformer):
     """The names that JSON and numpy write for values of Python."""
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        return ast.Constant(NAMES[node.id]) if node.id in NAMES else node
+        return ast.Constant(LITERAL_NAMES[node.id]) if node.id in LITERAL_NAMES else node
 
 
 def literal(text: str, where: str) -> Any:
@@ -157,10 +157,10 @@ def _mark(label: str, circled: bool) -> re.Pattern[str]:
     return re.compile(plain if circled else rf"(?<!\S)(?:\({plain}\)|{plain}[).](?!\d))\s*")
 
 
-SPEAKER = ("speaker", "speaker_id", "role", "from", "화자", "name")
-TEXT = ("text", "utterance", "content", "value", "발화", "form", "sentence")
-ID = ("id", "utterance_id", "turn_id")
-LINE = re.compile(r"\s*([^\s:：][^:：]{0,29}?)\s*[:：]\s*(.+)", re.DOTALL)
+SPEAKER_KEYS = ("speaker", "speaker_id", "role", "from", "화자", "name")
+TEXT_KEYS = ("text", "utterance", "content", "value", "발화", "form", "sentence")
+ID_KEYS = ("id", "utterance_id", "turn_id")
+SPOKEN_LINE = re.compile(r"\s*([^\s:：][^:：]{0,29}?)\s*[:：]\s*(.+)", re.DOTALL)
 
 
 def turns_of(value: Any, where: str) -> list[tuple[str | None, str, str]]:
@@ -210,7 +210,7 @@ def _turn(one: Any, number: int) -> tuple[str | None, str, str]:
     if isinstance(one, dict):
         speaker, text, own = (
             next((one[key] for key in keys if present(one.get(key)) is not None), None)
-            for keys in (SPEAKER, TEXT, ID)
+            for keys in (SPEAKER_KEYS, TEXT_KEYS, ID_KEYS)
         )
         if speaker is None or not isinstance(text, str):
             raise ValueError(
@@ -219,7 +219,7 @@ def _turn(one: Any, number: int) -> tuple[str | None, str, str]:
             )
         named = f"화자{speaker}" if str(speaker).isdecimal() else str(speaker)
         return None if own is None else nfc(str(own)), one_line(named), text
-    found = LINE.fullmatch(one) if isinstance(one, str) else None
+    found = SPOKEN_LINE.fullmatch(one) if isinstance(one, str) else None
     if found is None:
         raise ValueError(f"has in line {number} no speaker before a colon ({short(one)!r})")
     return None, one_line(found[1]), found[2]

@@ -39,17 +39,17 @@ def require_layers(cfg: Any, model: nn.Module) -> None:
         targets = cfg.lora_target_modules
         if isinstance(targets, str):  # one expression for full names, or a word of PEFT's own
             targets = [] if targets == "all-linear" else [targets]
-            require(cfg, "lora_target_modules", targets, layers, re.fullmatch)
+            require_met(cfg, "lora_target_modules", targets, layers, re.fullmatch)
         else:
-            require(cfg, "lora_target_modules", names(targets), layers, ends)
+            require_met(cfg, "lora_target_modules", names(targets), layers, ends_with)
         for key, meets, among in (
-            ("lora_exclude_modules", ends, layers),
+            ("lora_exclude_modules", ends_with, layers),
             ("lora_modules_to_save", lambda name, module: module.endswith(name), modules),
-            ("lora_target_parameters", ends, parameters),
-            ("lora_rank_pattern", pattern, layers),
-            ("lora_alpha_pattern", pattern, layers),
+            ("lora_target_parameters", ends_with, parameters),
+            ("lora_rank_pattern", fits_pattern, layers),
+            ("lora_alpha_pattern", fits_pattern, layers),
         ):
-            require(cfg, key, names(cfg[key]), among, meets)
+            require_met(cfg, key, names(cfg[key]), among, meets)
         count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
         indices = cfg.peft_layers_to_transform
         indices = [indices] if isinstance(indices, int) else list(indices or [])
@@ -59,16 +59,16 @@ def require_layers(cfg: Any, model: nn.Module) -> None:
                 f"the model has {count}, counted from 0; name layers that it has"
             )
     groups = [name for group in cfg.lr_groups or [] for name in names(group["modules"])]
-    require(cfg, "lr_groups", groups, parameters, lambda name, one: name in one)
+    require_met(cfg, "lr_groups", groups, parameters, lambda name, one: name in one)
     wrapped = names((cfg.fsdp_config or {}).get("transformer_layer_cls_to_wrap"))
     wrapped = [one.strip() for name in wrapped for one in name.split(",")]
-    require(cfg, "fsdp_config.transformer_layer_cls_to_wrap", wrapped, classes, str.__eq__)
+    require_met(cfg, "fsdp_config.transformer_layer_cls_to_wrap", wrapped, classes, str.__eq__)
 
 
 def require_unfrozen(cfg: Any, model: nn.Module) -> None:
     """Raise `UserError` unless each of `unfrozen_parameters` meets a weight that can learn."""
     parameters = [name for name, _ in model.named_parameters()]
-    require(
+    require_met(
         cfg,
         "unfrozen_parameters",
         names(cfg.unfrozen_parameters),
@@ -77,17 +77,17 @@ def require_unfrozen(cfg: Any, model: nn.Module) -> None:
     )
 
 
-def ends(name: str, module: str) -> bool:
+def ends_with(name: str, module: str) -> bool:
     """Whether a module is of a name, by its last parts, as PEFT matches targets."""
     return module == name or module.endswith(f".{name}")
 
 
-def pattern(name: str, module: str) -> bool:
+def fits_pattern(name: str, module: str) -> bool:
     """Whether a key of a pattern is for a module, as PEFT matches it."""
     return bool(re.match(rf"(.*\.)?({name})$", module))
 
 
-def require(
+def require_met(
     cfg: Any, key: str, wanted: list[str], among: Iterable[str], meets: Callable[[str, str], Any]
 ) -> None:
     """Raise `UserError` for the names of a key that meet nothing."""
