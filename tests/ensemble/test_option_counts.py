@@ -16,9 +16,9 @@ from core.files import sha256
 from core.jsonl import read_json, write_records
 from core.records import CATEGORIES, LABELS, Prediction, Row
 from ensemble import diagnose, fit, member_weights
+from ensemble.fit import by_accuracy, greedy, stacking
 from ensemble.member_answers import MemberAnswers
 from ensemble.rules import RULES, SURE, Outcome, Tally
-from ensemble.selection import by_accuracy, greedy, stacking
 from eval import predictions
 from eval.options import choose, gold
 from tests.support.scored_rows import rows
