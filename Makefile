@@ -17,7 +17,7 @@ export DVC_NO_ANALYTICS = 1
 export WANDB_MODE = disabled
 export AXOLOTL_LOG_LEVEL = WARNING
 export TOKENIZERS_PARALLELISM = false
-# torch warns of what torchao does with it; recipes/plugins/quiet.py is too late for the start of a training
+# torch warns of what torchao does with it; core/quiet.py is too late for the start of a training
 export TORCH_LOGS = -torch.utils._pytree
 # threads that wait must sleep: spinning ones starve each other on two shared cores (7x, docs/LOG.md)
 export OMP_WAIT_POLICY = PASSIVE

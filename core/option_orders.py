@@ -16,8 +16,7 @@ from math import factorial
 from typing import Literal
 
 from core.errors import UserError
-from core.hash_rng import draw
-from core.records import LABELS, Question, ids_of_copies
+from core.records import LABELS, Question, draw, ids_of_copies
 
 Orders = Literal["published", "balanced", "cyclic", "all"]
 Order = tuple[int, ...]

@@ -5,6 +5,7 @@ A record is identified by its source, split and id: published sets number each s
 over Predictions. No chapter knows more of another than these types.
 """
 
+from hashlib import blake2b
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -244,3 +245,13 @@ class Changed(Strict):
 def ids_of_copies(id_: str, count: int) -> list[str]:
     """What a record's rows are called when it is taken `count` times: "a", "a~2", "a~3"."""
     return [f"{id_}~{k}" if k > 1 else id_ for k in range(1, count + 1)]
+
+
+def draw(seed: int, *names: object) -> int:
+    """A pseudo-random number of a record's own, from 0 to 2**64 - 1.
+
+    It is made of the seed and of names such as source and id, so that it is the same wherever the
+    record stands in its file.
+    """
+    text = "\x1f".join(map(str, (seed, *names)))
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")

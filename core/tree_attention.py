@@ -15,7 +15,7 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 
 from core.prefix_tree import Pack
 
-# Families whose attention is told all that bears on it by keyword; the tests hold each of them
+# Families whose attention gets all that bears on it by keyword; the tests hold each of them
 # against its own attention. Any other is computed by its own, one sequence at a time.
 FAMILIES = frozenset(
     "exaone4 gemma2 gemma3_text glm4 llama mistral phi3 qwen2 qwen3".split(),

@@ -68,7 +68,7 @@ def short(turns: Sequence[Turn], focus: Set[str]) -> list[Turn]:
     return [turn for turn in turns if len(turn.text) > 1]
 
 
-class Step(NamedTuple):
+class CleaningStep(NamedTuple):
     """A step: its name, what it does, texts or dialogues before and after it, its function."""
 
     name: str
@@ -77,9 +77,9 @@ class Step(NamedTuple):
     change: Callable[..., Any]
 
 
-def _text(name: str, change: Callable[[str], str], *examples: tuple[str, str]) -> Step:
+def _text(name: str, change: Callable[[str], str], *examples: tuple[str, str]) -> CleaningStep:
     what = (change.__doc__ or "").rstrip(".")
-    return Step(f"pohanghang-{name}", what[:1].lower() + what[1:], examples, change)
+    return CleaningStep(f"pohanghang-{name}", what[:1].lower() + what[1:], examples, change)
 
 
 ON_TEXTS = (
@@ -92,13 +92,13 @@ ON_TEXTS = (
     _text("jamo", step7_jamo, ("그건 ㅇㅈㅋㅋ", "그건 ")),
     _text("wordless", step8_wordless, ("100%", ""), ("OK.", ""), (" 좋아 ", "좋아")),
 )
-EMPTY = Step(
+EMPTY = CleaningStep(
     "pohanghang-empty",
     "utterances without text go, references (*) among them",
     (("화자1: 갔어? / 화자2*: / 화자1: 응", "화자1: 갔어? / 화자1: 응"),),
     step8_empty,
 )
-SHORT = Step(
+SHORT = CleaningStep(
     "pohanghang-short",
     "utterances of one character or none go, references (*) among them; the team's prompt builder "
     "did it on top of the nine steps",

@@ -25,9 +25,9 @@ from eval.methods.generated import read_text
 from eval.options import choose, option_logprobs
 from eval.predictions import SUM
 from eval.rows import read_rows
+from prep.sources.cells import option_of
 from prep.sources.downloads import records
 from prep.sources.mapping import value_at
-from prep.sources.option_labels import option_of
 from prep.sources.reader import as_id
 
 OFFICIAL = re.compile(r"inference_(\d+)")

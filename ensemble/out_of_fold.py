@@ -16,9 +16,8 @@ from core.errors import UserError
 from core.files import sha256
 from core.records import Row
 from ensemble import member_answers
-from ensemble.k_fold import model_of
 from ensemble.member_answers import Items, MemberAnswers
-from ensemble.weights_file import File
+from ensemble.member_weights import File, model_of
 from eval.options import gold
 from eval.predictions import IMPORTED, Data, Meta
 from eval.rows import read_rows

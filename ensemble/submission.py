@@ -23,7 +23,7 @@ from ensemble.sheet import Sheet, TextSheet, other_ids
 from ensemble.table_sheet import TableSheet
 from eval.rows import read_rows
 from prep.config import load_run
-from prep.sources import exam
+from prep.sources import exams
 from prep.sources.downloads import records
 from prep.sources.mapping import TABLE
 from prep.sources.reader import collect
@@ -114,7 +114,7 @@ class Exam(TextSheet):
                 )
             if not (record.get("id") or "").strip():
                 raise UserError(f"{where}: has no id, which the submission needs; give it one")
-        read = collect(exam.row, found, "exam", "test")
+        read = collect(exams.csat, found, "exam", "test")
         if read.removed:
             one = read.removed[0]
             raise UserError(

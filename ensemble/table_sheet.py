@@ -17,10 +17,10 @@ from core.files import read_bytes
 from core.text import nfc
 from ensemble.sheet import Sheet, other_ids, without_mark
 from prep.sources import forms
+from prep.sources.cells import option_of, written
 from prep.sources.mapping import TABLE, TableMapping, has, value_at
-from prep.sources.option_labels import option_of, written
 from prep.sources.source import Source, read
-from prep.sources.table_header import delimiter_of
+from prep.sources.spreadsheet import delimiter_of
 
 ANEW = "write it anew"
 

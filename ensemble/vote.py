@@ -18,7 +18,7 @@ from core.errors import UserError, entry
 from core.files import require_place, sha256
 from core.layout import SUBMISSIONS, vote_of
 from core.records import Prediction
-from ensemble import k_fold, member_answers, weights_file
+from ensemble import member_answers, member_weights
 from ensemble.member_answers import BITS
 from ensemble.rules import K_FOLD, RULES, Outcome, Tally
 from ensemble.sheet import Sheet
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     metas = member_answers.read_members(args.predictions, args.mixed)
     name, intercept, by_member = weigh(args, sheet)
     if name == K_FOLD:
-        k_fold.require_different(args.predictions, metas)
+        member_weights.require_different_folds(args.predictions, metas)
 
     tally = Tally(RULES[name], sheet.items.options, intercept)
     given = member_answers.read_all(args.predictions, sheet.items)
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(summary(args.out, name, outcome))
     print(loaded_in(args.predictions, metas), end="")
     if name == K_FOLD:
-        print(k_fold.summary(args.predictions))
+        print(member_weights.fold_summary(args.predictions))
 
 
 def require_places(args: argparse.Namespace) -> None:
@@ -107,16 +107,19 @@ def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weig
     paths, path = args.predictions, args.weights
     if path is None:
         name = args.rule or "hard"
-        return name, 0.0, list(weights_file.by_place(name, paths))
-    found = weights_file.read(path)
+        return name, 0.0, list(member_weights.by_place(name, paths))
+    found = member_weights.read(path)
     by_fold = args.rule == K_FOLD and found.rule == "soft"  # folds share their recipe's weight
     if args.rule not in (None, found.rule) and not by_fold:
         raise UserError(f"{path}: is for rule {found.rule}; leave out --rule {args.rule}")
-    weights_file.require_unseen(found, path, sheet.groups, args.test)
-    names = weights_file.for_members(found, path, paths, by_fold)
-    counts = [weights_file.of_items(found, name, sheet.categories) for name in names]
+    member_weights.require_unseen(found, path, sheet.groups, args.test)
+    names = member_weights.for_members(found, path, paths, by_fold)
+    counts = [member_weights.of_items(found, name, sheet.categories) for name in names]
     if by_fold:
-        counts = [one * share for one, share in zip(counts, k_fold.shares(paths), strict=True)]
+        counts = [
+            one * share
+            for one, share in zip(counts, member_weights.fold_shares(paths), strict=True)
+        ]
     return args.rule if by_fold else found.rule, found.intercept, counts
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from core.errors import entry
 from core.files import atomic_file, require_place
 from core.jsonl import write_json
-from eval.reporting.accuracy_table import show
+from eval.metrics.accuracy import show
 from eval.reporting.breakdowns import breakdowns
 from eval.reporting.figures import figures
 from eval.reporting.runs import items, load, questions_of

@@ -11,8 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from core import prefix_tree
 from core.files import atomic_file
-from eval.engines import prefix_sharing
 from eval.engines.interface import Setup
 from eval.executor import Ask, BlockResult, Executor, Task
 
@@ -88,7 +88,7 @@ def run(
     Raises:
         UserError: where the executor does.
     """
-    parts = [tuple(part) for part in prefix_sharing.parts(ask.prompts, BLOCK)]
+    parts = [tuple(part) for part in prefix_tree.parts(ask.prompts, BLOCK)]
     total = len(ask.prompts) * len(partials)
     with tqdm(total=total, unit="row", desc="scoring", disable=None) as bar:
         tasks = []

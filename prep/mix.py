@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
 
-from core.hash_rng import draw
-from core.records import Chat, Question, Reason, Removed, Row, ids_of_copies
+from core.records import Chat, Question, Reason, Removed, Row, draw, ids_of_copies
 from core.text import compared
 from prep.dedup import Document, Method, Simhash, copies, duplicates
 from prep.guards.contamination import Contact, Scored
@@ -156,7 +155,7 @@ def chat_portions(
     method: Method = _DEFAULT,
 ) -> tuple[list[Portion], dict[str, int]]:
     """Training rows of chat sets, duplicates removed within and across them, and what of the
-    comparison `dedup.Result` counts.
+    comparison `dedup.Deduplication` counts.
 
     `sets` holds (name, chats, chats already removed) in the order of the mix. Of duplicates the one
     of the first set stays, there the longest, then the one with the smallest id, in whatever order

@@ -11,9 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from core.errors import UserError
-from core.hash_rng import draw
 from core.option_orders import arranged
-from core.records import Prediction, Preference, Question
+from core.records import Prediction, Preference, Question, draw
 from prep.render import Renderer
 
 

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.yaml_io import read_mapping
 from recipes.compose import compose
 from recipes.members.tables import MEMBERS, backbones, load_members
-from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 if TYPE_CHECKING:
     from recipes.checks.recipe_rules import Recipe

@@ -2,9 +2,9 @@
 
 Run as: python recipes/combine.py --adapter outputs/a outputs/b --method linear --out outputs/mix
 
-recipes/weights/adapter_math.py says what the methods do. Members are refused unless they were
+recipes/weights/combining.py says what the methods do. Members are refused unless they were
 trained on the same base, adapt the same layers and speak by the same tokenizer and template. What
-comes out is an adapter as a recipe trains it; `python recipes/merge.py RECIPE --adapter OUT` puts
+comes out is an adapter as a recipe trains it; `python recipes/export.py RECIPE --adapter OUT` puts
 it into the base.
 """
 
@@ -12,12 +12,12 @@ import argparse
 import math
 from pathlib import Path
 
+from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.files import atomic_dir, sha256
 from core.jsonl import read_json, write_json
-from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
-METHODS = ("linear", "ties", "dare-linear", "dare-ties")  # those of recipes/weights/adapter_math.py
+METHODS = ("linear", "ties", "dare-linear", "dare-ties")  # those of recipes/weights/combining.py
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,10 +64,9 @@ def main() -> None:
     """Merge, and put the result in its place only when it is complete."""
     args = arguments()
     # half a minute to import, and of no use to --help
-    from recipes.weights.adapter_math import merged_pairs
     from recipes.weights.base_model import RECORD
+    from recipes.weights.combining import check_members, merged_pairs, save
     from recipes.weights.lora import WEIGHTS, read_adapter
-    from recipes.weights.mixing import check_members, save
 
     members = [read_adapter(folder) for folder in args.adapter]
     record = check_members(members)

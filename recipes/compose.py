@@ -24,8 +24,8 @@ from recipes.members.tables import (
     MEMBERS,
     Member,
     Members,
-    Method,
     Origin,
+    TrainingMethod,
     before,
     load_members,
     load_methods,
@@ -44,7 +44,7 @@ class Composed:
 
     name: str
     member: Member
-    method: Method
+    method: TrainingMethod
     origin: Origin
     run: Run
     recipe: dict[str, Any]
@@ -71,7 +71,7 @@ def laid(over: dict[str, Any], under: dict[str, Any]) -> dict[str, Any]:
 def compose(name: str, table: Members, params: Path = PARAMS) -> Composed:
     """The recipe of one member; raises `UserError` where its track forbids its backbone."""
     member: Member = pick(table.members, name, "member")
-    method: Method = pick(load_methods(), member.method, "method")
+    method: TrainingMethod = pick(load_methods(), member.method, "method")
     run, backbone, previous = (
         load_run(params, member.rows),
         origin(table, name),

@@ -16,10 +16,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from recipes.planner.costs import GPUS, SHARDS
 from recipes.planner.model_shapes import shapes
-from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 # what eval/score.py is given for the next fewer bits
 FEWER = {"16 bit": "--load-in 8bit", "8 bit": "--load-in 4bit"}

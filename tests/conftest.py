@@ -109,7 +109,7 @@ def chain(workplace: Path, run: Run) -> SimpleNamespace:
     done.train1 = (*train, "recipes/tiny/stage1.yml", *few)
     done.stage1 = run(*done.train1)
     assert done.stage1.returncode == 0, done.stage1.stderr[-3000:]
-    done.merge = run("recipes/merge.py", "recipes/tiny/stage1.yml")
+    done.merge = run("recipes/export.py", "recipes/tiny/stage1.yml")
     assert done.merge.returncode == 0, done.merge.stderr[-3000:]
     # 7 packs of 512 tokens are more than one epoch
     done.train2 = (*train, "recipes/tiny/stage2.yml", *short, "--max_steps", "7")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ensemble.diagnosis import vote_statistics
 from ensemble.diagnosis.labelled_answers import LabelledAnswers
-from eval.metrics.accuracy import Tally
+from eval.metrics.accuracy import Accuracy
 from eval.metrics.significance import DECIMALS, Difference, differences, too_few
 
 
@@ -17,7 +17,7 @@ class MemberResult:
     """One member: its own score, the items it abstained on, and how the vote compares."""
 
     name: str
-    score: Tally
+    score: Accuracy
     abstained: list[str]
     without: Difference  # the vote's accuracy without the member, less that with it
     gain: Difference  # the vote's accuracy less the member's
@@ -87,7 +87,7 @@ class Diagnosis:
         members = [
             MemberResult(
                 name,
-                Tally(int(labelled.right[m].sum()), len(right)),
+                Accuracy(int(labelled.right[m].sum()), len(right)),
                 [labelled.rows[i].id for i in np.flatnonzero(labelled.choices[m] < 0)],
                 changes[m],
                 gains[m],
@@ -104,9 +104,9 @@ class Diagnosis:
         return self.labelled.elected == self.labelled.gold
 
     @property
-    def score(self) -> Tally:
+    def score(self) -> Accuracy:
         """The vote's own score."""
-        return Tally(int(self.right.sum()), len(self.right))
+        return Accuracy(int(self.right.sum()), len(self.right))
 
     @property
     def best(self) -> MemberResult:

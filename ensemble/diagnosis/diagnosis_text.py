@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ensemble.diagnosis import pictures
 from ensemble.diagnosis.diagnosis import Diagnosis, ItemResult
-from eval.metrics.accuracy import Tally, wilson
+from eval.metrics.accuracy import Accuracy, wilson
 from eval.metrics.significance import LEVEL, Difference, p_value_text, verdict
 
 MEASURES = {
@@ -233,12 +233,12 @@ def _pairs(found: Diagnosis, measures: list[str]) -> tuple[list[str], list[list[
     return ["of two members", "mean", "least", "most"], lines
 
 
-def _scores(score: Tally) -> list[str]:
+def _scores(score: Accuracy) -> list[str]:
     low, high = wilson(score.correct, score.n)
     return [f"{score.correct:,}/{score.n:,}", f"{score.accuracy:.1%}", f"{low:.1%}–{high:.1%}"]
 
 
-def _score(score: Tally) -> str:
+def _score(score: Accuracy) -> str:
     right, share, interval = _scores(score)
     return f"{right} right, {share} ({interval})"
 

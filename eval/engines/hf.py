@@ -12,9 +12,9 @@ import transformers
 from torch import nn
 
 from core.errors import UserError
-from core.prefix_tree import pack
+from core.prefix_tree import pack, parts
 from core.tree_attention import TreeMasks
-from eval.engines import interface, load_hf, prefix_sharing, shared_attention
+from eval.engines import interface, load_hf, shared_attention
 from eval.engines.generate_hf import Writer, grammar, matcher, write
 from eval.engines.interface import Decoding, Reply
 
@@ -101,7 +101,7 @@ class Engine(interface.Engine):
         """
         result: list[list[float]] = [[] for _ in prompts]
         todo = sorted(
-            prefix_sharing.parts(prompts, self.batch_size),
+            parts(prompts, self.batch_size),
             key=lambda part: sum(len(prompts[row]) for row in part),
         )
         while todo:
@@ -110,7 +110,7 @@ class Engine(interface.Engine):
                 logprobs = self._next_token([prompts[row] for row in part])
             except (RuntimeError, MemoryError) as error:
                 self._shrink(error, len(part), len(prompts[part[0]]))
-                halves = prefix_sharing.parts([prompts[row] for row in part], self.batch_size)
+                halves = parts([prompts[row] for row in part], self.batch_size)
                 todo += [[part[k] for k in half] for half in halves]
                 continue
             for row, values in zip(part, logprobs, strict=True):

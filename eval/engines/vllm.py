@@ -47,10 +47,8 @@ from vllm.outputs import CompletionOutput  # noqa: E402
 from vllm.sampling_params import StructuredOutputsParams  # noqa: E402
 
 from core.errors import UserError, full_disk  # noqa: E402
-from eval.engines import (  # noqa: E402
-    interface,
-    prefix_sharing,
-)
+from core.prefix_tree import parts, waves  # noqa: E402
+from eval.engines import interface  # noqa: E402
 from eval.engines.interface import Decoding, Reply  # noqa: E402
 from eval.model_files import (  # noqa: E402
     require_none_missing,
@@ -148,8 +146,8 @@ class Engine(interface.Engine):
         """
         self.llm.reset_prefix_cache()
         result: list[list[float]] = [[] for _ in prompts]
-        for part in prefix_sharing.parts(prompts, ROOM):
-            for wave in prefix_sharing.waves([prompts[row] for row in part], BLOCK):
+        for part in parts(prompts, ROOM):
+            for wave in waves([prompts[row] for row in part], BLOCK):
                 rows = [part[k] for k in wave]
                 found = self._next_token(
                     [prompts[row] for row in rows], [letters[row] for row in rows]

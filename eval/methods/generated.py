@@ -14,8 +14,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from core.errors import UserError
-from core.hash_rng import draw
-from core.records import Row, Strict
+from core.records import Row, Strict, draw
 from eval.answer_tokens import Tokenizer, answered
 from eval.engines.interface import Decoding, Engine
 from eval.methods.base import Answer, Asked, Failure, Reason

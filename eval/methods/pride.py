@@ -9,8 +9,7 @@ looked at.
 import math
 from collections.abc import Sequence
 
-from core.hash_rng import draw
-from core.records import Row
+from core.records import Row, draw
 from eval.options import log_sum
 
 Scores = Sequence[float]

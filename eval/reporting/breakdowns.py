@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.records import Question, Row
-from eval.metrics.accuracy import Tally
+from eval.metrics.accuracy import Accuracy
 from eval.options import gold
 
 
@@ -20,12 +20,12 @@ class Breakdown:
     values: list[str]
     order: list[str]
 
-    def tallies(self, right: Sequence[bool]) -> dict[str, Tally]:
+    def tallies(self, right: Sequence[bool]) -> dict[str, Accuracy]:
         """How many of each value's rows are right."""
         parts: dict[str, list[bool]] = {value: [] for value in self.order}
         for value, one in zip(self.values, right, strict=True):
             parts[value].append(one)
-        return {value: Tally(sum(part), len(part)) for value, part in parts.items()}
+        return {value: Accuracy(sum(part), len(part)) for value, part in parts.items()}
 
 
 def breakdowns(rows: Sequence[Row], questions: Mapping[str, Question]) -> list[Breakdown]:

@@ -11,10 +11,10 @@ from eval.metrics.accuracy import chance
 from eval.metrics.calibration import brier, confusion, ece, recalls, reliability, rstd
 from eval.metrics.significance import differences, intervals, rounded, too_few, verdict
 from eval.reporting.breakdowns import Breakdown
-from eval.reporting.runs import Run, Scored
+from eval.reporting.runs import ScoredRows, ScoredRun
 
 
-def figures(scored: Scored, breakdowns: Sequence[Breakdown]) -> dict[str, Any]:
+def figures(scored: ScoredRows, breakdowns: Sequence[Breakdown]) -> dict[str, Any]:
     """Shares are 0 to 1, rounded to six decimals; a figure that a method cannot give is null."""
     groups = [row.group for row in scored.rows]
     right = np.column_stack([scored.right(run) for run in scored.runs])
@@ -32,7 +32,7 @@ def figures(scored: Scored, breakdowns: Sequence[Breakdown]) -> dict[str, Any]:
     }
 
 
-def _result(scored: Scored, run: Run, breakdowns: Sequence[Breakdown]) -> dict[str, Any]:
+def _result(scored: ScoredRows, run: ScoredRun, breakdowns: Sequence[Breakdown]) -> dict[str, Any]:
     """Everything that is counted of one run alone."""
     right = scored.right(run)
     mass = run.meta.letter_mass
@@ -55,7 +55,7 @@ def _result(scored: Scored, run: Run, breakdowns: Sequence[Breakdown]) -> dict[s
     }
 
 
-def _calibration(scored: Scored, run: Run, right: Sequence[bool]) -> dict[str, Any]:
+def _calibration(scored: ScoredRows, run: ScoredRun, right: Sequence[bool]) -> dict[str, Any]:
     """ECE, Brier score and the calibration curve, over the rows that have probabilities."""
     sure, hits, given, golds = [], [], [], []
     for one, values, hit, gold in zip(
@@ -76,7 +76,7 @@ def _calibration(scored: Scored, run: Run, right: Sequence[bool]) -> dict[str, A
     }
 
 
-def _positions(scored: Scored, run: Run) -> dict[str, Any]:
+def _positions(scored: ScoredRows, run: ScoredRun) -> dict[str, Any]:
     """What was chosen for what is right, by the letter shown and by published place from 1."""
     most = max(len(row.labels) for row in scored.rows)
     places = [str(place + 1) for place in range(most)]

@@ -13,14 +13,14 @@ from core.errors import UserError
 from core.files import sha256
 from core.jsonl import read_records
 from core.records import Prediction, Question, Row
+from eval.metrics.accuracy import Accuracies
 from eval.options import gold
 from eval.predictions import Meta, join, names, read, require_comparable
-from eval.reporting.accuracy_table import Result
 from eval.rows import read_rows
 
 
 @dataclass(frozen=True)
-class Run:
+class ScoredRun:
     """One prediction file; `predictions` stand in the order of the scored rows.
 
     `lettered`: it saw these very rows and no other orders, so that an option has one letter.
@@ -28,7 +28,7 @@ class Run:
 
     name: str
     meta: Meta
-    result: Result
+    result: Accuracies
     predictions: list[Prediction]
     lettered: bool
 
@@ -43,23 +43,23 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredRows:
     """The rows that have an answer, and every run's predictions of them."""
 
     rows: list[Row]
-    runs: list[Run]
+    runs: list[ScoredRun]
 
     @cached_property
     def golds(self) -> list[int]:
         """The published index of each row's right option."""
         return [gold(row) for row in self.rows]
 
-    def right(self, run: Run) -> list[bool]:
+    def right(self, run: ScoredRun) -> list[bool]:
         """Whether the run chose each row's right option; no answer is wrong."""
         pairs = zip(run.predictions, self.golds, strict=True)
         return [one.choice == answer for one, answer in pairs]
 
-    def shown(self, run: Run) -> list[str | None]:
+    def shown(self, run: ScoredRun) -> list[str | None]:
         """The label under which each row showed the option that the run chose."""
         return [
             None if one.choice is None else row.labels[row.order.index(one.choice)]
@@ -67,7 +67,7 @@ class Scored:
         ]
 
 
-def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
+def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> ScoredRows:
     """Rows and runs; raises `UserError` unless each file predicts these very questions.
 
     Runs that saw them in another prompt, cleaning or order are refused too, unless `mixed`.
@@ -86,14 +86,14 @@ def load(paths: Sequence[Path], data: Path, mixed: bool = False) -> Scored:
                 f"{path}: made from an earlier {data}, or from other data ({meta.source}); score "
                 "that file again, or compare them none the less by --mixed"
             )
-        result = Result.of(name, rows, choices, meta.letter_mass)
+        result = Accuracies.of(name, rows, choices, meta.letter_mass)
         lettered = same and meta.permutations == "none"
         runs.append(
-            Run(name, meta, result, [predictions[row.record] for row in answered], lettered)
+            ScoredRun(name, meta, result, [predictions[row.record] for row in answered], lettered)
         )
     if not mixed:
         require_comparable([(path, run.meta) for path, run in zip(paths, runs, strict=True)])
-    return Scored(answered, runs)
+    return ScoredRows(answered, runs)
 
 
 def questions_of(rows: Sequence[Row], path: Path) -> dict[str, Question]:
@@ -124,7 +124,7 @@ def questions_of(rows: Sequence[Row], path: Path) -> dict[str, Question]:
 class RunAnswer:
     """What one run says of an item; `probabilities` by published option."""
 
-    run: Run
+    run: ScoredRun
     choice: int | None
     right: bool
     probabilities: list[float] | None
@@ -163,7 +163,7 @@ class ItemView:
         ]
 
 
-def items(scored: Scored, questions: Mapping[str, Question]) -> list[ItemView]:
+def items(scored: ScoredRows, questions: Mapping[str, Question]) -> list[ItemView]:
     """All items: by how many runs got them wrong, then those they disagree on, then as scored."""
     right = [scored.right(run) for run in scored.runs]
     found = [

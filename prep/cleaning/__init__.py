@@ -8,19 +8,32 @@ from difflib import get_close_matches
 
 from core.records import Changed, Question
 from earlier_systems import pohanghang
-from prep.cleaning import dialogue_rules, jamo, text_rules
-from prep.cleaning.rule import Rule, TextRule, TurnsRule
+from prep.cleaning import jamo
+from prep.cleaning.cleaning_rules import (
+    GREETINGS,
+    MARKS,
+    NAMES,
+    SPACES,
+    SPEAKERS,
+    SYMBOL_RULES,
+    TAMAGO_RULES,
+    TURNS_RULES,
+    WORDLESS,
+    Rule,
+    TextRule,
+    TurnsRule,
+)
 
 _CORRECTED: tuple[Rule, ...] = (
-    text_rules.SPACES,
-    *text_rules.SYMBOL_RULES,
-    text_rules.SPEAKERS,
-    text_rules.NAMES,
-    text_rules.MARKS,
+    SPACES,
+    *SYMBOL_RULES,
+    SPEAKERS,
+    NAMES,
+    MARKS,
     *jamo.RULES,
-    text_rules.GREETINGS,
-    text_rules.WORDLESS,
-    *dialogue_rules.RULES,
+    GREETINGS,
+    WORDLESS,
+    *TURNS_RULES,
 )
 _POHANGHANG: tuple[Rule, ...] = (
     *(TextRule(*step, spares=False) for step in pohanghang.ON_TEXTS),
@@ -28,13 +41,13 @@ _POHANGHANG: tuple[Rule, ...] = (
 )
 RULES: dict[str, Rule] = {
     rule.name: rule
-    for rule in (*_CORRECTED, *text_rules.TAMAGO_RULES, *_POHANGHANG, TurnsRule(*pohanghang.SHORT))
+    for rule in (*_CORRECTED, *TAMAGO_RULES, *_POHANGHANG, TurnsRule(*pohanghang.SHORT))
 }
 PRESETS: dict[str, tuple[str, ...]] = {
     "none": (),
     "maerak": tuple(rule.name for rule in _CORRECTED),
     "pohanghang": (*(rule.name for rule in _POHANGHANG), "merge"),
-    "tamago": (*(rule.name for rule in text_rules.TAMAGO_RULES), "empty"),
+    "tamago": (*(rule.name for rule in TAMAGO_RULES), "empty"),
 }
 
 

@@ -12,8 +12,8 @@ from core.errors import UserError, entry
 from core.files import atomic_file, read_text
 from core.records import Question, Turn
 from prep.cleaning import PRESETS, RULES, clean
+from prep.cleaning.cleaning_rules import Rule, TextRule
 from prep.cleaning.jamo import ABBREVIATIONS, SOURCES
-from prep.cleaning.rule import Rule, TextRule
 
 PAGE = Path("docs/cleaning.md")
 MARKS = "<!-- written by `python prep/cleaning/docs.py` -->", "<!-- end -->"

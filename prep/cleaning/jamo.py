@@ -3,8 +3,7 @@
 import re
 from typing import NamedTuple
 
-from prep.cleaning.rule import TextRule
-from prep.cleaning.text_rules import JAMO
+from prep.cleaning.cleaning_rules import JAMO, TextRule
 
 SOURCES = {
     "W": "Korean Wiki Project, Internet and text messaging, revision 28518, "

@@ -1,17 +1,17 @@
 """Near-duplicates among texts, by Simhash or MinHash, and what stands too near to a scored text."""
 
 from core.ray_session import Ray
-from prep.dedup.clusters import Document, Near, Result, copies, duplicates, near_any
+from prep.dedup.clusters import Deduplication, Document, Near, copies, duplicates, near_any
 from prep.dedup.meaning import difference
 from prep.dedup.methods import Method, MinHash, Simhash
 
 __all__ = [
+    "Deduplication",
     "Document",
     "Method",
     "MinHash",
     "Near",
     "Ray",
-    "Result",
     "Simhash",
     "copies",
     "difference",

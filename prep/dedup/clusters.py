@@ -45,7 +45,7 @@ class Near:
 
 
 @dataclass(frozen=True)
-class Result:
+class Deduplication:
     """Places removed and why; clusters of places (connected components), the one to stay first.
 
     `counts` holds `short` texts (only ever equal), `distinct` signatures, `candidates` compared,
@@ -67,7 +67,7 @@ class _Edges:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def duplicates(items: Sequence[Document], method: Method, ray: Ray | None = None) -> Result:
+def duplicates(items: Sequence[Document], method: Method, ray: Ray | None = None) -> Deduplication:
     """Find the duplicates among items; many are signed on Ray, if it is given."""
     texts = [nfc(item.text) for item in items]
     order = sorted(
@@ -93,7 +93,7 @@ def duplicates(items: Sequence[Document], method: Method, ray: Ray | None = None
             removed[i] = _near(places[kept], kept == rank, score, method)
     counts = {"short": 0, "distinct": 0, "candidates": 0, "capped": 0, "crowded": 0}
     counts |= {"verified": 0, "refused": 0, **edges.counts}
-    return Result(removed, _clusters(order, [first[texts[i]] for i in order], edges), counts)
+    return Deduplication(removed, _clusters(order, [first[texts[i]] for i in order], edges), counts)
 
 
 def _near(kept: int, exact: bool, score: float | None, method: Method) -> Near:

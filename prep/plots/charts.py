@@ -1,14 +1,137 @@
-"""The charts of a corpus: categories, answers, lengths and words, as far as the records go."""
+"""The charts of a corpus: how a panel is drawn, and what is drawn, as far as the records go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from wordcloud import WordCloud
 
+from core.look import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, REGULAR, png
 from core.records import CATEGORIES
-from prep.plots.counts import KEY, Facts
-from prep.plots.draw import Chart, bars, cloud, heat, histogram
+from prep.plots.counts import KEY, SPLITS, Facts
+
+WIDTH = 10.5  # inches
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture of one subject; `panels` holds what `draw` shows for each (split, version).
+
+    `name` is the file's stem, `height` that of a panel in inches.
+    """
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Axes, Any], None]
+    panels: Mapping[tuple[str, str], Any]
+    height: float = 2.4
+
+    @property
+    def rows(self) -> list[list[tuple[str, str, Any]]]:
+        """(split, version, data) by row: splits side by side, or each split's versions.
+
+        A chart that cleaning does not change shows each split once; its version is then "".
+        """
+        splits = [split for split in SPLITS if any(split == part for part, _ in self.panels)]
+        versions = list(dict.fromkeys(version for _, version in self.panels))
+        first = versions[0] if versions else ""
+        if all(
+            data.equals(self.panels.get((part, first))) for (part, _), data in self.panels.items()
+        ):
+            return [[(split, "", self.panels[split, first]) for split in splits]]
+        return [
+            [(split, v, self.panels[split, v]) for v in versions if (split, v) in self.panels]
+            for split in splits
+        ]
+
+    def png(self) -> bytes:
+        """The picture; the same data give the same bytes."""
+        return png(self._figure)
+
+    def _figure(self) -> Figure:
+        rows = self.rows
+        columns = max(map(len, rows))
+        figure = Figure(figsize=(WIDTH, self.height * len(rows)), layout="constrained")
+        grid = figure.subplots(len(rows), columns, squeeze=False)
+        for places, row in zip(grid, rows, strict=True):
+            for axes in places[len(row) :]:
+                axes.set_axis_off()
+            for axes, (split, version, data) in zip(places, row, strict=False):
+                self.draw(axes, data)
+                axes.set_title(" · ".join(part for part in (split, version) if part))
+        return figure
+
+
+def bars(axes: Axes, counts: pd.Series, share: bool = True) -> None:
+    """A bar a line, the first on top, with its count and, where wanted, its share."""
+    places = range(len(counts))
+    drawn = axes.barh(places, counts, color=BLUE, height=0.75)
+    total = counts.sum()
+    texts = [f"{n:,} ({n / total:.1%})" if share else f"{n:,}" for n in counts]
+    axes.bar_label(drawn, texts, padding=3)
+    axes.set_yticks(places, [str(name) for name in counts.index])
+    axes.invert_yaxis()
+    axes.margins(x=0.4 if share else 0.15, y=0.02)
+    axes.spines[["bottom", "left"]].set_visible(False)
+    axes.tick_params(length=0, labelbottom=False)
+
+
+def histogram(axes: Axes, values: pd.Series, edges: list[float], unit: str) -> None:
+    """How many questions hold how many, with lines at the least, the mean and the most."""
+    axes.hist(values, edges, color=BLUE, alpha=0.75, edgecolor="white", linewidth=0.5)
+    marks = (("min", values.min(), GREEN), ("mean", values.mean(), ORANGE))
+    for name, value, colour in (*marks, ("max", values.max(), PURPLE)):
+        shown = f"{name} {value:,.1f}" if name == "mean" else f"{name} {value:,}"
+        axes.axvline(value, color=colour, linewidth=1.5, linestyle="--", label=shown)
+    axes.set_xlabel(unit)
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.margins(y=0.05)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    above = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.1}
+    axes.legend(ncols=3, fontsize=8, handlelength=1.2, columnspacing=1.0, **above)
+
+
+def heat(axes: Axes, table: pd.DataFrame) -> None:
+    """Counts of a table in its cells, coloured by their share of the row."""
+    shares = table.div(table.sum(axis=1).clip(lower=1), axis=0)
+    full = max(0.6, shares.to_numpy().max())
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=full, aspect="auto")
+    for row, counts in enumerate(table.to_numpy()):
+        for column, count in enumerate(counts):
+            dark = shares.iat[row, column] > 0.6 * full
+            colour = "white" if dark else INK
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(table.shape[1]), list(table.columns))
+    axes.set_yticks(range(table.shape[0]), [str(name) for name in table.index])
+    axes.spines[["bottom", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def cloud(axes: Axes, counts: pd.Series) -> None:
+    """The words of a table, the larger the more frequent."""
+    palette = (BLUE, ORANGE, GREEN, PURPLE)
+    words = WordCloud(
+        font_path=str(REGULAR),
+        width=960,
+        height=520,
+        background_color="white",
+        random_state=0,
+        prefer_horizontal=1.0,
+        relative_scaling=0.4,
+        color_func=lambda word, random_state, **_: random_state.choice(palette),
+    ).generate_from_frequencies(counts.to_dict())
+    axes.imshow(words.to_array(), interpolation="bilinear")
+    axes.set_axis_off()
+
 
 MOST = 15  # categories shown; the rest stands as one
 TOP, CLOUD = 20, 100  # words shown as bars, and in the cloud

@@ -10,9 +10,8 @@ from typing import Any
 
 from core.errors import UserError
 from core.text import one_line, present
-from prep.sources.literal import literal
+from prep.sources.cells import literal, notations, split_numbered
 from prep.sources.mapping import value_at
-from prep.sources.option_labels import notations, split_numbered
 
 # what columns are called, by field; compared in lower case
 ALIASES: dict[str, frozenset[str]] = {

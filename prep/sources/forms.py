@@ -13,8 +13,7 @@ from typing import IO, Any
 
 from core.errors import UserError
 from core.text import short
-from prep.sources import workbook
-from prep.sources.table_header import delimiter_of, names
+from prep.sources.spreadsheet import delimiter_of, names, workbook_rows
 
 RECORD = 16 * 2**20  # bytes of one line, or of one CSV field
 FILE = 4 * 2**30  # bytes of a zipped or gzipped file, or of the rows of a Parquet file, unpacked
@@ -266,7 +265,7 @@ def _quoted(lines: Iterator[str]) -> bool:
 
 def _xlsx(file: IO[bytes], name: str) -> Iterator[Found]:
     """Rows by column name; an empty cell is "", and a number stays one."""
-    (first, cells), *rest = workbook.rows(file, name)
+    (first, cells), *rest = workbook_rows(file, name)
     columns = names(cells, f"{name}, line {first}")
     for number, row in rest:
         yield number, f"{name}, line {number}", dict(zip(columns, row, strict=True))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from prep.sources import cci, chats, exam, exam_benchmarks, kobest, table
+from prep.sources import cci, chats, exams, kobest, table
 from prep.sources.forms import Found
 from prep.sources.mapping import TABLE
 from prep.sources.reader import Reader
@@ -126,7 +126,7 @@ ENTRIES = (
         date(2024, 11, 13),
         ("id", "paragraph", "problems", "question_plus"),
         "questions",
-        exam.row,
+        exams.csat,
     ),
     Entry(
         "kmmlu",
@@ -137,7 +137,7 @@ ENTRIES = (
         date(2024, 3, 5),
         ("question", "A", "B", "C", "D", "answer", "Category"),
         "questions",
-        exam_benchmarks.kmmlu,
+        exams.kmmlu,
         revision="d61b3f19e552c576bf5960dd24289763edc36a88",
     ),
     Entry(
@@ -149,7 +149,7 @@ ENTRIES = (
         None,
         ("Question", "A", "B", "C", "D", "Answer", "Subject"),
         "questions",
-        exam_benchmarks.mmmlu,
+        exams.mmmlu,
     ),
     Entry(
         "klue-mrc",
@@ -173,7 +173,7 @@ ENTRIES = (
         date(2024, 3, 19),
         ("id", "paragraph", "question", "choices", "answer"),
         "questions",
-        exam_benchmarks.click,
+        exams.click,
     ),
     # the licence is that of 1.1; of 1.0 none is known
     Entry(
@@ -185,7 +185,7 @@ ENTRIES = (
         date(2023, 9, 26),
         ("query", "options", "answer"),
         "questions",
-        exam_benchmarks.hae_rae,
+        exams.hae_rae,
     ),
     Entry(
         "kobest",

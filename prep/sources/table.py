@@ -10,12 +10,10 @@ from typing import Any
 from core.errors import UserError
 from core.records import LABELS, Changed, Question, Removed, Split, Turn
 from core.text import context, nfc, one_line, present, short
+from prep.sources.cells import focus_of, literal, option_of, split_numbered, turns_of
 from prep.sources.column_proposal import ALIASES, propose
-from prep.sources.dialogue_texts import focus_of, turns_of
 from prep.sources.forms import Found
-from prep.sources.literal import literal
 from prep.sources.mapping import Columns, TableMapping, has, line, value_at
-from prep.sources.option_labels import option_of, split_numbered
 from prep.sources.reader import Option, Place, as_id
 
 CELLS = (".csv", ".tsv", ".xlsx")  # forms that have empty cells, and may have had merged ones

@@ -59,7 +59,7 @@ class Family(Strict):
         return self
 
 
-class Method(Strict):
+class TrainingMethod(Strict):
     """A way to learn weights: the recipe it starts from and what it changes, None to take out.
 
     `file` names the rows that it needs, where any others would not do.
@@ -163,10 +163,10 @@ def load_members(path: Path = MEMBERS) -> Members:
     return validated(read_mapping(path), Members, str(path))
 
 
-def load_methods(path: Path = METHODS) -> dict[str, Method]:
+def load_methods(path: Path = METHODS) -> dict[str, TrainingMethod]:
     """The methods by name."""
     return {
-        name: validated(value, Method, f"{path}, {name}")
+        name: validated(value, TrainingMethod, f"{path}, {name}")
         for name, value in read_mapping(path).items()
     }
 

@@ -26,12 +26,12 @@ from transformers import EvalPrediction
 from core.errors import UserError, refusing
 from core.jsonl import read_objects
 from core.records import LABELS
-from recipes.plugins.resumable import StayStopped
+from recipes.plugins.checkpoints import StayStopped
 from recipes.plugins.tokenization import key, tokenised
 
 
 @dataclass(frozen=True)
-class Asked:
+class ShownQuestion:
     """A question of the evaluation: where its right answer stands, and in which order it shows."""
 
     category: str
@@ -91,12 +91,12 @@ class AccuracyPlugin(BasePlugin):
 
 def questions(
     dataset: Sequence[Sequence[int]], paths: Sequence[Path], tokenizer: Any
-) -> tuple[list[Asked | None], list[int]]:
+) -> tuple[list[ShownQuestion | None], list[int]]:
     """What each tokenised row asks, None for a row without options; and the letters' token ids.
 
     Raises `UserError` where no row has options, or where a letter is not one token of its own.
     """
-    found: dict[bytes, Asked | None] = {}
+    found: dict[bytes, ShownQuestion | None] = {}
     letters: dict[str, int] = {}
     for path in paths:
         for number, row in read_objects(path):
@@ -107,7 +107,7 @@ def questions(
                 continue
             labels = row["labels"]
             answer, order = labels.index(row["answer"]), tuple(row["order"])
-            found[key(ids)] = Asked(row["category"] or "-", answer, order)
+            found[key(ids)] = ShownQuestion(row["category"] or "-", answer, order)
             for label in set(labels) - set(letters):
                 letters[label] = letter(row, label, tokenizer, where)
     if not letters:
@@ -193,7 +193,7 @@ def first_learnt(labels: Tensor) -> Tensor:
 
 
 def metrics(
-    seen: EvalPrediction, asked: Sequence[Asked | None], letters: Sequence[int]
+    seen: EvalPrediction, asked: Sequence[ShownQuestion | None], letters: Sequence[int]
 ) -> dict[str, float]:
     """Accuracy, overall and by category, and the mean share of probability on a row's letters.
 

@@ -6,7 +6,7 @@
 | `axolotl preprocess` | tokenises and compares the rows, on a machine without a GPU too         |
 | `axolotl evaluate`   | losses of the base or of `--lora-model-dir`; scoring is eval/score.py's |
 | `axolotl inference`  | a talk with the base or with `--lora-model-dir`                         |
-| `axolotl merge-lora` | refused: recipes/merge.py merges what was trained, and proves it        |
+| `axolotl merge-lora` | refused: recipes/export.py merges what was trained, and proves it        |
 """
 
 import sys
@@ -62,5 +62,5 @@ def require_command(cfg: dict[str, Any], command: str) -> None:
     if command == "merge_lora":
         raise UserError(
             f"axolotl merge-lora rounds all weights as training rounded the base, which was never "
-            f"trained so; run python recipes/merge.py {cfg.get('axolotl_config_path')}"
+            f"trained so; run python recipes/export.py {cfg.get('axolotl_config_path')}"
         )

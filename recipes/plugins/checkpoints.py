@@ -1,8 +1,18 @@
-"""Whether a run can go on from a checkpoint: all that its trainer needs is there, to the end."""
+"""Checkpoints: whether a run can go on from one, and what a run does that is resumed or ends early.
 
+A run goes on from a checkpoint that has all that its trainer needs, to the end.
+"""
+
+import functools
+import signal
+import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from transformers import EarlyStoppingCallback, TrainerCallback
 
 from core.errors import UserError
 from core.jsonl import read_json
@@ -90,3 +100,66 @@ def _complete(archive: Path) -> bool:
             return opened.testzip() is None
     except (zipfile.BadZipFile, OSError, EOFError):
         return False
+
+
+class StayStopped(TrainerCallback):
+    """Ends a resumed run whose patience is spent, after one step: the best is loaded either way."""
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look at the patience that the checkpoint restored."""
+        for one in self.trainer.callback_handler.callbacks:
+            if isinstance(one, EarlyStoppingCallback):
+                spent = one.early_stopping_patience_counter >= one.early_stopping_patience
+                control.should_training_stop |= spent
+
+
+class OwnBest(TrainerCallback):
+    """Has a resumed run find its best checkpoint next to the one that it resumes from.
+
+    The trainer looks where it was written: in a folder that moved, it keeps the last in silence, or
+    takes the best of whatever run lies there now.
+    """
+
+    def __init__(self, start: str | None):
+        self.start = start
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look at what the checkpoint restored."""
+        if best := state.best_model_checkpoint:
+            folder = Path(self.start).parent if self.start else Path(args.output_dir)
+            state.best_model_checkpoint = str(folder / Path(best).name)
+
+
+def leave_when_interrupted(*_: Any) -> None:
+    """Have Ctrl-C end with code 130; Axolotl would save half-trained weights as if done, exit 0."""
+
+    def leave(*_: Any) -> None:
+        print("interrupted: run the same command again to go on", file=sys.stderr, flush=True)
+        raise SystemExit(130)
+
+    signal.signal(signal.SIGINT, leave)
+
+
+def say_if_unsaved(save: Callable[..., Any]) -> Callable[..., Any]:
+    """`save`, raising `UserError` where weights or states cannot be written: a full disk above all.
+
+    The next run throws half a checkpoint away and continues from the last complete one.
+    """
+
+    @functools.wraps(save)
+    def saving(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return save(*args, **kwargs)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            # torch.save has no error of its own for a write that failed
+            if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+                raise
+            raise UserError(
+                f"the model cannot be saved ({str(error).splitlines()[0]}); see that output_dir "
+                "has room, then run the same command again: it resumes from the last checkpoint"
+            ) from None
+
+    return saving

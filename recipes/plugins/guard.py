@@ -25,22 +25,17 @@ from datasets.exceptions import DatasetGenerationError
 from filelock import FileLock, Timeout
 from transformers import set_seed
 
+from core import quiet  # noqa: F401
 from core.errors import UserError, refusing
 from core.files import sha256
 from core.layout import DATA
 from recipes.checks.preflight import preflight, require_data
-from recipes.plugins import quiet  # noqa: F401
+from recipes.plugins.as_asked import AsAsked, counted, require_layers, require_unfrozen
 from recipes.plugins.axolotl_commands import note, require_command, running, without_flags
+from recipes.plugins.checkpoints import OwnBest, leave_when_interrupted, say_if_unsaved
 from recipes.plugins.labelled_head import LabelledHead, cuts_head
-from recipes.plugins.module_names import require_layers, require_unfrozen
-from recipes.plugins.resumable import (
-    OwnBest,
-    ResumableTrainer,
-    leave_when_interrupted,
-    say_if_unsaved,
-)
+from recipes.plugins.resumable import ResumableTrainer
 from recipes.plugins.run_fingerprint import content, digest, run_of, take_output_dir
-from recipes.plugins.schedule import AsAsked, counted
 from recipes.plugins.tokenization import Rendered, compare, render
 from recipes.weights.base_model import loading_all_weights
 from recipes.weights.finite import StayFinite

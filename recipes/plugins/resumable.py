@@ -1,26 +1,18 @@
-"""Packs of rows of which every epoch has equally many batches, in a run of one process.
+"""A trainer whose packs are the same after a resume: every epoch has equally many batches.
 
 How many packs the rows of an epoch fill depends on their order. transformers counts the batches of
 the first epoch for all: of a longer one the last rows were never seen, and after a shorter one the
 last gradients stayed for the next.
 """
 
-import functools
 import math
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from axolotl.core.trainers.base import AxolotlTrainer
 from axolotl.utils.samplers import MultipackBatchSampler
-from safetensors import SafetensorError
 from torch.utils.data import BatchSampler, Sampler
-from transformers import EarlyStoppingCallback, TrainerCallback
-
-from core.errors import UserError
 
 Batches = list[list[list[int]]]  # packs of rows
 
@@ -124,66 +116,3 @@ class ResumableTrainer(AxolotlTrainer):
         # Axolotl leaves out an epoch's last batch where it has too few packs, even if it is the
         # only one; several GPUs need it, so that none waits for another for ever
         return packs if self.args.world_size > 1 else EvenPacks(order, packs, self.args)
-
-
-class StayStopped(TrainerCallback):
-    """Ends a resumed run whose patience is spent, after one step: the best is loaded either way."""
-
-    def __init__(self, trainer: Any):
-        self.trainer = trainer
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Look at the patience that the checkpoint restored."""
-        for one in self.trainer.callback_handler.callbacks:
-            if isinstance(one, EarlyStoppingCallback):
-                spent = one.early_stopping_patience_counter >= one.early_stopping_patience
-                control.should_training_stop |= spent
-
-
-class OwnBest(TrainerCallback):
-    """Has a resumed run find its best checkpoint next to the one that it resumes from.
-
-    The trainer looks where it was written: in a folder that moved, it keeps the last in silence, or
-    takes the best of whatever run lies there now.
-    """
-
-    def __init__(self, start: str | None):
-        self.start = start
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Look at what the checkpoint restored."""
-        if best := state.best_model_checkpoint:
-            folder = Path(self.start).parent if self.start else Path(args.output_dir)
-            state.best_model_checkpoint = str(folder / Path(best).name)
-
-
-def leave_when_interrupted(*_: Any) -> None:
-    """Have Ctrl-C end with code 130; Axolotl would save half-trained weights as if done, exit 0."""
-
-    def leave(*_: Any) -> None:
-        print("interrupted: run the same command again to go on", file=sys.stderr, flush=True)
-        raise SystemExit(130)
-
-    signal.signal(signal.SIGINT, leave)
-
-
-def say_if_unsaved(save: Callable[..., Any]) -> Callable[..., Any]:
-    """`save`, raising `UserError` where weights or states cannot be written: a full disk above all.
-
-    The next run throws half a checkpoint away and continues from the last complete one.
-    """
-
-    @functools.wraps(save)
-    def saving(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return save(*args, **kwargs)
-        except (OSError, RuntimeError, SafetensorError) as error:
-            # torch.save has no error of its own for a write that failed
-            if isinstance(error, RuntimeError) and "inline_container" not in str(error):
-                raise
-            raise UserError(
-                f"the model cannot be saved ({str(error).splitlines()[0]}); see that output_dir "
-                "has room, then run the same command again: it resumes from the last checkpoint"
-            ) from None
-
-    return saving

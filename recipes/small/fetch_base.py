@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.files import atomic_dir, atomic_file, sha256
 from core.jsonl import write_json
-from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 PINS = Path("recipes/small/weights.txt")
 DOWNLOADS = Path("data/small-base")

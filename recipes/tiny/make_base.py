@@ -15,6 +15,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.files import atomic_dir, sha256
 from core.jsonl import write_json
@@ -34,13 +35,13 @@ KEPT = (
 )
 MANIFEST = "manifest.json"
 LIMIT = 5_000_000  # bytes that may be committed
+SEED = 0  # of the first weights and of the texts that the tokenizer learns its words from
 
 
-STEPS = (  # the commands, in their order; their seeds are their defaults
-    [sys.executable, "prep/demo/exercises.py", "--out", str(EXERCISES)],
-    [sys.executable, "recipes/tiny/init_base.py", "--out", str(INIT)],
-    ["accelerate", "launch", "-m", "axolotl.cli.train", str(RECIPE)],
-)
+def run(*command: str) -> None:
+    """Run a command to its end; raises `UserError` where it fails."""
+    if code := subprocess.run(command).returncode:
+        raise UserError(f"{' '.join(command)}: ended with code {code}; its reason stands above")
 
 
 def install() -> None:
@@ -55,7 +56,7 @@ def install() -> None:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout
         manifest = {
             "command": "make tiny-base",
-            "seeds": {"exercises": 2024, "weights": 0, "order": "the curriculum's"},
+            "seeds": {"exercises": 2024, "weights": SEED, "order": "the curriculum's"},
             "commit": commit.strip(),
             "machine": f"{os.cpu_count()} cores, {platform.machine()}",
             "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
@@ -75,10 +76,12 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
-    for command in STEPS:
-        code = subprocess.run(command).returncode
-        if code:
-            raise UserError(f"{' '.join(command)}: ended with code {code}; its reason stands above")
+    run(sys.executable, "prep/demo/exercises.py", "--out", str(EXERCISES))
+    # half a minute to import, and of no use to --help
+    from recipes.tiny.random_base import save
+
+    save(INIT, SEED)
+    run("accelerate", "launch", "-m", "axolotl.cli.train", str(RECIPE))
     install()
 
 

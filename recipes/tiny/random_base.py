@@ -117,3 +117,12 @@ def model(vocabulary: int, seed: int) -> Gemma2ForCausalLM:
             layer.post_attention_layernorm.weight.fill_(-0.7)  # a Gemma norm scales by 1 + weight
             layer.post_feedforward_layernorm.weight.fill_(-0.7)
     return gemma
+
+
+def save(folder: Path, seed: int) -> None:
+    """Write the folder that recipes/tiny/base.yml trains: both, from one seed."""
+    words = tokenizer(seed)
+    gemma = model(len(words), seed)
+    gemma.save_pretrained(folder)
+    words.save_pretrained(folder)
+    print(f"{folder}: {gemma.num_parameters():,} parameters, {len(words)} tokens")

@@ -19,8 +19,8 @@ from pathlib import Path
 from tests.support import disks
 disks.mount(Path("disk"), "900k")
 from core.errors import entry
-from recipes.merge import main
-sys.argv = ["merge.py", "recipe.yml", "--adapter", "adapter", "--out", "disk/merged"]
+from recipes.export import main
+sys.argv = ["export.py", "recipe.yml", "--adapter", "adapter", "--out", "disk/merged"]
 for size in (None, None, "9m"):
     if size:
         disks.mount(Path("disk"), size)

@@ -12,8 +12,8 @@ from core.files import sha256
 from core.jsonl import read_json, write_json, write_records
 from core.records import Prediction
 from ensemble import fit, vote
+from ensemble.fit import by_accuracy, greedy, stacking
 from ensemble.member_answers import MemberAnswers
-from ensemble.selection import by_accuracy, greedy, stacking
 from eval import predictions
 from eval.options import choose
 from tests.support.out_of_fold_case import FOLDS, Study

@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold
 from core.jsonl import write_records
 from core.records import Prediction
 from ensemble import fit
-from ensemble.selection import by_accuracy
+from ensemble.fit import by_accuracy
 from eval.options import gold
 from tests.support.out_of_fold_case import Study
 from tests.support.scored_rows import rows

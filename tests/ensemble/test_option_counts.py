@@ -15,10 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from core.files import sha256
 from core.jsonl import read_json, write_records
 from core.records import CATEGORIES, LABELS, Prediction, Row
-from ensemble import diagnose, fit, weights_file
+from ensemble import diagnose, fit, member_weights
+from ensemble.fit import by_accuracy, greedy, stacking
 from ensemble.member_answers import MemberAnswers
 from ensemble.rules import RULES, SURE, Outcome, Tally
-from ensemble.selection import by_accuracy, greedy, stacking
 from eval import predictions
 from eval.options import choose, gold
 from tests.support.scored_rows import rows
@@ -224,11 +224,11 @@ def save(folder: Path, counts: Sequence[int], wrong: dict[str, set[int]]) -> lis
     return paths
 
 
-def fitted(folder: Path, paths: list[Path], rule: str) -> weights_file.Weights:
+def fitted(folder: Path, paths: list[Path], rule: str) -> member_weights.Weights:
     out = folder / "weights.json"
     data = ["--data", str(folder / "dev.jsonl"), "--dev"]
     fit.main([*map(str, paths), *data, "--rule", rule, "--out", str(out)])
-    return weights_file.read(out)
+    return member_weights.read(out)
 
 
 MIXED = {

@@ -52,7 +52,6 @@ SCORE = """
 import json, sys
 from contextlib import closing
 from pathlib import Path
-sys.path.append(sys.argv[1])
 from eval.engines.vllm import LLM, Engine
 
 cached, many = [], list(range(3, 303))
@@ -75,9 +74,9 @@ def scored(folder, dtype, batch, prefix_cache, prompts, letters):
         return common | {"many": engine.letter_logprobs(prompts[:2], [many, many[:2]])}
 
 if __name__ == "__main__":
-    job = json.loads(Path(sys.argv[2]).read_text())
+    job = json.loads(Path(sys.argv[1]).read_text())
     found = [scored(*one, job["prompts"], job["letters"]) for one in job["settings"]]
-    Path(sys.argv[3]).write_text(json.dumps(found))
+    Path(sys.argv[2]).write_text(json.dumps(found))
 """
 
 
@@ -191,7 +190,7 @@ def by_vllm(
     settings = [(str(folders[name]), *rest) for name, *rest in SETTINGS]
     given.write_text(json.dumps({"settings": settings, "prompts": PROMPTS, "letters": LETTERS}))
     python = sys.executable if find_spec("vllm") else str(VLLM)
-    command = [python, str(script), str(ROOT), str(given), str(found)]
+    command = [python, str(script), str(given), str(found)]
     little = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"}  # GiB: other tests need memory too
     done = subprocess.run(command, env=little, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -225,14 +224,14 @@ def test_vllm_answers_for_many_tokens_of_one_prompt(by_vllm: dict, folders: dict
 @pytest.mark.parametrize("version", ["0.20.2", "0.25.1"])
 def test_a_vllm_whose_letters_tie_is_refused(version: str) -> None:
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from eval.engines import vllm as engine\n"
+        "import sys\nfrom eval.engines import vllm as engine\n"
         "from pathlib import Path\nfrom core.errors import UserError\n"
-        "engine.vllm.__version__ = sys.argv[2]\ntry:\n"
+        "engine.vllm.__version__ = sys.argv[1]\ntry:\n"
         "    engine.Engine(Path('none'), dtype='bfloat16', batch_size=1, longest=9)\n"
         "except UserError as error:\n    print(error)\n"
     )
     python = sys.executable if find_spec("vllm") else str(VLLM)
-    command = [python, "-c", script, str(ROOT), version]
+    command = [python, "-c", script, version]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"vLLM {version} computes logits in the model's own precision")
 

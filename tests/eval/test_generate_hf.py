@@ -18,7 +18,7 @@ from eval.engines.generate_hf import Writer, write
 from eval.engines.hf import Engine
 from eval.engines.interface import Decoding
 from eval.methods.generated import Generated, read_json, schema
-from tests.support.paths import ROOT, VLLM
+from tests.support.paths import VLLM
 from tests.support.scored_rows import rows
 from tests.support.tiny_models import TEMPLATE, save_gemma2, save_llama, save_tokenizer
 
@@ -138,11 +138,10 @@ def test_a_reply_ends_as_training_ended_answers(tmp_path: Path, end: str) -> Non
 WRITE = """
 import json, sys
 from pathlib import Path
-sys.path.append(sys.argv[1])
 from eval.engines.interface import Decoding
 from eval.engines.vllm import Engine
 if __name__ == "__main__":
-    job = json.loads(Path(sys.argv[2]).read_text())
+    job = json.loads(Path(sys.argv[1]).read_text())
     engine = Engine(
         Path(job["model"]), dtype="float32", batch_size=4, longest=120, structured=job["structured"]
     )
@@ -150,7 +149,7 @@ if __name__ == "__main__":
         engine.generate(job["prompts"], Decoding(**one["decoding"]), job["seeds"], one["schemas"])
         for one in job["runs"]
     ]
-    Path(sys.argv[3]).write_text(json.dumps(found))
+    Path(sys.argv[2]).write_text(json.dumps(found))
 """
 
 
@@ -172,7 +171,7 @@ def test_vllm_writes_what_transformers_writes(
     script = tmp_path / "write.py"
     script.write_text(WRITE)
     done = subprocess.run(
-        [python, str(script), str(ROOT), str(given), str(out)], capture_output=True, text=True
+        [python, str(script), str(given), str(out)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
     greedy, drawn, again = json.loads(out.read_text())

@@ -21,7 +21,7 @@ from prep.guards.contamination import Scored
 from prep.guards.group_folds import near_contexts
 from prep.mix import QuestionSet, question_portions
 from prep.render import Renderer, load_prompt
-from prep.sources import exam, exam_benchmarks
+from prep.sources import exams
 from prep.sources.reader import collect
 from prep.sources.source import Source, read
 from prep.summary import WHY
@@ -127,7 +127,7 @@ def test_doubled_ids_get_names_of_their_own_and_every_question_stays(own: list[s
         return {"id": id_, "question": f"{k}번?", "choices": choices, "answer": choices[k % 2]}
 
     found = [(k, f"line {k}", record(k, id_)) for k, id_ in enumerate(own)]
-    got = collect(exam_benchmarks.click, found, "click")
+    got = collect(exams.click, found, "click")
     assert [one.question for one in got.questions] == [f"{k}번?" for k in range(len(own))]
     ids = [one.id for one in got.questions]
     assert len(set(ids)) == len(ids)
@@ -143,7 +143,7 @@ def test_doubled_ids_get_names_of_their_own_and_every_question_stays(own: list[s
 def test_what_is_altered_has_the_name_of_its_own() -> None:
     rows = [{"id": "q", **problem(k, "마을")} for k in range(2)]
     rows[1]["paragraph"] += "\n<보기>\nㄱ. 배가\u200b 늘었다."
-    got = collect(exam.row, [(k, f"line {k}", one) for k, one in enumerate(rows)], "exam")
+    got = collect(exams.csat, [(k, f"line {k}", one) for k, one in enumerate(rows)], "exam")
     assert [one.id for one in got.questions] == ["q", "q#2"]
     assert {(one.id, one.reason) for one in got.changed} >= {("q#2", "note-split")}
     assert {one.id for one in got.changed} == {"q#2"}

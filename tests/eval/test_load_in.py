@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.jsonl import read_json, write_json
 from eval import model_files, predictions, score
 from eval.engines.hf import Engine
-from eval.gpu_room import require_memory, weights
+from eval.targets import require_memory, weight_bytes
 from tests.support.scored_rows import save_rows
 from tests.support.tiny_models import save_gemma2
 from tests.support.vote_case import Case
@@ -127,7 +127,7 @@ def test_a_gpu_too_small_is_refused_with_what_helps(
     kept = sum(p.numel() for p in model.parameters()) - linear
     each = {"bfloat16": 2, "float32": 4}[dtype]
     needed = kept * each + linear * {None: each, "8bit": 1, "4bit": 0.5}[bits]
-    assert weights(gemma, dtype, bits) == needed
+    assert weight_bytes(gemma, dtype, bits) == needed
     require_memory(gemma, dtype, bits, int(needed))
     with pytest.raises(UserError, match=f"its weights alone take .*; {remedy}"):
         require_memory(gemma, dtype, bits, int(needed) - 1)

@@ -15,8 +15,7 @@ from core.ray_session import LOCAL
 from eval import predictions, runner, score
 from eval.engines import loader
 from eval.engines.interface import Engine, Setup
-from eval.executor import LocalExecutor, Task
-from eval.ray_executor import RayExecutor, require_room
+from eval.executor import LocalExecutor, RayExecutor, Task, require_room
 from tests.support.paths import ROOT
 from tests.support.scored_rows import save_rows
 from tests.support.scoring_engines import TOLERANCE, needs_vllm

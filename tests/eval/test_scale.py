@@ -11,16 +11,14 @@ import pytest
 from eval import runner, score
 from eval.engines.hf import Engine
 from tests.support.adapter_scoring import four_adapters, options
-from tests.support.paths import ROOT
 from tests.support.scored_rows import save_rows
 from tests.support.tiny_models import save_gemma2
 
 SCORE = """
 import sys
-sys.path.append(sys.argv[1])
 from eval import runner as blocks, score
 blocks.BLOCK = 8
-score.main(sys.argv[2:])
+score.main(sys.argv[1:])
 """
 
 
@@ -58,7 +56,7 @@ def test_a_killed_run_continues_and_ends_in_the_same_bytes(
     monkeypatch.setattr(runner, "BLOCK", 8)
     data, out, partial = (tmp_path / name for name in ("d.jsonl", "a.jsonl", "a.jsonl.partial"))
     save_rows(data, 400)
-    command = [sys.executable, "-c", SCORE, str(ROOT), *options(gemma, data, out)]
+    command = [sys.executable, "-c", SCORE, *options(gemma, data, out)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as child:
         while child.poll() is None:
             if partial.is_file() and partial.read_bytes().count(b"\n") > 3:
@@ -134,10 +132,9 @@ def adapters_fail_after(calls: int, counted: list[int]) -> pytest.MonkeyPatch:
 
 MEMORY = """
 import resource, sys
-sys.path.append(sys.argv[1])
 from pathlib import Path
 from eval.engines.hf import Engine
-engine = Engine(Path(sys.argv[2]), dtype="float32", batch_size=64)
+engine = Engine(Path(sys.argv[1]), dtype="float32", batch_size=64)
 prompts = [[row + 3] * 200 for row in range(64)]
 letters = [[35, 36]] * 64
 engine.letter_logprobs(prompts[:1], letters[:1])
@@ -167,7 +164,7 @@ def test_too_little_memory_means_smaller_batches(tmp_path: Path) -> None:
         max_position_embeddings=32_000,
     )
     LlamaForCausalLM(config).save_pretrained(tmp_path)
-    command = [sys.executable, "-c", MEMORY, str(ROOT), str(tmp_path)]
+    command = [sys.executable, "-c", MEMORY, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     size, refusal = done.stdout.splitlines()

@@ -12,9 +12,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from core import prefix_tree
 from core.prefix_tree import pack
 from core.tree_attention import FAMILIES
-from eval.engines import prefix_sharing
 from eval.engines.hf import Engine
 from eval.engines.shared_attention import NAME, Chunks
 
@@ -145,12 +145,12 @@ def test_a_pack_holds_each_distinct_beginning_once() -> None:
 
 def test_parts_lose_as_little_as_they_can() -> None:
     prompts = [[1] * 100 + [k] for k in (2, 3, 4)] + [[5] * 100 + [k] for k in (2, 3)]
-    parts = prefix_sharing.parts(prompts, 4)  # never four and one
+    parts = prefix_tree.parts(prompts, 4)  # never four and one
     assert sorted(sorted(part) for part in parts) == [[0, 1, 2], [3, 4]]
-    assert sorted(len(part) for part in prefix_sharing.parts(prompts, 2)) == [1, 2, 2]
-    assert prefix_sharing.parts([], 2) == []
+    assert sorted(len(part) for part in prefix_tree.parts(prompts, 2)) == [1, 2, 2]
+    assert prefix_tree.parts([], 2) == []
     nested = [[1, 2, 3], [1, 2], [1], [1, 2, 3], [4]]
-    assert sorted(sorted(part) for part in prefix_sharing.parts(nested, 1)) == [[0, 1, 2, 3], [4]]
+    assert sorted(sorted(part) for part in prefix_tree.parts(nested, 1)) == [[0, 1, 2, 3], [4]]
 
 
 def test_what_prompts_share_is_computed_a_wave_before_it_is_found() -> None:
@@ -158,13 +158,13 @@ def test_what_prompts_share_is_computed_a_wave_before_it_is_found() -> None:
     talks = [[*head, *[talk] * 8] for talk in (2, 3)]
     rows = [[*talk, 9, k] for talk in talks for k in (4, 5, 6)] + [[7] * 5]
     by_talk = [{0, 1, 2}, {3, 4, 5}]
-    first, second, third = (set(wave) for wave in prefix_sharing.waves(rows, 4))
+    first, second, third = (set(wave) for wave in prefix_tree.waves(rows, 4))
     assert first == {6, *first}
     assert [len(wave) for wave in (first, second, third)] == [2, 3, 2]
     opener = next(talk for talk in by_talk if talk & first)  # the others find the head it computed
     assert len(second & opener) == 2
     assert third.isdisjoint(opener)
-    for wave in prefix_sharing.waves(rows, 32):  # nothing as long as a block is shared
+    for wave in prefix_tree.waves(rows, 32):  # nothing as long as a block is shared
         assert set(wave) == set(range(7))
 
 

@@ -10,9 +10,9 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from core.records import Change
 from prep.cleaning import PRESETS, RULES, clean, docs, known, rules_of
+from prep.cleaning.cleaning_rules import TextRule
 from prep.cleaning.docs import dialogue
 from prep.cleaning.jamo import ABBREVIATIONS, SOURCES
-from prep.cleaning.rule import TextRule
 from tests.support.cleaned_text import MAERAK, cleaned, text
 
 POHANGHANG = PRESETS["pohanghang"]

@@ -11,7 +11,7 @@ import yaml
 from core.errors import UserError
 from prep import init
 from prep.config import load_run
-from prep.guards.token_lengths import ruler
+from prep.lengths import ruler
 from tests.support.own_tables import record, save
 from tests.support.paths import ROOT
 

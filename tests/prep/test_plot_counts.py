@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 
 from core.look import BOLD, FAMILY, REGULAR
-from prep.plots.charts import charts
+from prep.plots.charts import Chart, bars, charts, cloud
 from prep.plots.counts import Facts, content_words, word_counts
-from prep.plots.draw import Chart, bars, cloud
 from tests.support.plot_questions import asked, exam
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.records import Question
 from prep.sources.downloads import records
-from prep.sources.exam import split_note
+from prep.sources.exams import split_note
 from prep.sources.reader import Read, collect
 from prep.sources.registry import REGISTRY
 from prep.sources.source import Source, read

@@ -11,7 +11,7 @@ import yaml
 from core.errors import UserError
 from core.jsonl import write_records
 from core.records import Chat, Message, Question, Row, Turn
-from prep.guards.token_lengths import Ruler, report, ruler
+from prep.lengths import Ruler, report, ruler
 from prep.preferences import preferences
 from prep.render import Renderer, load_prompt
 from tests.support.paths import ROOT

@@ -21,8 +21,8 @@ from eval.engines.hf import Engine
 from eval.metrics.accuracy import by_category, tally
 from recipes.plugins.answer_accuracy import (
     AccuracyPlugin,
-    Asked,
     LetterReader,
+    ShownQuestion,
     choice,
     first_learnt,
     letter,
@@ -123,10 +123,10 @@ def seen(*rows: tuple[int, list[float]]) -> EvalPrediction:
 
 def test_accuracy_is_counted_by_category_over_each_rows_own_options():
     asked = [
-        Asked("원인", 0, (0, 1, 2)),
-        Asked("동기", 1, (1, 0)),  # the third letter is none of its options
+        ShownQuestion("원인", 0, (0, 1, 2)),
+        ShownQuestion("동기", 1, (1, 0)),  # the third letter is none of its options
         None,
-        Asked("원인", 2, (2, 0, 1)),
+        ShownQuestion("원인", 2, (2, 0, 1)),
     ]
     made = metrics(
         seen((7, [2.0, 1, 0]), (3, [0, 1, 5]), (9, [0, 0, 0]), (5, [3, 0, 1])), asked, LETTERS
@@ -139,7 +139,7 @@ def test_accuracy_is_counted_by_category_over_each_rows_own_options():
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_letters_without_a_probability_are_no_choice(value):
-    asked = [Asked("원인", 0, (0, 1, 2)), Asked("원인", 0, (0, 1, 2))]
+    asked = [ShownQuestion("원인", 0, (0, 1, 2)), ShownQuestion("원인", 0, (0, 1, 2))]
     with pytest.raises(UserError, match="none can be chosen"):
         metrics(seen((7, [2.0, 1, 0]), (7, [value, 1, 0])), asked, LETTERS)
 
@@ -150,7 +150,7 @@ def test_of_equal_letters_the_option_published_first_is_chosen():
 
 
 def test_rows_that_are_missing_or_elsewhere_are_refused():
-    asked = [Asked("원인", 0, (0, 1, 2)), Asked("원인", 1, (0, 1, 2))]
+    asked = [ShownQuestion("원인", 0, (0, 1, 2)), ShownQuestion("원인", 1, (0, 1, 2))]
     with pytest.raises(UserError, match="saw 1 of 2 rows; set dataloader_drop_last: false"):
         metrics(seen((7, [2.0, 1, 0])), asked, LETTERS)
     with pytest.raises(UserError, match="in another order than their file"):
@@ -203,7 +203,7 @@ def test_questions_are_found_again_by_their_tokens(tmp_path, tokenizer):
     write_rows(tmp_path / "dev.jsonl", rows)
     ids = [tokenizer.apply_chat_template(row["messages"], return_dict=False) for row in rows]
     asked, letters = questions(ids[::-1], [tmp_path / "dev.jsonl"], tokenizer)
-    assert asked == [Asked("원인", 0, (0, 2, 1)), None, Asked("원인", 1, (1, 0, 2))]
+    assert asked == [ShownQuestion("원인", 0, (0, 2, 1)), None, ShownQuestion("원인", 1, (1, 0, 2))]
     assert [tokenizer.decode([one]).strip() for one in letters] == ["A", "B", "C"]
 
 

@@ -117,6 +117,6 @@ def test_the_stock_merge_is_refused_for_ours(place):
     done = axolotl(place, "merge-lora", "recipes/tiny/stage1.yml")
     assert done.returncode == 2
     (said,) = errors(done)
-    assert said.endswith("run python recipes/merge.py recipes/tiny/stage1.yml")
+    assert said.endswith("run python recipes/export.py recipes/tiny/stage1.yml")
     assert "Traceback" not in done.stderr
     assert not list(place.rglob("merged"))

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from core.errors import UserError
 from core.files import sha256
 from recipes.combine import main
-from recipes.weights.adapter_math import factors, merged_pairs
+from recipes.weights.combining import factors, merged_pairs
 from recipes.weights.lora import WEIGHTS, read_adapter
 from recipes.weights.merging import merge
 from tests.support.tiny_models import save_adapter, save_llama

@@ -17,7 +17,8 @@ from transformers import AutoTokenizer, TrainerControl, TrainerState, TrainingAr
 
 from core.errors import UserError
 from recipes.plugins import guard
-from recipes.plugins.resumable import EpochSampler, OwnBest, say_if_unsaved
+from recipes.plugins.checkpoints import OwnBest, say_if_unsaved
+from recipes.plugins.resumable import EpochSampler
 from recipes.plugins.tokenization import check_letter, compare, key, render
 from tests.support.training_rows import THINGS, chat_row, training_row, write_rows
 

@@ -10,7 +10,7 @@ import yaml
 from safetensors.torch import load_file
 
 from recipes import combine
-from recipes.merge import main
+from recipes.export import main
 from recipes.weights.lora import WEIGHTS, read_adapter
 from recipes.weights.merging import merge
 from tests.support.paths import ROOT
@@ -89,7 +89,7 @@ def test_what_was_trained_merges_and_mixes(trained, workplace, tmp_path, monkeyp
         measured = merge(recipe, trained / name, tmp_path / f"{name}-merged")
         assert measured["off_base_and_adapter"] < 1e-4
     arguments = ["recipes/tiny/stage1.yml", "--adapter", str(tmp_path / "mix")]
-    monkeypatch.setattr("sys.argv", ["merge.py", *arguments])
+    monkeypatch.setattr("sys.argv", ["export.py", *arguments])
     main()
     assert json.loads((tmp_path / "mix-model/merge.json").read_text())["pairs"] == 14
 

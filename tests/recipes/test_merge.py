@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.errors import UserError
-from recipes.merge import main
+from recipes.export import main
 from recipes.weights.base_model import check_base
 from recipes.weights.lora import read_adapter
 from recipes.weights.merging import check_weights, distance
@@ -127,21 +127,21 @@ def test_another_base_is_refused(base, adapter, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "said"),
+    ("given", "said"),
     [
-        ("recipes/tiny/stage2.yml", "trains no adapter"),
+        ("recipes/tiny/stage2.yml --adapter outputs/demo-stage1/trained", "trains no adapter"),
         ("recipes/stage1.yml", "no finished adapter; run accelerate launch"),
         ("recipes/none.yml", "no such file"),
         ("bare.yml", "names no base_model, datasets, output_dir"),
     ],
 )
 def test_what_cannot_be_merged_is_refused_and_nothing_touched(
-    chain, merged, monkeypatch, recipe, said
+    chain, merged, monkeypatch, given, said
 ):
     before = {path: path.stat().st_mtime_ns for path in merged.iterdir()}
     monkeypatch.chdir(chain.place)
     Path("bare.yml").write_text("adapter: lora\n")
-    monkeypatch.setattr("sys.argv", ["merge.py", recipe, "--out", str(merged)])
+    monkeypatch.setattr("sys.argv", ["export.py", *given.split(), "--out", str(merged)])
     with pytest.raises(UserError, match=said):
         main()
     assert {path: path.stat().st_mtime_ns for path in merged.iterdir()} == before
@@ -161,7 +161,7 @@ def test_what_cannot_be_merged_is_refused_and_nothing_touched(
 def test_a_merge_replaces_merges_only(chain, monkeypatch, out, said):
     monkeypatch.chdir(chain.place)
     before = sorted(chain.place.rglob("*"))
-    monkeypatch.setattr("sys.argv", ["merge.py", "recipes/tiny/stage1.yml", "--out", out])
+    monkeypatch.setattr("sys.argv", ["export.py", "recipes/tiny/stage1.yml", "--out", out])
     with pytest.raises(UserError, match=said):
         main()
     assert sorted(chain.place.rglob("*")) == before

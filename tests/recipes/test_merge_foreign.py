@@ -1,4 +1,4 @@
-"""recipes/merge.py takes an adapter that was trained elsewhere, by its base alone."""
+"""recipes/export.py merges an adapter that was trained elsewhere, by its base alone."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from core.errors import UserError
-from recipes import merge
+from recipes import export
 from tests.support.tiny_models import save_adapter, save_gemma2
 
 
@@ -30,8 +30,8 @@ def adapter(base: Path, tmp_path: Path) -> Path:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["merge.py", *map(str, arguments)])
-    merge.main()
+    monkeypatch.setattr(sys, "argv", ["export.py", *map(str, arguments)])
+    export.main()
 
 
 @torch.inference_mode()
@@ -55,7 +55,7 @@ def test_an_adapter_without_a_recipe_is_merged(
 def test_what_cannot_be_merged_without_a_recipe_is_said(
     base: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match="name the recipe that trained the adapter, or the adapter"):
+    with pytest.raises(UserError, match="name the recipe that was trained, or an adapter by"):
         run(monkeypatch)
     with pytest.raises(UserError, match=r"no adapter_config.json in it; name the folder"):
         run(monkeypatch, "--adapter", tmp_path)

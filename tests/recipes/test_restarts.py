@@ -216,7 +216,7 @@ def test_an_adapter_is_not_merged_into_another_commit(once):
     record = json.loads((once.place / "hub1/run.json").read_text())
     assert record["base"] == {"hub": "acme/tiny", "commit": "1" * 40}
     given = ("--adapter", "hub1", "--out", "wrong")
-    done = python(once.place, "recipes/merge.py", "hub2.yml", *given)
+    done = python(once.place, "recipes/export.py", "hub2.yml", *given)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"hub1: trained on acme/tiny at commit {'1' * 40}, not on acme/tiny" in done.stderr
     assert not (once.place / "wrong").exists()

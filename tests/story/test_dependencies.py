@@ -17,17 +17,14 @@ STAGES = {
     name: stage.get("do", stage)
     for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"].items()
 }
-# what a recipe of Axolotl names as plugins, and what recipes/export.py starts
-STARTED = {
-    "train": ("recipes.plugins.guard", "recipes.plugins.answer_accuracy"),
-    "export": ("recipes.merge",),
-}
+# what recipes name, for Axolotl to import
+PLUGINS = {"train": ("recipes.plugins.guard", "recipes.plugins.answer_accuracy")}
 
 
 def modules_of(name: str) -> set[str]:
     """The modules that a stage's command runs."""
     scripts = re.findall(r"python (\S+)\.py", STAGES[name]["cmd"])
-    return closure(*(script.replace("/", ".") for script in scripts), *STARTED.get(name, ()))
+    return closure(*(script.replace("/", ".") for script in scripts), *PLUGINS.get(name, ()))
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -20,7 +20,7 @@ from core.records import LABELS, Prediction, Row
 from eval import predictions, score
 from eval.methods.base import Failure
 from prep.demo.synthetic import corpus, unmarked
-from tests.support.paths import ROOT, VLLM
+from tests.support.paths import VLLM
 from tests.support.reasoning_place import (
     COUNT,
     DOUBTFUL,
@@ -40,10 +40,9 @@ from tests.support.tiny_models import save_taught
 
 SCORE = """
 import json, sys
-sys.path.append(sys.argv[1])
 from eval import score
 if __name__ == "__main__":
-    for arguments in json.loads(sys.argv[2]):
+    for arguments in json.loads(sys.argv[1]):
         score.main(arguments)
 """
 
@@ -117,9 +116,7 @@ def by_vllm(place: Place) -> dict[str, Found]:
     python = sys.executable if find_spec("vllm") else str(VLLM)
     jobs = json.dumps(list(place.jobs("vllm").values()))
     little = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"}  # GiB: other tests need memory too
-    done = subprocess.run(
-        [python, str(script), str(ROOT), jobs], env=little, capture_output=True, text=True
-    )
+    done = subprocess.run([python, str(script), jobs], env=little, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return read(place, "vllm")
 

@@ -8,7 +8,7 @@ import pytest
 
 from recipes import combine
 from recipes.members.tables import load_members
-from recipes.weights import adapter_math
+from recipes.weights import combining
 
 ENTRIES = sorted(
     path
@@ -26,7 +26,7 @@ HEAVY = {
 
 
 def test_all_entries_are_found():
-    assert {"build.py", "score.py", "vote.py", "merge.py", "check.py", "synthetic.py"} <= {
+    assert {"build.py", "score.py", "vote.py", "export.py", "check.py", "synthetic.py"} <= {
         path.name for path in ENTRIES
     }
 
@@ -52,7 +52,7 @@ def test_help_has_an_example_that_names_the_entry(path):
 
 
 def test_methods_named_in_the_help_are_those_there_are():
-    assert tuple(adapter_math.METHODS) == combine.METHODS
+    assert tuple(combining.METHODS) == combine.METHODS
 
 
 @pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")

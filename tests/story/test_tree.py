@@ -1,5 +1,6 @@
 """The tree: imports lead one way, a name stands for one thing, files are short."""
 
+import ast
 import re
 import sys
 from collections import Counter
@@ -59,6 +60,17 @@ def test_a_file_name_stands_for_one_thing() -> None:
     others = [path for room in ("tests", "requirements") for path in (ROOT / room).rglob("*.py")]
     counts = Counter(path.stem for path in [*MODULES.values(), *others] if path.stem != "__init__")
     assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    """But for a class that derives from one of its name, as each engine is an Engine."""
+    found: dict[str, list[str]] = {}
+    for module, text in TEXTS.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+                found.setdefault(node.name, []).extend([module] * (node.name not in bases))
+    assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}
 
 
 def test_no_file_is_longer_than_can_be_read_at_once() -> None:

@@ -1,8 +1,8 @@
 """Texts and dialogues after cleaning, as the examples of the rules write them."""
 
 from prep.cleaning import PRESETS, RULES, clean
+from prep.cleaning.cleaning_rules import TextRule
 from prep.cleaning.docs import dialogue, written
-from prep.cleaning.rule import TextRule
 
 MAERAK = PRESETS["maerak"]
 

@@ -10,7 +10,7 @@ from core.errors import UserError
 from core.files import sha256
 from core.jsonl import write_records
 from core.records import Prediction, Row
-from ensemble import fit, weights_file
+from ensemble import fit, member_weights
 from eval import predictions
 from eval.options import gold
 from tests.support.scored_rows import rows
@@ -62,11 +62,11 @@ class Study:
         meta = {"method": "letter", "weights_sha256": model, "data": about}
         predictions.write(path, made, meta)
 
-    def fit(self, rule: str, *files: Path, more: tuple[str, ...] = ()) -> weights_file.Weights:
+    def fit(self, rule: str, *files: Path, more: tuple[str, ...] = ()) -> member_weights.Weights:
         out = self.folder / "weights.json"
         data = ["--data", *map(str, self.data)]
         fit.main([*map(str, files), *data, "--rule", rule, "--out", str(out), *more])
-        return weights_file.read(out)
+        return member_weights.read(out)
 
     def refused(self, match: str, *files: Path, rule: str = "weighted") -> None:
         with pytest.raises(UserError, match=match):

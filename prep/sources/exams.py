@@ -1,4 +1,4 @@
-"""Readers of exam-like benchmarks: CLIcK, HAE-RAE Bench (in two forms), KMMLU and MMMLU."""
+"""Readers of exam sets: the CSAT-style exam, CLIcK, HAE-RAE Bench (in two forms), KMMLU, MMMLU."""
 
 import re
 import unicodedata
@@ -7,11 +7,77 @@ from typing import Any
 
 from pydantic import Field
 
+from core.errors import UserError
 from core.jsonl import validated
-from core.records import LABELS, Question, Removed
-from core.text import nfc, one_line
-from prep.sources.literal import literal
+from core.records import LABELS, Changed, Question, Removed
+from core.text import context, nfc, one_line
+from prep.sources.cells import literal
 from prep.sources.reader import Answer, Id, Option, Place, Published, Text
+
+NOTE_HEADING = re.compile(r"(?:^|(?<=\s))[<＜〈《\[【]\s*보\s*기\s*[>＞〉》\]】](?=[\s:]|$):?")
+
+
+class _Row(Published):
+    id: Id = None
+    paragraph: Text
+    problems: str | dict[str, Any]
+    question_plus: Text = ""
+
+
+class _Problem(Published):
+    question: Text
+    choices: list[Option]
+    answer: Answer = None
+    question_plus: Text = ""
+
+
+def csat(record: dict[str, Any], place: Place) -> Iterator[Question | Removed | Changed]:
+    """One question of the CSAT-style exam: the columns id, paragraph, problems and question_plus.
+
+    `problems` is a Python literal: question, choices (4 or 5) and answer, counted from 1 and empty
+    in the test file. `question_plus` is the 보기. It may stand inside `problems` instead, or, under
+    a heading, at the end of the paragraph: it becomes the question's note, which is reported.
+    """
+    given = validated(record, _Row, place.where)
+    inside = f"{place.where}, field problems"
+    problems = given.problems
+    parsed = literal(problems, inside) if isinstance(problems, str) else problems
+    problem = validated(parsed, _Problem, inside)
+    both = (given.question_plus, problem.question_plus)
+    notes = {same: note for note in both if (same := context(note))}
+    if len(notes) > 1:
+        raise UserError(f"{inside}: question_plus differs from the column of that name; leave one")
+    passage, note = given.paragraph, next(iter(notes.values()), None)
+    if note is None and (parts := split_note(passage)):
+        passage, note = parts
+        yield Changed(
+            id=place.named(given.id),
+            source=place.source,
+            split=place.split,
+            field="paragraph",
+            before=given.paragraph,
+            after=passage,
+            reason="note-split",
+        )
+    yield place.question(
+        given.id,
+        category=place.category(record, "수능형"),
+        question=problem.question,
+        options=problem.choices,
+        answer=place.index(problem.answer, len(problem.choices), first=1),
+        passage=passage,
+        note=note,
+    )
+
+
+def split_note(paragraph: str) -> tuple[str, str] | None:
+    """Passage and 보기 of a paragraph that ends with one, or None where it does not.
+
+    A heading is 보기 in brackets with a space before and behind it, so that no mention of the 보기
+    in a sentence is one; with two headings it is not clear what belongs to the passage.
+    """
+    parts = [part.strip() for part in NOTE_HEADING.split(paragraph)]
+    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None
 
 
 class _Click(Published):
@@ -42,7 +108,7 @@ def click(record: dict[str, Any], place: Place) -> Iterator[Question | Removed]:
 
 PASSAGE = {"지문", "참고"}
 DROPPED = {"선택지", "정답"}  # the query's own list of the options, and the place of the answer
-HEADING = re.compile(r"(?:^|(?<=\s))#{2,4}[ \t]*(지문|참고|질문|문제|선택지|정답)[ \t]*:")
+PART_HEADING = re.compile(r"(?:^|(?<=\s))#{2,4}[ \t]*(지문|참고|질문|문제|선택지|정답)[ \t]*:")
 
 
 class _Query(Published):
@@ -94,7 +160,7 @@ def split_passage(text: str, options: list[Option]) -> tuple[str, str]:
     What is under a heading ends at the next one. Without headings the list is what follows "(A)"
     and the first option, so that a passage may have an "(A)" of its own.
     """
-    marks = [*HEADING.finditer(text)]
+    marks = [*PART_HEADING.finditer(text)]
     ends = [*(mark.start() for mark in marks), len(text)]
     question, passage = [text[: ends[0]]], []
     for mark, end in zip(marks, ends[1:], strict=True):

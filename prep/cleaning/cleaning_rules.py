@@ -1,4 +1,4 @@
-r"""Rules on one utterance or option: whitespace, symbols, names, marks, greetings, stop words.
+r"""What a cleaning rule is, and the rules: on one utterance or option, or on a dialogue.
 
 A symbol stays where it joins digits (8:30, 2/3, 5~7, 5 ~ 7), stands before a digit or a Latin
 letter and after a word (3월~5월, 010-1234, A/S, K-pop), or is the sign of a number (-3도). What is
@@ -11,10 +11,69 @@ publishes neither list nor code, so that both lists are this project's.
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+from typing import Literal
 
+from core.records import Turn
 from core.text import one_line
-from prep.cleaning.rule import TextRule
+
+
+@dataclass(frozen=True)
+class TextRule:
+    """A rule on one text: an utterance, an option, or either, as `places` says.
+
+    A rule that `spares` references leaves one of which it would keep nothing as it is.
+    """
+
+    name: str
+    what: str
+    examples: tuple[tuple[str, str], ...]
+    change: Callable[[str], str]
+    places: tuple[Literal["turns", "options"], ...] = ("turns",)
+    spares: bool = True
+
+    def turns(self, turns: Sequence[Turn], focus: Set[str]) -> list[Turn]:
+        """The utterances after the rule; `focus` holds the ids of the references."""
+        if "turns" not in self.places:
+            return list(turns)
+        return [self._turn(turn, turn.id in focus) for turn in turns]
+
+    def _turn(self, turn: Turn, reference: bool) -> Turn:
+        text = self.change(turn.text)
+        lost = turn.text.strip() and not text.strip()
+        if text == turn.text or (lost and reference and self.spares):
+            return turn
+        return turn.model_copy(update={"text": text})
+
+    def options(self, options: Sequence[str]) -> list[str]:
+        """The options after the rule, or as they were if it would make two of them equal."""
+        if "options" not in self.places:
+            return list(options)
+        changed = [self.change(option) for option in options]
+        return changed if len(set(changed)) == len(set(options)) else list(options)
+
+
+@dataclass(frozen=True)
+class TurnsRule:
+    """A rule that drops or joins utterances; an example's reference is marked by an asterisk."""
+
+    name: str
+    what: str
+    examples: tuple[tuple[str, str], ...]
+    change: Callable[[Sequence[Turn], Set[str]], list[Turn]]
+
+    def turns(self, turns: Sequence[Turn], focus: Set[str]) -> list[Turn]:
+        """The utterances after the rule; `focus` holds the ids of the references."""
+        return self.change(turns, focus)
+
+    def options(self, options: Sequence[str]) -> list[str]:
+        """The options as they are."""
+        return list(options)
+
+
+Rule = TextRule | TurnsRule
+
 
 SYMBOLS = r"[~～!><@_/\-ᆢ:;()^]"  # those of pohanghang, and the wide tilde
 SPECIAL = r"(?:[^\w\s.,?%]|_)"  # whatever is no letter, digit, space or mark of a sentence
@@ -177,5 +236,47 @@ TAMAGO_RULES = (
         f"the words {', '.join(sorted(STOP_WORDS))} are removed where other words remain",
         (("음... 그냥 집에 좀 있을래", "집에 있을래"), ("어.", "어.")),
         stop_words,
+    ),
+)
+
+
+def empty(turns: Sequence[Turn], focus: Set[str]) -> list[Turn]:
+    """The utterances that have a text, and all references."""
+    return [turn for turn in turns if turn.text.strip() or turn.id in focus]
+
+
+def merge(turns: Sequence[Turn], focus: Set[str]) -> list[Turn]:
+    """Consecutive utterances of a speaker as one under the first one's id; no reference is one."""
+    merged: list[Turn] = []
+    for turn in turns:
+        last = merged[-1] if merged else None
+        if last and last.speaker == turn.speaker and not {last.id, turn.id} & focus:
+            merged[-1] = last.model_copy(update={"text": f"{last.text} {turn.text}"})
+        else:
+            merged.append(turn)
+    return merged
+
+
+TURNS_RULES = (
+    TurnsRule(
+        "empty",
+        "an utterance without text is dropped, unless it is a reference",
+        (
+            ("화자1: 갔어? / 화자2: / 화자1: 응", "화자1: 갔어? / 화자1: 응"),
+            ("화자1: 갔어? / 화자2*: ㅋㅋ", "화자1: 갔어? / 화자2*: ㅋㅋ"),
+        ),
+        empty,
+    ),
+    TurnsRule(
+        "merge",
+        "consecutive utterances of a speaker become one, never across or into a reference (*)",
+        (
+            ("화자1: 밥은? / 화자1: 먹었어? / 화자2: 응", "화자1: 밥은? 먹었어? / 화자2: 응"),
+            (
+                "화자1: 비 온다 / 화자1*: 우산 없어 / 화자1: 어쩌지",
+                "화자1: 비 온다 / 화자1*: 우산 없어 / 화자1: 어쩌지",
+            ),
+        ),
+        merge,
     ),
 )

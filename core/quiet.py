@@ -9,7 +9,7 @@ import warnings
 # by the logger's name, what the line says
 KNOWN = {
     "torchao": "Failed to load",  # kernels for GPUs that this machine has not, and no recipe uses
-    "torch.utils._pytree": "is an Enum subclass",  # torchao's own affair with a later torch
+    "torch.utils._pytree": "is an Enum subclass",  # torchao registers its own with a later torch
     "axolotl.utils.data.sft": "Processing datasets during training",  # ours are small texts
 }
 

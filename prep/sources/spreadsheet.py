@@ -1,12 +1,33 @@
-"""The rows of a workbook of Excel: of its one sheet that is not empty."""
+"""What spreadsheets save: the header line of a table, and the rows of a workbook of Excel."""
 
+from collections.abc import Sequence
 from typing import IO, Any
 
 from core.errors import UserError
+from core.text import nfc
 
 
-def rows(file: IO[bytes], name: str) -> list[tuple[int, list[Any]]]:
-    """The rows that are not empty, each with its number from 1; an empty cell is "".
+def delimiter_of(header: bytes) -> str:
+    """What parts the cells of a table, by its first line."""
+    line = header.partition(b"\r")[0]
+    return next((mark for mark in "\t,;" if mark.encode() in line), ",")
+
+
+def names(row: Sequence[Any], where: str) -> list[str]:
+    """The names of a table's columns; raises `UserError` where they are no names."""
+    columns = ["" if cell is None else nfc(str(cell)) for cell in row]
+    if columns.count("") > 1:
+        raise UserError(
+            f"{where}: {columns.count('')} of {len(columns)} columns have no name, as where a "
+            "title or merged cells stand above them; leave one header line that names each column"
+        )
+    if len(set(columns)) < len(columns):
+        raise UserError(f"{where}: two columns of one name; rename one")
+    return columns
+
+
+def workbook_rows(file: IO[bytes], name: str) -> list[tuple[int, list[Any]]]:
+    """The filled rows of the one filled sheet, each with its number from 1; an empty cell is "".
 
     Of a formula the value is read that was saved with it; of merged cells the first holds it.
     """
