@@ -4,6 +4,7 @@ Run as: python experiments/ablate.py experiments/demo.yml
 """
 
 import argparse
+import signal
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -134,6 +135,9 @@ def main() -> None:
     add("--params", type=Path, default=PARAMS, help="the runs that make the rows")
     add("--members", type=Path, default=MEMBERS, help="the members a base may be")
     args = parser.parse_args()
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # ends what it started, as Ctrl-C does
 
     loaded = load(args.file, args.params, args.members)
     for name in args.only or []:

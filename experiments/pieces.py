@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -68,6 +69,7 @@ class Piece:
 
         Raises `UserError` with a command's own sentence, or the place of its log.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         for name, text in self.files.items():
             with atomic_file(self.folder / name) as file:
                 plain = name.endswith(".jsonl")  # rows, which may hold any text
@@ -75,18 +77,26 @@ class Piece:
         beat = self.folder / "seconds.json"
         before = read_json(beat) if beat.is_file() else 0.0
         started = time.monotonic()
+        log = self.folder / "log.txt"
         for command in self.commands:
             words = [word.replace("{folder}", self.folder.as_posix()) for word in command]
-            log = self.folder / "log.txt"
             with log.open("ab") as out:
                 running = subprocess.Popen(
-                    [sys.executable, *words], stdout=out, stderr=out, pass_fds=[lock]
+                    [sys.executable, *words],
+                    stdout=out,
+                    stderr=out,
+                    pass_fds=[lock],
+                    start_new_session=True,
                 )
                 try:
                     while _runs(running):
                         write_json(beat, round(before + time.monotonic() - started, 1))
-                finally:
+                except BaseException:
+                    os.killpg(
+                        running.pid, signal.SIGINT
+                    )  # all of it: a launcher does not pass it on
                     running.wait()
+                    raise
             if running.returncode:
                 raise UserError(f"{label}: {_said(log, running.returncode)}")
         seconds = round(before + time.monotonic() - started, 1)
