@@ -93,13 +93,17 @@ class Link:
 
 @dataclass(frozen=True)
 class Variant:
-    """The base or a change, resolved: its run, its recipes in order, and how it is scored."""
+    """The base or a change, resolved: its run, its recipes in order, and how it is scored.
+
+    `asked` are the options of scoring that are named, `scoring` all with their defaults.
+    """
 
     name: str
     words: str
     settings: dict[str, Any]
     run: Run
     links: tuple[Link, ...]
+    asked: dict[str, Any]
     scoring: dict[str, Any]
 
     @cached_property
@@ -186,7 +190,7 @@ def _variant(
     scoring = _scoring(where, change.scoring)
     if made.seeds and "seed" in change.recipe:
         raise UserError(f"{where}: seed is varied by seeds already; take one of them out")
-    if change.stage1 is False and len(links) == 1 and name != BASE:
+    if change.stage1 is False and len(links) == 1:
         raise UserError(f"{where}: the base has no stage before its last; take stage1 out")
     shown = {} if change.scoring.get("pride") is None else {"scoring_orders": "cyclic"}
     if (orders := scoring["permutations"]) != "none":
@@ -206,7 +210,8 @@ def _variant(
         Link(link.file, _recipe(where, link, change, links[0], last=link is links[-1]))
         for link in kept
     )
-    return Variant(name, words, given, resolved.model_copy(update={"out": ""}), recipes, scoring)
+    resolved = resolved.model_copy(update={"out": ""})  # which says its name alone
+    return Variant(name, words, given, resolved, recipes, change.scoring, scoring)
 
 
 def _recipe(where: str, link: Link, change: Change, first: Link, last: bool) -> dict[str, Any]:
@@ -222,7 +227,7 @@ def _recipe(where: str, link: Link, change: Change, first: Link, last: bool) -> 
     if last and change.stage1 is False:
         start = {key: first.recipe.get(key) for key in ("base_model", "revision_of_model")}
         recipe = laid(start | {key: keys[key] for key in start.keys() & keys}, recipe)
-    recipe = {key: value for key, value in recipe.items() if key not in EVALUATION}
+    recipe = {key: value for key, value in recipe.items() if key not in (*EVALUATION, "output_dir")}
     plugins = [one for one in recipe.get("plugins") or [] if one != ACCURACY]
     if recipe.get("shared_prefix") and SHARED_PREFIX not in plugins:
         plugins.append(SHARED_PREFIX)

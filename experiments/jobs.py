@@ -96,7 +96,7 @@ def jobs(loaded: Loaded, variant: Variant, tokens: Mapping[Path, float]) -> Iter
                         work(recipe, text.count("\n"), tokens.get(path)),
                     )
                 )
-            words = options(method)
+            words = options(variant.asked)
             rate = f"{start}|{method['method']}, {method['permutations']}"
             score = score_piece(done[-1], data, method, words, rate, float(len(read_rows(data))))
             yield Job(variant.name, fold, seed, tuple(done), score, data)
@@ -128,9 +128,9 @@ def without(path: Path, groups: frozenset[str]) -> str:
 
 
 def work(recipe: dict[str, Any], rows: int, tokens: float | None) -> float:
-    """Tokens that a training sees, with those of the padding of packs; rows where unknown."""
+    """Tokens that a training sees, with those of the padding of packs; 0 where unknown."""
     batch = (recipe.get("micro_batch_size") or 1) * (recipe.get("gradient_accumulation_steps") or 1)
-    row = tokens or 1.0
+    row = tokens or 0.0
     if steps := recipe.get("max_steps"):
         return steps * batch * (recipe["sequence_len"] if recipe.get("sample_packing") else row)
     return rows * row * (recipe.get("num_epochs") or 1)
@@ -185,7 +185,7 @@ class Clock:
         for piece in pieces:
             keys = [(piece.kind, rate) for rate in (piece.rate, piece.rate.partition("|")[0])]
             known = next((key for key in keys if self.cost[key]), None)
-            if known is None:
+            if known is None or not piece.cost:
                 return None
             total += piece.cost * self.seconds[known] / self.cost[known]
         return total

@@ -77,7 +77,7 @@ def experiment(names: list[str]) -> Loaded:
     made = Experiment(base="demo-seed1", folds=2, seeds=[1, 2], changes=changes)
     run = Run.model_construct()
     variants = {
-        name: Variant(name, changes[name].words if name in changes else "", {}, run, (), {})
+        name: Variant(name, changes[name].words if name in changes else "", {}, run, (), {}, {})
         for name in names
     }
     return Loaded("made", Path("made.yml"), made, variants)
