@@ -142,26 +142,29 @@ def tokens_of(loaded: Loaded, names: Iterable[str], check: Piece) -> dict[Path, 
     Empty, with a note, where it cannot be loaded.
     """
     variants = [loaded.variants[name] for name in names]
-    files = sorted(
-        {
-            build(one).folder / "rows" / f"{link.file}.jsonl"
-            for one in variants
-            for link in one.links
-        }
-    )
-    recipe = check.folder / f"{variants[0].name}.0.yml"
-    made_of = [variants[0].links[0].recipe, *map(sha256, files)]
-    kept = PIECES / f"tokens-{digest(made_of)[:16]}.json"
-    if not kept.is_file():
+    first = variants[0].links[0].recipe
+    files = {
+        path: digest([first, sha256(path)])
+        for one in variants
+        for link in one.links
+        for path in [build(one).folder / "rows" / f"{link.file}.jsonl"]
+    }
+    kept = PIECES / "tokens.json"
+    known: dict[str, float] = read_json(kept) if kept.is_file() else {}
+    unknown = {key: path for path, key in files.items() if key not in known}  # once each
+    if unknown:
+        recipe = check.folder / f"{variants[0].name}.0.yml"
         command = [str(ROOT / "prep/lengths.py"), "--json", "--recipe", str(recipe), "--rows"]
         done = subprocess.run(
-            [sys.executable, *command, *map(str, files)], capture_output=True, text=True
+            [sys.executable, *command, *map(str, unknown.values())], capture_output=True, text=True
         )
         if done.returncode not in (0, 1):  # 1: a row that is too long, which training refuses
             print(f"note: tokens are not counted ({done.stderr.strip().splitlines()[-1]})")
             return {}
-        write_json(kept, json.loads(done.stdout)["files"])
-    return {Path(name): float(lines[-1]["p50"]) for name, lines in read_json(kept).items()}
+        counted = json.loads(done.stdout)["files"]
+        known |= {key: float(counted[str(path)][-1]["p50"]) for key, path in unknown.items()}
+        write_json(kept, known)
+    return {path: known[key] for path, key in files.items()}
 
 
 class Clock:

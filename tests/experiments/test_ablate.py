@@ -12,7 +12,7 @@ import pytest
 
 from core.jsonl import read_records
 from core.records import Row
-from tests.support.experiment_place import SMALL, ablate, make_place, save, start
+from tests.support.experiment_place import ablate, make_place, save, start
 
 pytestmark = pytest.mark.training
 TIMES = ("minutes", "measured")
@@ -27,6 +27,11 @@ def pieces(place: Path, kind: str) -> dict[Path, dict[str, Any]]:
     """What is finished of a kind, by folder."""
     found = sorted((place / "outputs/ablations").glob(f"{kind}-*/done.json"))
     return {path.parent: json.loads(path.read_text("utf-8")) for path in found}
+
+
+def seed_of(done: dict[str, Any]) -> int:
+    """The seed of a training."""
+    return done["made_of"]["recipe"]["seed"]
 
 
 def table(place: Path) -> dict[str, Any]:
@@ -69,7 +74,8 @@ def test_a_killed_experiment_goes_on_to_the_same_table(place: Path) -> None:
     assert len(pieces(place, "train")) == 4
 
     # trained without a kill, it is the same
-    [lost] = [p for p, one in pieces(place, "train").items() if p not in done and of(one, 1, 42)]
+    trained = pieces(place, "train")
+    [lost] = [one for one in trained if one not in done and seed_of(trained[one]) == 1]
     shutil.rmtree(lost)
     for path, one in pieces(place, "score").items():
         if one["made_of"]["model"] == lost.name:
@@ -81,11 +87,6 @@ def test_a_killed_experiment_goes_on_to_the_same_table(place: Path) -> None:
     assert "[1/2] train base, fold 1" in said
     assert table(place) == first
     assert (place / "metrics/ablations/small.svg").read_bytes() == drawn
-
-
-def of(done: dict[str, Any], fold: int, seed: int) -> bool:
-    """Whether a training is of the base's seed; the only one of them that is left is of fold 1."""
-    return done["made_of"]["recipe"]["seed"] == seed
 
 
 def test_no_training_saw_its_fold(place: Path) -> None:
@@ -122,11 +123,11 @@ def test_recipes_that_cannot_be_trained_are_refused_first(place: Path) -> None:
 
 
 def test_a_command_told_to_end_ends_what_it_started(place: Path) -> None:
-    save(place, changes=SMALL["changes"], seeds=None or [], folds=3)
+    save(place, changes={"third-seed": {"recipe": {"seed": 3}}})
     running = start(place)
     assert running.stdout is not None
     for line in running.stdout:
-        if "train" in line and "..." in line:
+        if "train third-seed" in line:
             break
     time.sleep(2)
     children = psutil.Process(running.pid).children(recursive=True)
