@@ -27,6 +27,7 @@ from core.errors import UserError
 from core.files import atomic_file, sha256
 from core.jsonl import read_json, write_json
 from core.layout import OUTPUTS
+from recipes.weights import base_model
 
 ROOT = Path(__file__).resolve().parents[1]
 PIECES = OUTPUTS / "ablations"
@@ -130,6 +131,14 @@ def digest(value: Any) -> str:
 
 
 @cache
+def weights(base: str) -> dict[str, str]:
+    """SHA-256 of a folder's weights by file; empty for a model on the hub, pinned by its recipe."""
+    return (
+        base_model.files(Path(base), "*.safetensors", "config.json") if Path(base).is_dir() else {}
+    )
+
+
+@cache
 def code(*folders: str) -> str:
     """SHA-256 of the code and templates in folders of the project."""
     paths = [path for name in folders for path in sorted((ROOT / name).rglob("*"))]
@@ -197,11 +206,14 @@ def check_piece(recipes: dict[str, Sequence[dict[str, Any]]]) -> Piece:
 def train_piece(
     recipe: dict[str, Any], rows: str, before: Piece | None, rate: str, cost: float
 ) -> Piece:
-    """A training on the text of a file of rows, from the weights before it, and its export."""
+    """A training on the text of a file of rows, from the weights before it, and its export.
+
+    Where there are none before it, it starts from the recipe's own base.
+    """
     made_of = {
         "recipe": recipe,
         "rows": hashlib.sha256(rows.encode()).hexdigest(),
-        "base": before.folder.name if before else None,
+        "base": before.folder.name if before else weights(str(recipe["base_model"])),
     }
     places = {"base_model": f"./{before.model.as_posix()}"} if before else {}
     data = {**recipe["datasets"][0], "path": "{folder}/rows.jsonl"}
