@@ -210,7 +210,9 @@ def markdown(found: Mapping[str, Any]) -> str:
             cells += [f"{bold}{100 * one['difference']:+.1f}{bold}", _ends(one["interval95"], "+")]
             cells += [f"{one['won']} : {one['lost']}"]
             cells += [f"{one[key]:.2g}" for key in ("mcnemar_p", "holm_p")]
-        cells += [f"{100 * one['spread']:.1f}"] * several + [f"{one['minutes']:.1f}"]
+        if several:
+            cells.append(f"{100 * one['spread']:.1f}")
+        cells.append(f"{one['minutes']:.1f}")
         lines.append(_line(cells))
     if not found["results"]:
         lines = ["The base is not finished, so there is nothing to compare with."]

@@ -134,3 +134,17 @@ def test_the_markdown_and_the_picture_say_it(found: dict) -> None:
     assert "한 기계, 2026-11-28, abc" in text.replace("; ", ", ")
     names = [label.get_text() for label in forest(found["results"]).axes[0].get_yticklabels()]
     assert names == ["더 나은 것", "same"]
+
+
+def test_with_the_recipes_own_seed_the_table_has_no_spread(found: dict) -> None:
+    for one in found["results"].values():
+        one["spread"] = None
+    text = markdown(found | {"seeds": []})
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in table}) == 1
+    assert "spread" not in text
+    assert "seeds" not in text
+    nothing = markdown(
+        {"seeds": [], "results": {}, "notes": [], "missing": {"base": "0 of 2 scored"}}
+    )
+    assert nothing.splitlines()[-1] == "* missing: base (0 of 2 scored)"
