@@ -2,8 +2,8 @@
 
 A pack (core/prefix_tree.py) holds each distinct beginning once; a token sees the tokens it
 continues, as far back as the layer's window. On a GPU one kernel skips what is not seen
-(core/tree_attention.py). On a CPU the pack is cut into pieces of neighbouring tokens, which have
-nearly all they see in common, so that no piece pays for the branches of another.
+(core/tree_attention.py). On a CPU the pack is cut into blocks of neighbouring tokens, which have
+nearly all they see in common, so that no block pays for the branches of another.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ PIECE = 128  # tokens: longer ones compute more that is not seen, shorter ones a
 
 
 @dataclass(frozen=True)
-class Piece:
+class Block:
     """Tokens `start` to `stop` of a pack, and what each of them must not look at.
 
-    They see tokens `before` the piece, and those of the piece. `hidden` (tokens, before + tokens)
+    They see tokens `before` the block, and those of the block. `hidden` (tokens, before + tokens)
     is true where one does not see the other.
     """
 
@@ -36,7 +36,7 @@ class Piece:
     hidden: Tensor
 
     def seen(self, states: Tensor) -> Tensor:
-        """Keys or values (heads, all tokens, width) of the tokens that the piece sees."""
+        """Keys or values (heads, all tokens, width) of the tokens that the block sees."""
         return torch.cat([states[:, self.before], states[:, self.start : self.stop]], dim=1)
 
     def add(self, total: Tensor, part: Tensor) -> None:
@@ -45,22 +45,22 @@ class Piece:
         total[:, self.start : self.stop] += part[:, len(self.before) :]
 
 
-class Pieces:
-    """The pieces of a pack, made once for each sliding window that its layers ask for."""
+class Blocks:
+    """The blocks of a pack, made once for each sliding window that its layers ask for."""
 
     def __init__(self, pack: Pack) -> None:
         self.ends, self.positions = torch.tensor(pack.ends), torch.tensor(pack.positions)
         self.of = cache(self._make)
 
-    def __call__(self, window: int | None) -> list[Piece]:
-        """The pieces for layers that look `window` tokens back, or as far as there are any."""
+    def __call__(self, window: int | None) -> list[Block]:
+        """The blocks for layers that look `window` tokens back, or as far as there are any."""
         return self.of(window)
 
-    def _make(self, window: int | None) -> list[Piece]:
-        ends, positions, pieces = self.ends, self.positions, []
+    def _make(self, window: int | None) -> list[Block]:
+        ends, positions, blocks = self.ends, self.positions, []
         for start in range(0, len(ends), PIECE):
             own = torch.arange(start, min(start + PIECE, len(ends)))
-            # what a later token of the piece continues before it, its first token continues too
+            # what a later token of the block continues before it, its first token continues too
             before = torch.arange(start)[ends[:start] > start]
             if window is not None:
                 before = before[positions[own].min() - positions[before] < window]
@@ -68,12 +68,12 @@ class Pieces:
             shown = (seen <= own[:, None]) & (own[:, None] < ends[seen])
             if window is not None:
                 shown &= positions[own][:, None] - positions[seen] < window
-            pieces.append(Piece(start, int(own[-1]) + 1, before, ~shown))
-        return pieces
+            blocks.append(Block(start, int(own[-1]) + 1, before, ~shown))
+        return blocks
 
 
 class Branches(torch.autograd.Function):
-    """Attention piece by piece, which keeps no weights for its gradients but computes them again.
+    """Attention block by block, which keeps no weights for its gradients but computes them again.
 
     Scaling, soft-cap and the dtype of the softmax are those of transformers' eager attention.
     """
@@ -84,7 +84,7 @@ class Branches(torch.autograd.Function):
         query: Tensor,
         key: Tensor,
         value: Tensor,
-        pieces: list[Piece],
+        blocks: list[Block],
         scaling: float,
         softcap: float | None,
     ) -> Tensor:
@@ -94,15 +94,15 @@ class Branches(torch.autograd.Function):
         """
         result = torch.empty_like(query)
         sums = query.new_empty(query.shape[:3], dtype=torch.float32)
-        for piece in pieces:
-            own = slice(piece.start, piece.stop)
-            scores, _ = _scores(query[:, :, own], piece, piece.seen(key), scaling, softcap)
+        for block in blocks:
+            own = slice(block.start, block.stop)
+            scores, _ = _scores(query[:, :, own], block, block.seen(key), scaling, softcap)
             sums[:, :, own] = total = scores.logsumexp(-1)
             weights = scores.sub_(total[..., None]).exp_().to(value.dtype)
-            found = weights.flatten(1, 2) @ piece.seen(value)
+            found = weights.flatten(1, 2) @ block.seen(value)
             result[:, :, own] = found.view_as(result[:, :, own])
         ctx.save_for_backward(query, key, value, result, sums)
-        ctx.rest = pieces, scaling, softcap
+        ctx.rest = blocks, scaling, softcap
         return result
 
     @staticmethod
@@ -110,27 +110,27 @@ class Branches(torch.autograd.Function):
     def backward(ctx: FunctionCtx, given: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of query, key and value."""
         query, key, value, result, sums = ctx.saved_tensors
-        pieces, scaling, softcap = ctx.rest
+        blocks, scaling, softcap = ctx.rest
         to_query, to_key, to_value = (torch.zeros_like(one) for one in (query, key, value))
         inner = (given.float() * result.float()).sum(-1)
-        for piece in pieces:
-            own = slice(piece.start, piece.stop)
-            keys, values, out = piece.seen(key), piece.seen(value), given[:, :, own].flatten(1, 2)
-            scores, bent = _scores(query[:, :, own], piece, keys, scaling, softcap)
+        for block in blocks:
+            own = slice(block.start, block.stop)
+            keys, values, out = block.seen(key), block.seen(value), given[:, :, own].flatten(1, 2)
+            scores, bent = _scores(query[:, :, own], block, keys, scaling, softcap)
             weights = scores.sub_(sums[:, :, own, None]).exp_()
-            piece.add(to_value, weights.flatten(1, 2).to(out.dtype).mT @ out)
+            block.add(to_value, weights.flatten(1, 2).to(out.dtype).mT @ out)
             change = (out @ values.mT).float().view_as(weights)
             change.sub_(inner[:, :, own, None]).mul_(weights).mul_(scaling)
             if bent is not None:  # the derivative of the hyperbolic tangent
                 change.mul_(bent.square_().neg_().add_(1))
             change = change.flatten(1, 2).to(query.dtype)
             to_query[:, :, own] = (change @ keys).view_as(to_query[:, :, own])
-            piece.add(to_key, change.mT @ query[:, :, own].flatten(1, 2))
+            block.add(to_key, change.mT @ query[:, :, own].flatten(1, 2))
         return to_query, to_key, to_value, None, None, None
 
 
 def _scores(
-    query: Tensor, piece: Piece, keys: Tensor, scaling: float, softcap: float | None
+    query: Tensor, block: Block, keys: Tensor, scaling: float, softcap: float | None
 ) -> tuple[Tensor, Tensor | None]:
     """(key heads, query heads of each, tokens, seen) in float32, and the tangent of capped ones."""
     # the query heads that share a key head become rows of one product
@@ -139,7 +139,7 @@ def _scores(
     if softcap is not None:
         bent = scores.div_(softcap).tanh_()
         scores = bent * softcap
-    return scores.masked_fill_(piece.hidden, -torch.inf), bent
+    return scores.masked_fill_(block.hidden, -torch.inf), bent
 
 
 def branch_attention(
@@ -149,7 +149,7 @@ def branch_attention(
     value: Tensor,
     attention_mask: None,
     *,
-    tree: TreeMasks | Pieces,
+    tree: TreeMasks | Blocks,
     scaling: float,
     softcap: float | None = None,
     sliding_window: int | None = None,
@@ -163,9 +163,9 @@ def branch_attention(
     return found.flatten(0, 1).transpose(0, 1)[None].contiguous(), None
 
 
-def masks_of(pack: Pack, device: torch.device) -> TreeMasks | Pieces:
+def masks_of(pack: Pack, device: torch.device) -> TreeMasks | Blocks:
     """What the attention needs to know of a pack on a device."""
-    return Pieces(pack) if device.type == "cpu" else TreeMasks(pack, device)
+    return Blocks(pack) if device.type == "cpu" else TreeMasks(pack, device)
 
 
 AttentionInterface.register(NAME, branch_attention)
