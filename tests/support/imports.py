@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.support.paths import ROOT
 
 # each room imports those before it, and none after it
-ROOMS = ("core", "earlier_systems", "prep", "recipes", "eval", "ensemble", "bench")
+ROOMS = ("core", "earlier_systems", "prep", "recipes", "eval", "ensemble", "bench", "app")
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for room in ROOMS
