@@ -11,12 +11,14 @@ from markupsafe import Markup, escape
 from core.records import Question, Turn
 
 Cell = str | Markup
-CHOSEN = "chosen"
 # a button of a list says which line it stands for, with what it says of itself
 ON_CLICK = """element.addEventListener('click', event => {
   const button = event.target.closest('button[data-key]');
   if (button) trigger('select', {key: button.dataset.key});
 });"""
+SCROLL = (
+    "() => document.querySelector('{}')?.scrollIntoView({{behavior: 'smooth', block: 'nearest'}})"
+)
 
 
 def join(parts: Iterable[Cell]) -> Markup:
@@ -66,7 +68,8 @@ def share(value: float | None) -> Markup:
     if value is None:
         return Markup("–")
     return Markup(
-        '<span class="share"><span class="bar" style="width:{:.2f}%"></span></span> {}'
+        '<span class="figure"><span class="share"><span class="bar" style="width:{:.2f}%">'
+        "</span></span> {}</span>"
     ).format(100 * value, percent(value))
 
 

@@ -48,8 +48,8 @@ KOREAN: dict[str, str] = {
     "as published": "원래 순서",
     "Model": "모델",
     "Another model": "비교할 모델",
-    "A folder, an adapter, a hub name, or http://HOST:PORT": (
-        "폴더, 어댑터, 허브 이름 또는 http://HOST:PORT"
+    "A folder, an adapter, a hub name, or the address of a server": (
+        "폴더, 어댑터, 허브 이름 또는 서버 주소"
     ),
     "Ask": "물어보기",
     "As published": "원래 순서",
@@ -72,8 +72,7 @@ KOREAN: dict[str, str] = {
     "Altered": "바뀐 텍스트",
     "Near-duplicates": "유사 중복",
     "File": "파일",
-    "Characters, at least": "글자 수, 최소",
-    "at most": "최대",
+    "Characters, as 200-500": "글자 수, 예: 200-500",
     "Reason": "이유",
     "Text or id": "텍스트 또는 ID",
     "Row": "행",
@@ -94,9 +93,10 @@ KOREAN: dict[str, str] = {
     ),
     # Results
     "Items": "문항",
+    "Missed by the first": "첫째가 틀림",
     "Missed by most": "많이 틀린 순",
     "One of the two is right": "둘 중 하나만 맞힘",
-    "The vote chose otherwise than the first": "투표가 첫째와 다르게 고름",
+    "The two chose differently": "둘이 다르게 고름",
     "First run": "첫째",
     "Second run": "둘째",
     "Accuracy": "정확도",

@@ -15,6 +15,7 @@ from eval import model_files
 from eval.answer_tokens import Tokenizer, load_tokenizer
 from eval.engines.interface import Engine, Setup
 from eval.model_files import ADAPTER_CONFIG
+from recipes.plugins import quiet  # noqa: F401, before the libraries that it quiets
 
 BATCH = 16  # rows a forward pass, as in eval/score.py
 

@@ -1,5 +1,6 @@
 """The rows of a file as columns, which 100,000 of them fill in a second; filters over them."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
 from core.errors import UserError
+from core.text import short
 
 PAGE = 25  # rows
 SCHEMA = pa.schema(
@@ -30,8 +32,8 @@ class Filter:
     source: str = ""
     split: str = ""
     category: str = ""
-    shortest: float | None = None
-    longest: float | None = None
+    shortest: int | None = None
+    longest: int | None = None
     text: str = ""
 
 
@@ -103,3 +105,17 @@ def row(path: Path, row_id: str) -> dict[str, Any]:
     if not found:
         raise UserError(f"{path}: no row with id {row_id}; load the page again")
     return found[0]
+
+
+def lengths(given: str) -> tuple[int | None, int | None]:
+    """The least and the greatest number of characters; raises `UserError` for none of both.
+
+    "200-500", "200-" and "-500" are understood.
+    """
+    if not given.strip():
+        return None, None
+    found = re.fullmatch(r"\s*(\d{0,9})\s*[-–~]\s*(\d{0,9})\s*", given)
+    if not found or not any(found.groups()):
+        raise UserError(f"characters: {short(given)} is no range; write one as 200-500 or 200-")
+    low, high = (int(one) if one else None for one in found.groups())
+    return low, high

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import psutil
 
@@ -20,13 +20,15 @@ from core.layout import OUTPUTS
 from core.yaml_io import read_mapping
 from recipes.members.tables import MEMBERS, load_members
 
-State = Literal["waiting", "running", "done", "stale", "failed"]
+State = Literal["running", "failed", "stale", "done", "waiting"]
+STATES = get_args(State)  # in the order in which they are listed
 RECIPE, TRAINED = "recipe.yml", "trained"
 STATE, LOG = "trainer_state.json", "debug.log"
 WEIGHTS = ("*.safetensors", "*.bin")
 TAIL = 1 << 18  # bytes of the log that are read
 # "36%|███▌      | 80/220 [01:54<02:56,  1.26s/it]", as the trainer's bar shows how far it is
-BAR = re.compile(r"\| *(\d+)/(\d+) \[[\d:]+<([\d:?]+)")
+BAR = re.compile(r"\| *(\d+)/(\d+) \[[\d:]+<([\d:?]+), [^]]*(?:s/it|it/s)\]")
+BEGUN = "Starting trainer"  # what Axolotl logs before the first bar that is the training's
 LOGGED = re.compile(r"\{'[a-z_]+'[^{}\n]*\}")
 PAIR = re.compile(r"'([\w/]+)': '?(-?[\d.]+(?:e[-+]?\d+)?)'?")
 
@@ -45,7 +47,7 @@ class RunState:
 
 
 def states(project: Project, of_set: str = "") -> list[RunState]:
-    """Every member of the table and every folder of outputs, in that order; of one set if named.
+    """Every member of the table and every folder of outputs, by state; of one set if named.
 
     Raises `UserError` where there is neither.
     """
@@ -58,11 +60,12 @@ def states(project: Project, of_set: str = "") -> list[RunState]:
             f"{OUTPUTS}: holds no recipe; write one by `python recipes/compose.py NAME`"
         )
     running = trained_now()
-    return [
+    found = [
         state_of(project, name, sets.get(name, ""), running)
         for name in names
         if of_set in ("", sets.get(name, ""))
     ]
+    return sorted(found, key=lambda one: STATES.index(one.state))
 
 
 def state_of(project: Project, name: str, of_set: str, running: Iterable[Path]) -> RunState:
@@ -138,13 +141,15 @@ def tail(log: Path) -> str:
 def progress(log: str, newest: dict[str, Any]) -> tuple[int | None, int | None, str]:
     """Step, steps, and the time that the trainer's own bar says is left."""
     steps = newest.get("max_steps")
-    bars = [bar for bar in BAR.findall(log) if steps is None or int(bar[1]) == steps]
-    if not bars:
+    bars = BAR.findall(log.rpartition(BEGUN)[2])
+    total = (
+        str(steps) if steps else bars[0][1] if bars else ""
+    )  # evaluations have bars of their own
+    own = [bar for bar in bars if bar[1] == total]
+    if not own:
         return newest.get("global_step"), steps, ""
-    # an evaluation has a bar of its own, shorter than the training's
-    most = max(int(bar[1]) for bar in bars)
-    step, _, left = [bar for bar in bars if int(bar[1]) == most][-1]
-    return int(step), most, "" if "?" in left else left
+    step, _, left = own[-1]
+    return int(step), int(total), "" if "?" in left else left
 
 
 def last_error(log: str) -> str:

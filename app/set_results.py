@@ -1,6 +1,6 @@
 """The runs of a set of predictions: who is how good, where two differ, what most of them miss."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,8 +17,7 @@ from eval.metrics.accuracy import Tally, wilson
 from eval.metrics.significance import Interval, differences, intervals, verdict
 from eval.reporting.runs import ItemView, Scored, items, load, questions_of
 
-VOTE = "vote"
-Kind = Literal["missed", "flips", "vote"]
+Kind = Literal["missed", "most", "flips", "differ"]
 
 
 @dataclass(frozen=True)
@@ -95,22 +94,17 @@ class SetResults:
     def listed(self, kind: Kind, first: str, second: str, category: str = "") -> list[ItemView]:
         """Items by kind, those that most runs miss first.
 
-        `missed`: by one run at least. `flips`: of two runs one is right. `vote`: the vote chose
-        another option than the first run.
+        `missed`: by the first. `most`: by one run at least. `flips`: one of the two is right.
+        `differ`: the two chose different options; of a vote and a member, the answers it changed.
         """
-        a = self.place(first)
-        if kind == "flips":
-            b = self.place(second)
-            found = [one for one in self.items if one.answers[a].right != one.answers[b].right]
-        elif kind == "vote":
-            if VOTE not in self.names:
-                raise UserError(
-                    f"no vote was taken over {self.data}; vote by ensemble/vote.py --votes"
-                )
-            v = self.place(VOTE)
-            found = [one for one in self.items if one.answers[a].choice != one.answers[v].choice]
-        else:
-            found = [one for one in self.items if one.wrong]
+        a, b = self.place(first), self.place(second)
+        keeps: dict[Kind, Callable[[ItemView], bool]] = {
+            "missed": lambda one: not one.answers[a].right,
+            "most": lambda one: bool(one.wrong),
+            "flips": lambda one: one.answers[a].right != one.answers[b].right,
+            "differ": lambda one: one.answers[a].choice != one.answers[b].choice,
+        }
+        found = [one for one in self.items if keeps[kind](one)]
         return [one for one in found if category in ("", one.row.category)]
 
     def item(self, record: str) -> ItemView:

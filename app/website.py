@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
@@ -24,8 +25,13 @@ POLICY = (
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:"
 )
 FONTS = ["maerak", "system-ui", "sans-serif"]
-THEME = Base(primary_hue=colors.blue, font=FONTS, font_mono=["ui-monospace", "monospace"])
-CSS = os.path.join(os.path.dirname(__file__), "style.css")
+THEME = Base(primary_hue=colors.blue, font=FONTS, font_mono=["ui-monospace", "monospace"]).set(
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_300",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_300",
+)
+HEAD = f"<style>{Path(__file__).with_name('style.css').read_text('utf-8')}</style>"
 
 
 def serve(project: Project, listening: socket.socket, host: str) -> None:
@@ -60,7 +66,7 @@ def website(project: Project, host: str) -> FastAPI:
             path,
             footer_links=[],
             theme=THEME,
-            css_paths=CSS,
+            head=HEAD,
             ssr_mode=False,
         )
     return app
@@ -72,7 +78,8 @@ def pages(project: Project, models: Models, language: str) -> gr.Blocks:
     with gr.Blocks(title="Maerak", analytics_enabled=False) as blocks:
         [other] = LANGUAGES.keys() - {language}
         where = "/" if other == "en" else f"/{other}/"
-        gr.HTML(f"<h1>Maerak 맥락 · <a href='{where}' lang='{other}'>{LANGUAGES[other]}</a></h1>")
+        link = f"<a href='{where}' lang='{other}'>{LANGUAGES[other]}</a>"
+        gr.HTML(f"<div class='site'>{link}<h1>Maerak 맥락</h1></div>")
         with gr.Tabs() as tabs:
             with gr.Tab(say("Try"), id="try"):
                 asked = try_page.build(project, models, say)

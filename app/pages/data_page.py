@@ -3,19 +3,17 @@
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from app import fragments, record_texts, row_table
 from app.language import Say
+from app.pages import data_lists
 from app.pages.try_page import TryPage
 from app.project import Project
 from app.row_table import Filter
 from core.errors import UserError
 from core.layout import DATA
-from core.records import Chat, Question
 
 VIEWS = ("Rows", "Left out", "Altered", "Near-duplicates")
-BEGINNING = 90  # characters of a text in a list
 
 
 def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage) -> None:
@@ -28,8 +26,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         source = gr.Dropdown([], label=say("Source"), min_width=140)
         split = gr.Dropdown([], label=say("Split"), min_width=140)
         category = gr.Dropdown([], label=say("Category"), min_width=140)
-        shortest = gr.Number(label=say("Characters, at least"), min_width=140)
-        longest = gr.Number(label=say("at most"), min_width=140)
+        length = gr.Textbox(label=say("Characters, as 200-500"), min_width=140)
     reason = gr.Dropdown([], label=say("Reason"), visible=False)
     with gr.Row():
         text = gr.Textbox(label=say("Text or id"), scale=3)
@@ -55,7 +52,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
 
     def of_file(of_run: str, name: str | None) -> list[Any]:
         try:
-            rows = row_table.read(_file(project, of_run, name))
+            rows = row_table.read(data_lists.file_of(project, of_run, name))
         except UserError as error:
             return [*[gr.Dropdown([""], value="")] * 3, fragments.said(str(error))]
         lists = [["", *rows.values(column)] for column in ("source", "split", "category")]
@@ -73,20 +70,20 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         return [gr.Row(visible=rows), gr.Dropdown(names, value="", visible=bool(records)), 1]
 
     def show(of_run: str, what: str, why: str, *given: Any) -> list[Any]:
-        *limits, words, at = given
+        *limits, words, at = [one or "" for one in given]
         try:
             if not of_run:
                 project.runs()
             elif what == "Rows":
-                name, *limits = limits
-                wanted = Filter(*(one or "" for one in limits[:3]), *limits[3:], words or "")
-                found = _rows(project, of_run, name, wanted, at, say)
+                name, *limits, length = limits
+                wanted = Filter(*limits, *row_table.lengths(length), words)
+                found = data_lists.rows(project, of_run, name, wanted, at, say)
             elif what == "Left out":
-                found = _left_out(project, of_run, why, words, at, say)
+                found = data_lists.left_out(project, of_run, why, words, at, say)
             elif what == "Altered":
-                found = _altered(project, of_run, why, words, at, say)
+                found = data_lists.altered(project, of_run, why, words, at, say)
             else:
-                found = _clusters(project, of_run, words, at, say)
+                found = data_lists.clusters(project, of_run, words, at, say)
             return [found, "", gr.Button(visible=False)]
         except UserError as error:
             return [fragments.said(str(error)), "", gr.Button(visible=False)]
@@ -95,20 +92,26 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         key = str(event.key)
         try:
             if what == "Rows":
-                row = row_table.row(_file(project, of_run, name), key)
+                row = row_table.row(data_lists.file_of(project, of_run, name), key)
                 place = row["source"], row["split"], row["record"]
-                shown = _row(row, words, say) + _published(project, of_run, place, say)
+                shown = data_lists.row(row, words, say) + data_lists.published(
+                    project, of_run, place, say
+                )
                 asks = row["split"] in ("dev", "test") and bool(row["labels"])
                 return [shown, gr.Button(visible=asks), (of_run, row["record"])]
             place = tuple(key.split("\t"))
             if what == "Near-duplicates":
-                return [_cluster(project, of_run, place, say), gr.Button(visible=False), ("", "")]
-            shown = fragments.heading(place[-1]) + _published(project, of_run, place, say)
+                return [
+                    data_lists.cluster(project, of_run, place, say),
+                    gr.Button(visible=False),
+                    ("", ""),
+                ]
+            shown = fragments.heading(place[-1]) + data_lists.published(project, of_run, place, say)
             return [shown, gr.Button(visible=False), ("", "")]
         except UserError as error:
             return [fragments.said(str(error)), gr.Button(visible=False), ("", "")]
 
-    limits = [file, source, split, category, shortest, longest, text, number]
+    limits = [file, source, split, category, length, text, number]
     seen = [run, view, reason, *limits]
     results = [listed, detail, to_try]
     tab.select(start, None, [run, listed])
@@ -121,185 +124,12 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
     view.input(*of_views).then(show, seen, results)
     for one in (source, split, category, reason):
         one.input(lambda: 1, None, number).then(show, seen, results)
-    for one in (shortest, longest, text):
+    for one in (length, text):
         one.submit(lambda: 1, None, number).then(show, seen, results)
-        one.blur(show, seen, results)
-    number.submit(show, seen, results)
     number.input(show, seen, results)
-    listed.select(open_one, [run, file, text, view], [detail, to_try, opened])
+    listed.select(open_one, [run, file, text, view], [detail, to_try, opened]).then(
+        None, js=fragments.SCROLL.format("#record")
+    )
     to_try.click(lambda one: asked.fill(*one, []), opened, asked.fields).then(
         lambda: gr.Tabs(selected="try"), None, tabs
     )
-
-
-def _file(project: Project, run: str, name: str | None) -> Any:
-    return project.child(DATA / run, *(name or "").split("/"))
-
-
-def _pages(found: Any, number: int, pages: int, rows: int, say: Say) -> Markup:
-    return (
-        Markup('<p class="note">{} {} · {} {} / {}</p>').format(
-            f"{rows:,}", say("found"), say("page"), number, pages
-        )
-        + found
-    )
-
-
-def _cut(items: list[Any], number: Any) -> tuple[list[Any], int, int]:
-    pages = max(1, -(-len(items) // row_table.PAGE))
-    at = min(max(int(number or 1), 1), pages)
-    return items[(at - 1) * row_table.PAGE : at * row_table.PAGE], at, pages
-
-
-def _rows(project: Project, run: str, name: str, wanted: Filter, number: Any, say: Say) -> Markup:
-    table = row_table.read(_file(project, run, name)).matching(wanted)
-    part, at, pages = row_table.page(table, number)
-    rows = [
-        [
-            fragments.button(row["id"], row["id"]),
-            row["source"],
-            row["split"],
-            row["category"] or "–",
-            f"{row['length']:,}",
-            row["answer"] or "–",
-        ]
-        for row in part.to_pylist()
-    ]
-    names = ("Row", "Source", "Split", "Category", "Characters", "Answer")
-    found = fragments.table([say(one) for one in names], rows)
-    return _pages(found, at, pages, table.num_rows, say)
-
-
-def _row(row: dict[str, Any], words: str, say: Say) -> Markup:
-    parts = [fragments.heading(row["id"], row["prompt"] or "")]
-    for message in row["messages"]:
-        body = fragments.marked(message["content"] or "", words or "")
-        parts.append(Markup('<h4>{}</h4><pre class="text">{}</pre>').format(message["role"], body))
-    return fragments.join(parts)
-
-
-def _published(project: Project, run: str, key: Any, say: Say) -> Markup:
-    """A record raw and cleaned side by side, or what stands in the way."""
-    title = fragments.heading(say("As published, and cleaned"))
-    try:
-        raw, cleaned = record_texts.published(project, run, key)
-    except UserError as error:
-        return title + fragments.said(str(error)) + _changes(project, run, key, say)
-    if isinstance(raw, Chat) or cleaned is None:
-        return title + fragments.join(fragments.text(one.content) for one in raw.messages)
-    return title + _beside(raw, cleaned, say) + _changes(project, run, key, say)
-
-
-def _beside(raw: Question, cleaned: Question, say: Say) -> Markup:
-    after = {turn.id: f"{turn.speaker}: {turn.text}" for turn in cleaned.turns}
-    lines = [
-        (turn.id in raw.focus, f"{turn.speaker}: {turn.text}", after.get(turn.id))
-        for turn in raw.turns
-    ]
-    lines += [
-        (False, getattr(raw, name), getattr(cleaned, name))
-        for name in ("passage", "question", "note")
-        if getattr(raw, name)
-    ]
-    lines += [
-        (
-            False,
-            f"{'✔ ' if k == raw.answer else ''}{before}",
-            f"{'✔ ' if k == raw.answer else ''}{now}",
-        )
-        for k, (before, now) in enumerate(zip(raw.options, cleaned.options, strict=True))
-    ]
-    rows = [
-        ["▶" if focus else "", a, "×" if b is None else b, "≠" if a != b else ""]
-        for focus, a, b in lines
-    ]
-    marks = ["chosen" if focus else "" for focus, *_ in lines]
-    note = say("▶ reference · ✔ answer · ≠ altered · × dropped, or merged into the line above")
-    return Markup('<p class="note">{}</p>').format(note) + fragments.table(
-        ["", say("Published"), say("Cleaned"), ""], rows, marks
-    )
-
-
-def _changes(project: Project, run: str, key: Any, say: Say) -> Markup:
-    found = [
-        one for one in record_texts.changed(project, run) if (one.source, one.split, one.id) == key
-    ]
-    if not found:
-        return Markup()
-    rows = [[one.reason, one.field, str(one.before), one.after or "×"] for one in found]
-    return fragments.table([say("Reason"), say("Place"), say("Before"), say("After")], rows)
-
-
-def _left_out(project: Project, run: str, why: str, words: str, number: Any, say: Say) -> Markup:
-    found = [
-        one
-        for one in record_texts.removed(project, run)
-        if (one.reason == why or not why) and (words or "") in one.id
-    ]
-    part, at, pages = _cut(found, number)
-    rows = [
-        [_open(one.source, one.split, one.id), one.source, one.split, one.reason, one.near or "–"]
-        for one in part
-    ]
-    names = ("Record", "Source", "Split", "Reason", "Near to")
-    return _pages(fragments.table([say(one) for one in names], rows), at, pages, len(found), say)
-
-
-def _altered(project: Project, run: str, why: str, words: str, number: Any, say: Say) -> Markup:
-    words = words or ""
-    found = [
-        one
-        for one in record_texts.changed(project, run)
-        if (one.reason == why or not why) and (words in one.id or words in str(one.before))
-    ]
-    part, at, pages = _cut(found, number)
-    rows = [
-        [
-            _open(one.source, one.split, one.id),
-            one.reason,
-            one.field,
-            str(one.before),
-            one.after or "×",
-        ]
-        for one in part
-    ]
-    names = ("Record", "Reason", "Place", "Before", "After")
-    return _pages(fragments.table([say(one) for one in names], rows), at, pages, len(found), say)
-
-
-def _open(source: str, split: str, record: str) -> Markup:
-    return fragments.button("\t".join((source, split, record)), record)
-
-
-def _clusters(project: Project, run: str, words: str, number: Any, say: Say) -> Markup:
-    found = [one for one in record_texts.clusters(project, run) if (words or "") in one.kept]
-    part, at, pages = _cut(found, number)
-    rows = [
-        [
-            _open(one.source, one.members[0].split, one.kept),
-            one.source,
-            str(len(one.members) + 1),
-            ", ".join(member.id for member in one.members[:4]) + " …" * (len(one.members) > 4),
-        ]
-        for one in part
-    ]
-    names = ("Stays", "Source", "Records", "Left out")
-    return _pages(fragments.table([say(one) for one in names], rows), at, pages, len(found), say)
-
-
-def _cluster(project: Project, run: str, place: Any, say: Say) -> Markup:
-    source, split, kept = place
-    found = [c for c in record_texts.clusters(project, run) if (c.source, c.kept) == (source, kept)]
-    ids = [kept, *(member.id for cluster in found for member in cluster.members)]
-    rows = [[one, _text(project, run, (source, split, one))] for one in ids[: row_table.PAGE]]
-    return fragments.heading(kept) + fragments.table([say("Record"), say("Text")], rows, ["chosen"])
-
-
-def _text(project: Project, run: str, key: Any) -> Markup:
-    try:
-        raw, _ = record_texts.published(project, run, key)
-    except UserError as error:
-        return fragments.said(str(error))
-    if isinstance(raw, Chat):
-        return fragments.join(fragments.text(one.content) for one in raw.messages)
-    return fragments.question(raw)

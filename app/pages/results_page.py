@@ -10,14 +10,15 @@ from app.language import Say
 from app.pages.try_page import TryPage
 from app.project import Project
 from app.row_table import PAGE
-from app.set_results import VOTE, SetResults
+from app.set_results import SetResults
 from core.errors import UserError
 from core.layout import DATA
 
 KINDS = {
-    "missed": "Missed by most",
+    "missed": "Missed by the first",
+    "most": "Missed by most",
     "flips": "One of the two is right",
-    "vote": "The vote chose otherwise than the first",
+    "differ": "The two chose differently",
 }
 
 
@@ -26,9 +27,8 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
     of_set = gr.Dropdown([], label=say("Set"))
     table = gr.HTML()
     with gr.Row():
-        kind = gr.Radio(
-            [(say(text), name) for name, text in KINDS.items()], value="missed", label=say("Items")
-        )
+        kinds = [(say(text), name) for name, text in KINDS.items()]
+        kind = gr.Dropdown(kinds, value="missed", label=say("Items"), min_width=200)
         first = gr.Dropdown([], label=say("First run"), min_width=140)
         second = gr.Dropdown([], label=say("Second run"), min_width=140)
         category = gr.Dropdown([""], value="", label=say("Category"), min_width=140)
@@ -52,12 +52,10 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
             none = gr.Dropdown([], value=None)
             return [fragments.said(str(error)), none, none, gr.Dropdown([""], value="")]
         names = found.names
-        best = next((one for one in names if one != VOTE), names[0])
-        other = VOTE if VOTE in names else names[min(1, len(names) - 1)]
         return [
             _table(found, say),
-            gr.Dropdown(names, value=best),
-            gr.Dropdown(names, value=other),
+            gr.Dropdown(names, value=names[0]),
+            gr.Dropdown(names, value=names[:2][-1]),
             gr.Dropdown(["", *found.categories], value=""),
         ]
 
@@ -92,7 +90,9 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
     for one in (kind, first, second, category):
         one.input(lambda: 1, None, number).then(show, seen, results)
     number.input(show, seen, results)
-    listed.select(open_one, of_set, [detail, to_try, opened])
+    listed.select(open_one, of_set, [detail, to_try, opened]).then(
+        None, js=fragments.SCROLL.format("#to-try")
+    )
     to_try.click(lambda place: asked.fill(*place), opened, asked.fields).then(
         lambda: gr.Tabs(selected="try"), None, tabs
     )

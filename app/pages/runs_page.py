@@ -19,14 +19,14 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
     """The page's components and what they do."""
     with gr.Row():
         of_set = gr.Dropdown([("all", "")], value="", label=say("Set"))
-        again = gr.Button(say("Look again"))
-    listed = gr.HTML(js_on_load=fragments.ON_CLICK)
-    message = gr.HTML()
+        again = gr.Button(say("Look again"), scale=0, min_width=140)
+    message = gr.HTML(elem_id="training")
     with gr.Row():
         plots = [
             gr.LinePlot(x="step", y="value", color="what", title=name, visible=False, height=280)
             for name in PLOTS
         ]
+    listed = gr.HTML(js_on_load=fragments.ON_CLICK)
     opened = gr.State("")
     timer = gr.Timer(SECONDS, active=False)
 
@@ -36,7 +36,12 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
         except UserError as error:
             return [gr.skip(), fragments.said(str(error)), gr.skip()]
         sets = sorted({one.set for one in found if one.set})
-        return [gr.Dropdown([(say("all"), ""), *sets]), gr.skip(), gr.Timer(active=True)]
+        first = found[0].set if found[0].state != "waiting" else ""
+        return [
+            gr.Dropdown([(say("all"), ""), *sets], value=first),
+            gr.skip(),
+            gr.Timer(active=True),
+        ]
 
     def show(name: str) -> Markup:
         try:
@@ -65,7 +70,9 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
     of_set.input(show, of_set, listed)
     again.click(show, of_set, listed).then(draw, opened, [message, *plots])
     timer.tick(show, of_set, listed, show_progress="hidden")
-    listed.select(open_one, None, opened).then(draw, opened, [message, *plots])
+    listed.select(open_one, None, opened).then(draw, opened, [message, *plots]).then(
+        None, js=fragments.SCROLL.format("#training")
+    )
 
 
 def _table(found: list[run_states.RunState], say: Say) -> Markup:

@@ -18,9 +18,15 @@ from core.option_orders import shown
 from core.records import CATEGORIES, LABELS, Question
 
 EXAMPLE = Form(
-    context="화자1: 우산을 두고 나왔는데 비가 와.\n> 화자2: 그래서 옷이 다 젖었구나.",
+    context=(
+        "> 화자2: 폭설 때문에 약속을 미뤘어요.\n화자1: 그랬군요.\n"
+        "화자1: 감기 때문에 약속을 미뤘어요.\n화자2: 정말요?"
+    ),
     category="원인",
-    options="화자1은 비를 맞았다.\n화자2는 우산을 빌려주었다.\n화자1은 옷을 갈아입었다.",
+    options=(
+        "화자1은 폭설 때문에 계획을 바꿨다.\n화자2는 폭설 때문에 계획을 바꿨다.\n"
+        "화자2는 감기 때문에 계획을 바꿨다."
+    ),
 )
 ORDERS = {"all": "every order", "cyclic": "rotations", "published": "as published"}
 
@@ -37,9 +43,9 @@ def build(project: Project, models: Models, say: Say) -> TryPage:
     """The page's components and what they do."""
     picked = gr.State(None)
     with gr.Row():
-        run = gr.Dropdown(_runs(project), label=say("Run"), allow_custom_value=True)
+        run = gr.Dropdown(_runs(project), label=say("Run"), min_width=140)
         record = gr.Textbox(label=say("Id of a dev or test question"), scale=2)
-        load = gr.Button(say("Take it over"))
+        load = gr.Button(say("Take it over"), scale=0, min_width=140)
     message = gr.HTML()
     with gr.Row():
         with gr.Column(scale=3):
@@ -82,14 +88,14 @@ def build(project: Project, models: Models, say: Say) -> TryPage:
                 known,
                 value=known[0] if known and place == 0 else "",
                 label=say(what),
-                info=say("A folder, an adapter, a hub name, or http://HOST:PORT"),
+                info=say("A folder, an adapter, a hub name, or the address of a server"),
                 allow_custom_value=True,
             )
             for place, what in enumerate(("Model", "Another model"))
         ]
     go = gr.Button(say("Ask"), variant="primary", elem_id="ask")
     with gr.Row():
-        answers = [gr.HTML(min_height=0, elem_classes="answer") for _ in named]
+        answers = [gr.HTML(visible=False, elem_classes="answer") for _ in named]
 
     form = [context, dialogue, question, note, category, options, prompt, system]
 
@@ -100,25 +106,24 @@ def build(project: Project, models: Models, say: Say) -> TryPage:
             return [gr.skip()] * (len(fields) - 1) + [fragments.said(str(error))]
         values = [getattr(as_typed, name) for name in Form.__dataclass_fields__]
         chosen = [*chosen, "", ""][:2] if chosen else [gr.skip()] * 2
-        return [found, of_run, of_record, *values, *chosen, "", "", ""]
+        return [found, of_run, of_record, *values, *chosen, *_shown([]), ""]
 
     fields = [picked, run, record, *form, *named, *answers, message]
     load.click(lambda one, two: fill(one, two, []), [run, record], fields)
     record.submit(lambda one, two: fill(one, two, []), [run, record], fields)
 
     def told(known_question: Question | None, kind: str, *given: Any) -> list[Any]:
-        typed, names = Form(*given[: len(form)]), given[len(form) :]
+        typed = Form(*("" if one is None else one for one in given[: len(form)]))
         try:
             wanted = _question(known_question, typed)
         except UserError as error:
-            return [fragments.said(str(error)), "", ""]
-        names = [name or "" for name in names]
+            return [fragments.said(str(error)), *_shown([])]
+        names = [name or "" for name in given[len(form) :]]
         with models.lock:
             models.keep(names)
             found = [_told(models, name, wanted, typed, kind, say) for name in names if name]
-        if not found:
-            found = [fragments.said("no model is named; name a folder, a hub model or an address")]
-        return ["", *found, *[""] * (2 - len(found))]
+        none = "" if found else fragments.said("no model is named; name a folder or an address")
+        return [none, *_shown(found)]
 
     go.click(told, [picked, orders, *form, *named], [message, *answers])
     return TryPage(fields, fill)
@@ -129,6 +134,11 @@ def _runs(project: Project) -> list[str]:
         return project.runs()
     except UserError:
         return []
+
+
+def _shown(found: list[Markup]) -> list[Any]:
+    """The two answers, of which one that is not there takes no room."""
+    return [gr.HTML(one, visible=bool(one)) for one in [*found, "", ""][:2]]
 
 
 def _question(known: Question | None, typed: Form) -> Question:
