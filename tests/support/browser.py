@@ -67,9 +67,8 @@ class Browser:
             said = json.loads((await self.socket.receive(SECONDS)).data)
             if said.get("method") == "Network.requestWillBeSent":
                 self.asked[said["params"]["requestId"]] = said["params"]["request"]["url"]
-            if said.get("method") == "Network.loadingFailed":
-                if said["params"].get("blockedReason") == "csp":  # it never left the browser
-                    self.asked.pop(said["params"]["requestId"])
+            if said.get("params", {}).get("blockedReason") == "csp":  # it never left the browser
+                self.asked.pop(said["params"]["requestId"], None)
             if said.get("method") == "Runtime.exceptionThrown":
                 self.said.append(str(said["params"]["exceptionDetails"].get("exception")))
             if said.get("id") == number:
