@@ -21,9 +21,9 @@ class Server:
     """An address, written as http://HOST:PORT or, where it serves several models, with #MODEL."""
 
     def __init__(self, address: str) -> None:
-        base, wanted = urldefrag(address)
-        self.base = base.rstrip("/").removesuffix("/v1")
         try:
+            base, wanted = urldefrag(address)
+            self.base = base.rstrip("/").removesuffix("/v1")
             self.client = httpx.Client(base_url=self.base, timeout=SECONDS, trust_env=False)
         except (httpx.InvalidURL, ValueError) as error:
             raise UserError(f"{address}: is no address ({error}); {REMEDY}") from None

@@ -16,7 +16,7 @@ from core.records import Chat, Question
 
 def file_of(project: Project, run: str, name: str | None) -> Path:
     """A file of a run by its name in it, as folds/0/train.jsonl; raises `UserError` outside."""
-    return project.child(DATA / run, *(name or "").split("/"))
+    return project.child(DATA, run, *(name or "").split("/"))
 
 
 def _pages(found: Any, number: int, pages: int, rows: int, say: Say) -> Markup:
@@ -181,7 +181,8 @@ def cluster(project: Project, run: str, place: Any, say: Say) -> Markup:
     found = [c for c in record_texts.clusters(project, run) if (c.source, c.kept) == (source, kept)]
     ids = [kept, *(member.id for cluster in found for member in cluster.members)]
     rows = [[one, _text(project, run, (source, split, one))] for one in ids[: row_table.PAGE]]
-    return fragments.heading(kept) + fragments.table([say("Record"), say("Text")], rows, ["chosen"])
+    marks = ["chosen", *[""] * len(rows)]
+    return fragments.heading(kept) + fragments.table([say("Record"), say("Text")], rows, marks)
 
 
 def _text(project: Project, run: str, key: Any) -> Markup:

@@ -61,7 +61,7 @@ def test_links_and_names_that_lead_out_are_refused(
 def test_a_file_cut_off_and_an_empty_one_end_in_a_sentence(empty: Path) -> None:
     for text in ("", '{"id": "a", "messages": [{"role": "user"', "[1]\n"):
         (empty / "rows.jsonl").write_text(text)
-        with pytest.raises(UserError, match="rows.jsonl: holds no"):
+        with pytest.raises(UserError, match=r"rows\.jsonl: holds no"):
             row_table.read(Path("rows.jsonl"))
     with pytest.raises(UserError, match="cannot be read"):
         row_table.read(Path("nothing.jsonl"))

@@ -1,13 +1,17 @@
 """A small project made by the real commands: rows, predictions of three runs, and their vote."""
 
-import os
 import shutil
-import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
+import pytest
 import yaml
 
+from ensemble import vote
+from eval import score
+from prep import build
+from prep.demo import synthetic
 from tests.support.paths import ROOT
 
 SIZES = {"train": 12, "dev": 4, "test": 12}  # dialogues, two questions each
@@ -20,32 +24,25 @@ def make_project(folder: Path) -> Path:
     run = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["runs"]["demo"]
     run["clean"] = "pohanghang"  # which alters and drops utterances
     (folder / "params.yaml").write_text(yaml.safe_dump({"runs": {"demo": run}}, allow_unicode=True))
-    code = (
-        "from prep.demo import synthetic as made; made.SIZES.update("
-        f"{SIZES}); made.BROAD = 6; made.CHATS = 40; made.main()"
-    )
-    python(folder, "-c", code)
-    python(folder, str(ROOT / "prep/build.py"), "--run", "demo")
-    score = [str(ROOT / "eval/score.py"), "--model", "recipes/tiny/base", "--backend", "hf"]
-    score += ["--data", "data/demo/test.jsonl", "--out"]
-    python(folder, *score, "predictions/demo/letters.jsonl")
-    python(folder, *score, "predictions/demo/texts.jsonl", "--method", "option")
-    members = [f"predictions/demo/{name}.jsonl" for name in ("letters", "texts")]
-    vote = ["--test", "data/demo-corpus/test.json", "--out", "submissions/demo.json"]
-    vote += ["--votes", "predictions/demo-vote/vote.jsonl"]
-    python(folder, str(ROOT / "ensemble/vote.py"), *members, *vote)
+    with chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "SIZES", SIZES)
+        patch.setattr(synthetic, "BROAD", 6)
+        patch.setattr(synthetic, "CHATS", 40)
+        patch.setattr(sys, "argv", ["synthetic.py"])
+        synthetic.main()
+        patch.setattr(sys, "argv", ["build.py", "--run", "demo"])
+        build.main()
+        scored = [
+            "--model",
+            "recipes/tiny/base",
+            "--backend",
+            "hf",
+            "--data",
+            "data/demo/test.jsonl",
+        ]
+        members = [f"predictions/demo/{name}.jsonl" for name in ("letters", "texts")]
+        score.main([*scored, "--out", members[0]])
+        score.main([*scored, "--out", members[1], "--method", "option"])
+        official = ["--test", "data/demo-corpus/test.json", "--out", "submissions/demo.json"]
+        vote.main([*members, *official, "--votes", "predictions/demo-vote/vote.jsonl"])
     return folder
-
-
-def python(folder: Path, *arguments: str) -> str:
-    """What `python ARGUMENTS` prints in a folder."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
