@@ -36,7 +36,9 @@ HEAD = f"<style>{Path(__file__).with_name('style.css').read_text('utf-8')}</styl
 
 def serve(project: Project, listening: socket.socket, host: str) -> None:
     """Serve the pages on a socket until interrupted."""
-    config = uvicorn.Config(website(project, host), log_level="warning")
+    app = website(project, host)
+    # open pages listen for ever, and must not hold up the end
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -58,6 +58,12 @@ def tab(browser: Browser, name: str) -> None:
     browser.js(f"{found}.click()")
 
 
+def click(browser: Browser, selector: str) -> None:
+    """Click a control as soon as it is shown."""
+    browser.wait(f"document.querySelector('{selector}')?.offsetParent != null")
+    browser.js(f"document.querySelector('{selector}').click()")
+
+
 def opened(browser: Browser, text: str = "") -> None:
     """Click the first line of the list that is shown."""
     found = "[...document.querySelectorAll('button.open')].find(x => x.offsetParent && "
@@ -81,7 +87,7 @@ def off_the_screen(browser: Browser) -> list[str]:
 def test_every_page_fits_its_window(browser: Browser, address: str, width: int, dark: bool) -> None:
     browser.open(address, width, dark)
     tab(browser, "Try")
-    browser.wait("document.querySelector('#ask')?.click() || true")
+    click(browser, "#ask")
     browser.see("What the letters attract")
     shown = {"Data": "", "Results": "letters", "Runs": "waiting"}
     assert off_the_screen(browser) == []
@@ -113,12 +119,11 @@ def test_from_a_missed_item_to_its_answer(browser: Browser, address: str) -> Non
     opened(browser)
     browser.wait("document.querySelector('#item li.focus') != null")
     record = browser.js("document.querySelector('#item h3').innerText")
-    browser.js("document.querySelector('#to-try').click()")
+    click(browser, "#to-try")
     browser.wait(
         f"[...document.querySelectorAll('input, textarea')].some(x => x.value == '{record}')"
     )
-    browser.wait("document.querySelector('#ask')?.offsetParent != null")
-    browser.js("document.querySelector('#ask').click()")
+    click(browser, "#ask")
     browser.see("the right answer")
     assert browser.js("document.querySelectorAll('.answer tr.right, .answer tr.wrong').length") == 1
 
@@ -169,10 +174,11 @@ def test_labels_are_korean_where_asked(browser: Browser, address: str) -> None:
 
 def test_a_wrong_input_ends_in_a_sentence_on_the_page(browser: Browser, address: str) -> None:
     browser.open(address)
-    browser.wait("document.querySelector('#ask') != null")
-    browser.js("document.querySelector('textarea').focus()")
-    browser.call("Input.insertText", text="그냥 쓴 글\n")
-    browser.js("document.querySelector('#ask').click()")
+    context = "[...document.querySelectorAll('textarea')].find(x => x.value.startsWith('>'))"
+    browser.wait(f"{context} != null")
+    browser.js(f"{context}.focus(), {context}.select()")
+    browser.call("Input.insertText", text="그냥 쓴 글")
+    click(browser, "#ask")
     browser.see("no speaker before a colon")
 
 

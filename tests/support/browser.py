@@ -21,7 +21,7 @@ FLAGS = (
     "--remote-debugging-port=0",
     "--no-first-run",
 )
-SECONDS = 30.0  # that anything may take
+SECONDS = 120.0  # that anything may take on a machine that is busy
 
 
 class Browser:
