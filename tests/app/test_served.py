@@ -1,4 +1,4 @@
-"""A model behind an address: a real server gives the choices of eval/score.py; others a sentence."""
+"""A model behind an address: eval's choices from a real server, a sentence from any other."""
 
 import json
 import os
