@@ -63,6 +63,12 @@ def button(key: str, text: str) -> Markup:
     return Markup('<button type="button" class="open" data-key="{}">{}</button>').format(key, text)
 
 
+def to_try(run: str, record: str, models: Sequence[str], text: str) -> Markup:
+    """A button that opens a question of a run in Try, asked of those models."""
+    key = "\t".join((run, record, *models))
+    return Markup('<button type="button" class="try" data-key="{}">{}</button>').format(key, text)
+
+
 def share(value: float | None) -> Markup:
     """A probability as a figure and a bar."""
     if value is None:

@@ -54,9 +54,9 @@ def rows(project: Project, run: str, name: str, wanted: Filter, number: Any, say
     return _pages(found, at, pages, table.num_rows, say)
 
 
-def row(one: dict[str, Any], words: str) -> Markup:
-    """A row's messages, with the text that was searched for highlighted."""
-    parts = [fragments.heading(one["id"], one["prompt"] or "")]
+def row(one: dict[str, Any], words: str, action: Markup) -> Markup:
+    """A row's messages, with what can be done and the searched text highlighted."""
+    parts = [fragments.heading(one["id"], one["prompt"] or ""), action]
     for message in one["messages"]:
         body = fragments.marked(message["content"] or "", words or "")
         parts.append(Markup('<h4>{}</h4><pre class="text">{}</pre>').format(message["role"], body))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from app import fragments, record_texts, row_table
 from app.language import Say
@@ -32,9 +33,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         text = gr.Textbox(label=say("Text or id"), scale=3)
         number = gr.Number(1, label=say("Page"), minimum=1, precision=0, min_width=100)
     listed = gr.HTML(js_on_load=fragments.ON_CLICK)
-    detail = gr.HTML(elem_id="record")
-    to_try = gr.Button(say("Open in Try"), visible=False)
-    opened = gr.State(("", ""))
+    detail = gr.HTML(elem_id="record", js_on_load=fragments.ON_CLICK)
 
     def start() -> list[Any]:
         try:
@@ -84,36 +83,31 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
                 found = data_lists.altered(project, of_run, why, words, at, say)
             else:
                 found = data_lists.clusters(project, of_run, words, at, say)
-            return [found, "", gr.Button(visible=False)]
+            return [found, ""]
         except UserError as error:
-            return [fragments.said(str(error)), "", gr.Button(visible=False)]
+            return [fragments.said(str(error)), ""]
 
-    def open_one(of_run: str, name: str, words: str, what: str, event: gr.EventData) -> list[Any]:
+    def open_one(of_run: str, name: str, words: str, what: str, event: gr.EventData) -> Markup:
         key = str(event.key)
         try:
             if what == "Rows":
                 row = row_table.row(data_lists.file_of(project, of_run, name), key)
                 place = row["source"], row["split"], row["record"]
-                shown = data_lists.row(row, words, say) + data_lists.published(
-                    project, of_run, place, say
-                )
-                asks = row["split"] in ("dev", "test") and bool(row["labels"])
-                return [shown, gr.Button(visible=asks), (of_run, row["record"])]
+                asks = row["split"] in ("dev", "test") and row["labels"]
+                action = fragments.to_try(of_run, row["record"], [], say("Open in Try"))
+                shown = data_lists.row(row, words, action if asks else Markup())
+                return shown + data_lists.published(project, of_run, place, say)
             place = tuple(key.split("\t"))
             if what == "Near-duplicates":
-                return [
-                    data_lists.cluster(project, of_run, place, say),
-                    gr.Button(visible=False),
-                    ("", ""),
-                ]
-            shown = fragments.heading(place[-1]) + data_lists.published(project, of_run, place, say)
-            return [shown, gr.Button(visible=False), ("", "")]
+                return data_lists.cluster(project, of_run, place, say)
+            shown = data_lists.published(project, of_run, place, say)
+            return fragments.heading(place[-1]) + shown
         except UserError as error:
-            return [fragments.said(str(error)), gr.Button(visible=False), ("", "")]
+            return fragments.said(str(error))
 
     limits = [file, source, split, category, length, text, number]
     seen = [run, view, reason, *limits]
-    results = [listed, detail, to_try]
+    results = [listed, detail]
     tab.select(start, None, [run, listed])
     of_files = (of_file, [run, file], [source, split, category, listed])
     of_views = (of_view, [run, view], [filters, reason, number])
@@ -127,9 +121,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
     for one in (length, text):
         one.submit(lambda: 1, None, number).then(show, seen, results)
     number.input(show, seen, results)
-    listed.select(open_one, [run, file, text, view], [detail, to_try, opened]).then(
+    listed.select(open_one, [run, file, text, view], detail).then(
         None, js=fragments.SCROLL.format("#record")
     )
-    to_try.click(lambda one: asked.fill(*one, []), opened, asked.fields).then(
-        lambda: gr.Tabs(selected="try"), None, tabs
-    )
+    asked.opens(detail, tabs)

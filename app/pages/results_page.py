@@ -13,6 +13,7 @@ from app.row_table import PAGE
 from app.set_results import SetResults
 from core.errors import UserError
 from core.layout import DATA
+from eval.reporting.runs import ItemView
 
 KINDS = {
     "missed": "Missed by the first",
@@ -34,9 +35,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         category = gr.Dropdown([""], value="", label=say("Category"), min_width=140)
         number = gr.Number(1, label=say("Page"), minimum=1, precision=0, min_width=100)
     listed = gr.HTML(js_on_load=fragments.ON_CLICK)
-    to_try = gr.Button(say("Open in Try"), visible=False, variant="primary", elem_id="to-try")
-    detail = gr.HTML(elem_id="item")
-    opened = gr.State(("", "", []))
+    detail = gr.HTML(elem_id="item", js_on_load=fragments.ON_CLICK)
 
     def start() -> list[Any]:
         try:
@@ -60,42 +59,39 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         ]
 
     def show(name: str, what: Any, a: str, b: str, of_category: str, at: Any) -> list[Any]:
-        none = ["", gr.Button(visible=False)]
         try:
             if not (name and a and b):
-                return ["", *none]
+                return ["", ""]
             found = set_results.read(project, name)
-            return [_items(found, what, a, b, of_category, at, say), *none]
+            return [_items(found, what, a, b, of_category, at, say), ""]
         except UserError as error:
-            return [fragments.said(str(error)), *none]
+            return [fragments.said(str(error)), ""]
 
-    def open_one(name: str, event: gr.EventData) -> list[Any]:
+    def open_one(name: str, event: gr.EventData) -> Markup:
         try:
             found = set_results.read(project, name)
             item = found.item(str(event.key))
         except UserError as error:
-            return [fragments.said(str(error)), gr.Button(visible=False), ("", "", [])]
+            return fragments.said(str(error))
         run = found.data.parent
-        place = str(run.relative_to(DATA)) if run.is_relative_to(DATA) else ""
+        if not run.is_relative_to(DATA):  # rows of one's own, without their questions
+            return _item(item, Markup(), say)
         models = [found.model(one.run.name) for one in sorted(item.answers, key=lambda a: a.right)]
         models = [one for one in dict.fromkeys(models) if one]
         # one that misses it next to one that does not
         pair = [*models[:1], *models[1:][-1:]]
-        return [_item(item, say), gr.Button(visible=bool(place)), (place, item.row.record, pair)]
+        where = (str(run.relative_to(DATA)), item.row.record, pair)
+        return _item(item, fragments.to_try(*where, say("Open in Try")), say)
 
     seen = [of_set, kind, first, second, category, number]
-    results = [listed, detail, to_try]
+    results = [listed, detail]
     tab.select(start, None, [of_set, table])
     of_set.change(chosen, of_set, [table, first, second, category]).then(show, seen, results)
     for one in (kind, first, second, category):
         one.input(lambda: 1, None, number).then(show, seen, results)
     number.input(show, seen, results)
-    listed.select(open_one, of_set, [detail, to_try, opened]).then(
-        None, js=fragments.SCROLL.format("#to-try")
-    )
-    to_try.click(lambda place: asked.fill(*place), opened, asked.fields).then(
-        lambda: gr.Tabs(selected="try"), None, tabs
-    )
+    listed.select(open_one, of_set, detail).then(None, js=fragments.SCROLL.format("#item"))
+    asked.opens(detail, tabs)
 
 
 def _table(found: SetResults, say: Say) -> Markup:
@@ -141,8 +137,8 @@ def _items(
     return fragments.heading(said, note) + fragments.table(headings, rows)
 
 
-def _item(item: Any, say: Say) -> Markup:
-    parts = [fragments.heading(item.row.record, item.row.category or "")]
+def _item(item: ItemView, action: Markup, say: Say) -> Markup:
+    parts = [fragments.heading(item.row.record, item.row.category or ""), action]
     if item.question:
         parts.append(fragments.question(item.question))
     else:

@@ -38,6 +38,15 @@ class TryPage:
     fields: list[Any]
     fill: Callable[[str, str, list[str]], list[Any]]
 
+    def opens(self, detail: gr.HTML, tabs: gr.Tabs) -> None:
+        """Have the buttons of `fragments.to_try` in a record open it here."""
+
+        def chosen(event: gr.EventData) -> list[Any]:
+            run, record, *models = str(event.key).split("\t")
+            return self.fill(run, record, models)
+
+        detail.select(chosen, None, self.fields).then(lambda: gr.Tabs(selected="try"), None, tabs)
+
 
 def build(project: Project, models: Models, say: Say) -> TryPage:
     """The page's components and what they do."""

@@ -119,7 +119,7 @@ def test_from_a_missed_item_to_its_answer(browser: Browser, address: str) -> Non
     opened(browser)
     browser.wait("document.querySelector('#item li.focus') != null")
     record = browser.js("document.querySelector('#item h3').innerText")
-    click(browser, "#to-try")
+    click(browser, "#item button.try")
     browser.wait(
         f"[...document.querySelectorAll('input, textarea')].some(x => x.value == '{record}')"
     )
