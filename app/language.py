@@ -74,6 +74,8 @@ KOREAN: dict[str, str] = {
     "File": "파일",
     "Characters, as 200-500": "글자 수, 예: 200-500",
     "Reason": "이유",
+    "Reason left out or altered": "제외·변경 이유",
+    "Filters of rows": "행 필터",
     "Text or id": "텍스트 또는 ID",
     "Row": "행",
     "Characters": "글자 수",

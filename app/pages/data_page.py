@@ -22,14 +22,14 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
     with gr.Row():
         run = gr.Dropdown([], label=say("Run"))
         view = gr.Radio([(say(one), one) for one in VIEWS], value=VIEWS[0], label=say("Show"))
-    with gr.Row() as filters:
+    with gr.Accordion(say("Filters of rows")), gr.Row():
         file = gr.Dropdown([], label=say("File"), min_width=140)
         source = gr.Dropdown([], label=say("Source"), min_width=140)
         split = gr.Dropdown([], label=say("Split"), min_width=140)
         category = gr.Dropdown([], label=say("Category"), min_width=140)
         length = gr.Textbox(label=say("Characters, as 200-500"), min_width=140)
-    reason = gr.Dropdown([], label=say("Reason"), visible=False)
     with gr.Row():
+        reason = gr.Dropdown([], label=say("Reason left out or altered"))
         text = gr.Textbox(label=say("Text or id"), scale=3)
         number = gr.Number(1, label=say("Page"), minimum=1, precision=0, min_width=100)
     listed = gr.HTML(js_on_load=fragments.ON_CLICK)
@@ -58,7 +58,6 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         return [*(gr.Dropdown(values, value="") for values in lists), gr.skip()]
 
     def of_view(of_run: str, what: str) -> list[Any]:
-        rows = what == "Rows"
         records = {"Left out": record_texts.removed, "Altered": record_texts.changed}.get(what)
         names: list[Any] = [(say("all"), "")]
         try:
@@ -66,7 +65,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         except UserError:  # the list says it
             found = []
         names += [(f"{name} ({count})", name) for name, count in found]
-        return [gr.Row(visible=rows), gr.Dropdown(names, value="", visible=bool(records)), 1]
+        return [gr.Dropdown(names, value=""), 1]
 
     def show(of_run: str, what: str, why: str, *given: Any) -> list[Any]:
         *limits, words, at = [one or "" for one in given]
@@ -110,7 +109,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
     results = [listed, detail]
     tab.select(start, None, [run, listed])
     of_files = (of_file, [run, file], [source, split, category, listed])
-    of_views = (of_view, [run, view], [filters, reason, number])
+    of_views = (of_view, [run, view], [reason, number])
     run.change(chosen, run, [file, listed]).then(*of_files).then(*of_views).then(
         show, seen, results
     )

@@ -21,10 +21,9 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
         of_set = gr.Dropdown([("all", "")], value="", label=say("Set"))
         again = gr.Button(say("Look again"), scale=0, min_width=140)
     message = gr.HTML(elem_id="training")
-    with gr.Row():
+    with gr.Row(elem_id="curves"):
         plots = [
-            gr.LinePlot(x="step", y="value", color="what", title=name, visible=False, height=280)
-            for name in PLOTS
+            gr.LinePlot(x="step", y="value", color="what", title=name, height=280) for name in PLOTS
         ]
     listed = gr.HTML(js_on_load=fragments.ON_CLICK)
     opened = gr.State("")
@@ -50,18 +49,15 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
             return fragments.said(str(error))
 
     def draw(name: str) -> list[Any]:
-        hidden = [gr.LinePlot(visible=False)] * len(PLOTS)
+        nothing = [gr.skip()] * len(PLOTS)
         if not name:
-            return ["", *hidden]
+            return ["", *nothing]
         try:
             found = pd.DataFrame(run_states.curves(project, name))
         except UserError as error:
-            return [fragments.said(str(error)), *hidden]
+            return [fragments.said(str(error)), *nothing]
         parts = [found[found["what"].str.endswith(kind)] for kind in PLOTS]
-        return [
-            fragments.heading(name),
-            *(gr.LinePlot(part, visible=not part.empty) for part in parts),
-        ]
+        return [fragments.heading(name), *parts]
 
     def open_one(event: gr.EventData) -> str:
         return str(event.key)

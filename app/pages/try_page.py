@@ -104,7 +104,7 @@ def build(project: Project, models: Models, say: Say) -> TryPage:
         ]
     go = gr.Button(say("Ask"), variant="primary", elem_id="ask")
     with gr.Row():
-        answers = [gr.HTML(visible=False, elem_classes="answer") for _ in named]
+        answers = [gr.HTML(elem_classes="answer") for _ in named]
 
     form = [context, dialogue, question, note, category, options, prompt, system]
 
@@ -146,8 +146,8 @@ def _runs(project: Project) -> list[str]:
 
 
 def _shown(found: list[Markup]) -> list[Any]:
-    """The two answers, of which one that is not there takes no room."""
-    return [gr.HTML(one, visible=bool(one)) for one in [*found, "", ""][:2]]
+    """The two answers, of which one that is not there is empty and takes no room."""
+    return [*found, "", ""][:2]
 
 
 def _question(known: Question | None, typed: Form) -> Question:
