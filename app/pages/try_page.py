@@ -104,7 +104,10 @@ def build(project: Project, models: Models, say: Say) -> TryPage:
         ]
     go = gr.Button(say("Ask"), variant="primary", elem_id="ask")
     with gr.Row():
-        answers = [gr.HTML(elem_classes="answer") for _ in named]
+        answers = []
+        for _ in named:
+            with gr.Column(min_width=360, elem_classes="answer"):
+                answers.append(gr.HTML())
 
     form = [context, dialogue, question, note, category, options, prompt, system]
 
@@ -218,11 +221,13 @@ def _orders(found: Answered, say: Say) -> Markup:
         [
             shown(one.row.order or []),
             "–" if one.prediction.choice is None else LABELS[one.prediction.choice],
-            fragments.join(
-                Markup("<div>{} {}</div>").format(
-                    LABELS[k], fragments.share(_exp(one.prediction.logprobs, k))
+            Markup("<div>{}</div>").format(
+                fragments.join(
+                    Markup("<div>{} {}</div>").format(
+                        LABELS[k], fragments.share(_exp(one.prediction.logprobs, k))
+                    )
+                    for k in one.row.order or []
                 )
-                for k in one.row.order or []
             ),
             fragments.percent(one.mass),
         ]
