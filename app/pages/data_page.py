@@ -32,7 +32,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         reason = gr.Dropdown([], label=say("Reason left out or altered"))
         text = gr.Textbox(label=say("Text or id"), scale=3)
         number = gr.Number(1, label=say("Page"), minimum=1, precision=0, min_width=100)
-    listed = gr.HTML(js_on_load=fragments.ON_CLICK)
+    listed = gr.HTML(elem_id="rows", js_on_load=fragments.ON_CLICK)
     detail = gr.HTML(elem_id="record", js_on_load=fragments.ON_CLICK)
 
     def start() -> list[Any]:

@@ -34,7 +34,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         second = gr.Dropdown([], label=say("Second run"), min_width=140)
         category = gr.Dropdown([""], value="", label=say("Category"), min_width=140)
         number = gr.Number(1, label=say("Page"), minimum=1, precision=0, min_width=100)
-    listed = gr.HTML(js_on_load=fragments.ON_CLICK)
+    listed = gr.HTML(elem_id="items", js_on_load=fragments.ON_CLICK)
     detail = gr.HTML(elem_id="item", js_on_load=fragments.ON_CLICK)
 
     def start() -> list[Any]:

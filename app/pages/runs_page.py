@@ -25,7 +25,7 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
         plots = [
             gr.LinePlot(x="step", y="value", color="what", title=name, height=280) for name in PLOTS
         ]
-    listed = gr.HTML(js_on_load=fragments.ON_CLICK)
+    listed = gr.HTML(elem_id="trainings", js_on_load=fragments.ON_CLICK)
     opened = gr.State("")
     timer = gr.Timer(SECONDS, active=False)
 

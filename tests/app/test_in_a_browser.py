@@ -13,7 +13,7 @@ from tests.support.browser import CHROMIUM, NO_CHROMIUM, Browser
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
-PAGES = ("Try", "Data", "Results", "Runs")
+LISTS = {"Data": {"rows": "#record"}, "Results": {"items": "#item"}}  # by page, list and detail
 EVIL = "{{value}} ${1+1} <img src=x onerror=\"document.title='taken'\">"
 
 
@@ -64,9 +64,9 @@ def click(browser: Browser, selector: str) -> None:
     browser.js(f"document.querySelector('{selector}').click()")
 
 
-def opened(browser: Browser, text: str = "") -> None:
-    """Click the first line of the list that is shown."""
-    found = "[...document.querySelectorAll('button.open')].find(x => x.offsetParent && "
+def opened(browser: Browser, of_list: str, text: str = "") -> None:
+    """Click the first line of a list that holds a text."""
+    found = f"[...document.querySelectorAll('#{of_list} button.open')].find(x => x.offsetParent && "
     found += f"x.innerText.includes('{text}'))"
     browser.wait(f"{found} != null")
     browser.js(f"{found}.click()")
@@ -94,9 +94,9 @@ def test_every_page_fits_its_window(browser: Browser, address: str, width: int, 
     for name, text in shown.items():
         tab(browser, name)
         browser.see(text)
-        if name != "Runs":
-            opened(browser)
-            browser.wait("document.querySelector('#record h3, #item h3') != null")
+        for of_list, detail in LISTS.get(name, {}).items():
+            opened(browser, of_list)
+            browser.wait(f"document.querySelector('{detail} h3')?.offsetParent != null")
         assert off_the_screen(browser) == []
         assert browser.js("document.documentElement.scrollWidth") <= width
     ground = browser.js("getComputedStyle(document.body).backgroundColor")
@@ -116,7 +116,7 @@ def test_nothing_is_asked_of_another_server(browser: Browser, address: str) -> N
 def test_from_a_missed_item_to_its_answer(browser: Browser, address: str) -> None:
     browser.open(address)
     tab(browser, "Results")
-    opened(browser)
+    opened(browser, "items")
     browser.wait("document.querySelector('#item li.focus') != null")
     record = browser.js("document.querySelector('#item h3').innerText")
     click(browser, "#item button.try")
@@ -138,7 +138,7 @@ def test_data_are_text_and_neither_script_nor_template(browser: Browser, address
     )
     browser.wait(f"{item}.length > 0")
     for record in browser.js(item):
-        opened(browser, record)
+        opened(browser, "items", record)
         browser.wait(f"document.querySelector('#item h3')?.innerText == '{record}'")
         if "onerror" in browser.text():
             break
