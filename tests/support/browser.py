@@ -108,11 +108,11 @@ class Browser:
 
     def text(self) -> str:
         """The text that the page shows."""
-        return str(self.js("document.body.innerText"))
+        return str(self.js("document.body?.innerText"))
 
     def see(self, text: str) -> None:
         """Wait until the page shows a text."""
-        self.wait(f"document.body.innerText.includes({json.dumps(text)})")
+        self.wait(f"document.body?.innerText.includes({json.dumps(text)})")
 
     def press(self, key: str) -> None:
         """Press a key: Tab, Enter, or one character."""
