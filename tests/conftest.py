@@ -13,6 +13,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from tests.support.app_project import make_project
 from tests.support.paths import ROOT
 from tests.support.training_rows import chat_row, random_base, training_row, write_rows
 
@@ -117,3 +118,9 @@ def chain(workplace: Path, run: Run) -> SimpleNamespace:
     done.stage2 = run(*done.train2)
     assert done.stage2.returncode == 0, done.stage2.stderr[-3000:]
     return done
+
+
+@pytest.fixture(scope="session")
+def app_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small project for the tests of `app/`, which only look at it."""
+    return make_project(tmp_path_factory.mktemp("project"))

@@ -14,18 +14,15 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from axolotl.utils.data.shared import DATASET_HASH_CONFIG_EXTRA_FIELDS
-
 from core.errors import UserError
 from core.files import require_apart, set_aside, sha256
 from core.jsonl import read_json, write_json
 from recipes.plugins.checkpoints import defect, finished, in_order
 from recipes.weights.base_model import RECORD, base_of, files
 
-# what decides how rows are tokenised and in which order they lie; Axolotl's own name for them, one
-# folder further down, leaves out the seed among others
+# what decides, besides Axolotl's own keys, how rows are tokenised and in which order they lie; its
+# name for them, one folder further down, leaves out the seed among others
 PREPARING = (
-    *DATASET_HASH_CONFIG_EXTRA_FIELDS,
     "datasets",
     "eval_sample_packing",
     "eval_sequence_len",
@@ -79,13 +76,16 @@ def named_files(recipe: dict[str, Any]) -> dict[str, Any]:
 
 def content(recipe: dict[str, Any], data: dict[str, str]) -> dict[str, Any]:
     """All that decides what tokenised rows are: data, tokenizer, template and keys above."""
+    # seconds to import, and whoever compares runs needs none of it
+    from axolotl.utils.data.shared import DATASET_HASH_CONFIG_EXTRA_FIELDS
+
     base = recipe["base_model"]
     return {
         "data": data,
         "tokenizer": files(Path(base), "*token*", "*.jinja")
         or base_of(base, recipe.get("revision_of_model")),
         "files": named_files(recipe),
-        "recipe": {key: recipe.get(key) for key in PREPARING},
+        "recipe": {key: recipe.get(key) for key in (*DATASET_HASH_CONFIG_EXTRA_FIELDS, *PREPARING)},
     }
 
 
@@ -94,15 +94,20 @@ def run_of(recipe: dict[str, Any], data: dict[str, str], processes: int) -> dict
 
     The number of processes decides how many rows a step sees.
     """
-    keeps_best = recipe.get("load_best_model_at_end") or recipe.get("early_stopping_patience")
-    harmless = HARMLESS - DECISIVE_FOR_BEST if keeps_best else HARMLESS
     return {
-        "recipe": {key: value for key, value in sorted(recipe.items()) if key not in harmless},
+        "recipe": decisive(recipe),
         "data": data,
         "base": base_of(recipe["base_model"], recipe.get("revision_of_model")),
         "files": named_files(recipe),
         "processes": processes,
     }
+
+
+def decisive(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a recipe that decide what weights become."""
+    keeps_best = recipe.get("load_best_model_at_end") or recipe.get("early_stopping_patience")
+    harmless = HARMLESS - DECISIVE_FOR_BEST if keeps_best else HARMLESS
+    return {key: value for key, value in sorted(recipe.items()) if key not in harmless}
 
 
 def take_output_dir(cfg: Any, run: dict[str, Any]) -> None:

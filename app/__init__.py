@@ -1,0 +1,1 @@
+"""A project in the browser: ask models, look through data, results and runs. It reads alone."""

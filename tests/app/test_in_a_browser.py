@@ -1,0 +1,191 @@
+"""Every page in a real browser: wide and narrow, light and dark, by the keyboard, offline."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.browser import CHROMIUM, NO_CHROMIUM, Browser
+from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+LISTS = {"Data": {"rows": "#record"}, "Results": {"items": "#item"}}  # by page, list and detail
+EVIL = "{{value}} ${1+1} <img src=x onerror=\"document.title='taken'\">"
+
+
+@pytest.fixture(scope="module")
+def folder(app_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project, with an utterance that would be a script or a template if it were let."""
+    folder = tmp_path_factory.mktemp("served") / "project"
+    shutil.copytree(app_project, folder)
+    corpus = folder / "data/demo-corpus/test.json"
+    questions = folder / "data/demo/questions.jsonl"
+    for file in (corpus, questions):
+        text = file.read_text("utf-8")
+        word = "그렇군요."
+        assert word in text
+        file.write_text(text.replace(word, EVIL.replace('"', '\\"')), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "app/main.py"), "--root", str(folder), "--port", "0"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    yield process.stdout.readline().strip()
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+def tab(browser: Browser, name: str) -> None:
+    found = f"[...document.querySelectorAll('[role=tab]')].findLast(x => x.innerText == '{name}')"
+    browser.wait(f"{found} != null")
+    browser.js(f"{found}.click()")
+
+
+def click(browser: Browser, selector: str) -> None:
+    """Click a control as soon as it is shown."""
+    browser.wait(f"document.querySelector('{selector}')?.offsetParent != null")
+    browser.js(f"document.querySelector('{selector}').click()")
+
+
+def opened(browser: Browser, of_list: str, text: str = "") -> None:
+    """Click the first line of a list that holds a text."""
+    found = f"[...document.querySelectorAll('#{of_list} button.open')].find(x => x.offsetParent && "
+    found += f"x.innerText.includes('{text}'))"
+    browser.wait(f"{found} != null")
+    browser.js(f"{found}.click()")
+
+
+def off_the_screen(browser: Browser) -> list[str]:
+    """Texts and controls that reach beyond the window."""
+    return browser.js(
+        "[...document.querySelectorAll('td, th, p, pre, li, label, button, h3, input')]"
+        ".filter(x => x.offsetParent && x.closest('.tab-container') == null)"
+        ".filter(x => { const r = x.getBoundingClientRect();"
+        " return r.width && (r.right > innerWidth + 1 || r.left < -1); })"
+        ".map(x => x.tagName + ' ' + x.innerText)"
+    )
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1400, False), (400, True)])
+def test_every_page_fits_its_window(browser: Browser, address: str, width: int, dark: bool) -> None:
+    browser.open(address, width, dark)
+    tab(browser, "Try")
+    click(browser, "#ask")
+    browser.see("What the letters attract")
+    shown = {"Data": "", "Results": "letters", "Runs": "waiting"}
+    assert off_the_screen(browser) == []
+    for name, text in shown.items():
+        tab(browser, name)
+        browser.see(text)
+        for of_list, detail in LISTS.get(name, {}).items():
+            opened(browser, of_list)
+            browser.wait(f"document.querySelector('{detail} h3')?.offsetParent != null")
+        assert off_the_screen(browser) == []
+        assert browser.js("document.documentElement.scrollWidth") <= width
+    ground = browser.js("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, ground.strip("rgba()").split(",")[:3])) < 200) == dark
+    assert browser.said == []
+
+
+def test_nothing_is_asked_of_another_server(browser: Browser, address: str) -> None:
+    browser.open(address)
+    browser.see("Dialogue")
+    browser.wait("document.fonts.check('16px maerak') && document.fonts.size > 0")
+    strange = [one for one in browser.asked.values() if not one.startswith(("data:", "blob:"))]
+    assert {one for one in strange if not one.startswith((address, "about:"))} == set()
+    assert any(one.endswith("/font.ttf") for one in strange)
+
+
+def test_from_a_missed_item_to_its_answer(browser: Browser, address: str) -> None:
+    browser.open(address)
+    tab(browser, "Results")
+    opened(browser, "items")
+    browser.wait("document.querySelector('#item li.focus') != null")
+    record = browser.js("document.querySelector('#item h3').innerText")
+    click(browser, "#item button.try")
+    browser.wait(
+        f"[...document.querySelectorAll('input, textarea')].some(x => x.value == '{record}')"
+    )
+    click(browser, "#ask")
+    browser.see("the right answer")
+    assert browser.js("document.querySelectorAll('.answer tr.right, .answer tr.wrong').length") == 1
+
+
+def test_data_are_text_and_neither_script_nor_template(browser: Browser, address: str) -> None:
+    browser.open(address)
+    tab(browser, "Results")
+    browser.see("letters")
+    item = (
+        "[...document.querySelectorAll('button.open')].filter(x => x.offsetParent)"
+        ".map(x => x.innerText)"
+    )
+    browser.wait(f"{item}.length > 0")
+    for record in browser.js(item):
+        opened(browser, "items", record)
+        browser.wait(f"document.querySelector('#item h3')?.innerText == '{record}'")
+        if "onerror" in browser.text():
+            break
+    assert EVIL in browser.text()
+    assert browser.js("document.title") != "taken"
+
+
+def test_the_keyboard_reaches_every_control(browser: Browser, address: str) -> None:
+    browser.open(address)
+    browser.see("Dialogue")
+    reached = set()
+    for _ in range(40):
+        browser.press("Tab")
+        reached.add(
+            browser.js("document.activeElement.innerText || document.activeElement.ariaLabel")
+        )
+        if browser.js("document.activeElement.id") == "ask":
+            break
+    assert browser.js("document.activeElement.id") == "ask"
+    assert {"한국어", "Ask"} <= {str(one).strip() for one in reached}
+    browser.press("Enter")
+    browser.see("What the letters attract")
+
+
+def test_labels_are_korean_where_asked(browser: Browser, address: str) -> None:
+    browser.open(f"{address}/ko/")
+    for name in ("풀어 보기", "데이터", "결과", "학습"):
+        tab(browser, name)
+    browser.see("대기")
+    tab(browser, "결과")
+    browser.see("정확도")
+
+
+def test_a_wrong_input_ends_in_a_sentence_on_the_page(browser: Browser, address: str) -> None:
+    browser.open(address)
+    context = "[...document.querySelectorAll('textarea')].find(x => x.value.startsWith('>'))"
+    browser.wait(f"{context} != null")
+    browser.js(f"{context}.focus(), {context}.select()")
+    browser.call("Input.insertText", text="그냥 쓴 글")
+    click(browser, "#ask")
+    browser.see("no speaker before a colon")
+
+
+def test_files_of_the_machine_are_not_served(browser: Browser, address: str, folder: Path) -> None:
+    for path in ("/etc/passwd", folder / "params.yaml", folder / "data/demo/test.jsonl"):
+        for place in ("gradio_api/file=", "ko/gradio_api/file=", "file="):
+            browser.open("about:blank")
+            browser.open(f"{address}/{place}{path}")
+            browser.wait("document.readyState == 'complete'")
+            assert not {"root:", "runs:", "synthetic"} & set(browser.text().split())

@@ -1,0 +1,134 @@
+"""A model behind an address: eval's choices from a real server, a sentence from any other."""
+
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app import asking
+from app.models import Models
+from app.project import open_project
+from core.errors import UserError
+from eval import predictions
+from tests.support.paths import VLLM
+from tests.support.scoring_engines import TOLERANCE, needs_vllm
+
+BASE = "recipes/tiny/base"
+SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--dtype", "float32")
+CPU = {
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "TORCHDYNAMO_DISABLE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+SECONDS = 600  # that a server may take to start where all else runs too
+
+
+@pytest.fixture
+def models(app_project: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
+    monkeypatch.chdir(app_project)
+    return Models(open_project(Path()))
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@needs_vllm
+def test_a_served_model_chooses_as_the_scoring_command(models: Models) -> None:
+    port = free_port()
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | CPU
+    command = [VLLM, *SERVER, "--model", BASE, "--port", str(port), "--enforce-eager"]
+    address = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+    ) as server:
+        try:
+            until = time.monotonic() + SECONDS
+            while True:
+                assert server.poll() is None
+                assert time.monotonic() < until
+                try:
+                    httpx.get(f"{address}/v1/models", trust_env=False)
+                    break
+                except httpx.HTTPError:
+                    time.sleep(0.5)
+            scored, _ = predictions.read(Path("predictions/demo/letters.jsonl"))
+            for record in list(scored)[:8]:
+                question, form = asking.pick(models.project, "demo", record)
+                there = asking.answer(models, address, question, form, "all")
+                here = asking.answer(models, BASE, question, form, "all")
+                assert there.text == here.text
+                first = there.orders[0].prediction
+                assert first.choice == scored[record].choice
+                assert first.logprobs == pytest.approx(scored[record].logprobs, abs=TOLERANCE)
+                assert [one.mass for one in there.orders] == pytest.approx(
+                    [one.mass for one in here.orders], abs=TOLERANCE
+                )
+            with pytest.raises(UserError, match=f"serves {BASE}, and no other"):
+                asking.answer(models, f"{address}#other", question, form, "all")
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def strange() -> Iterator[tuple[str, dict[str, tuple[int, str]]]]:
+    """A server that says what it is given to say, by path."""
+    says: dict[str, tuple[int, str]] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, text = says.get(self.path, (404, json.dumps({"error": "no such page"})))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", says
+        server.shutdown()
+
+
+MODELS = {"/v1/models": (200, '{"data": [{"id": "m"}]}')}
+
+
+@pytest.mark.parametrize(
+    ("says", "said"),
+    [
+        ({}, "refuses .no such page."),
+        ({"/v1/models": (200, "<html>")}, "answers no JSON"),
+        ({"/v1/models": (200, '{"data": []}')}, "names no model"),
+        ({"/v1/models": (200, "[]")}, "refuses"),
+        (MODELS, "/tokenize: refuses"),
+        ({**MODELS, "/tokenize": (200, "{}")}, "gives no tokens"),
+        (
+            {**MODELS, "/tokenize": (400, '{"error": {"message": "too long"}}')},
+            "refuses .too long.",
+        ),
+    ],
+)
+def test_a_server_of_another_kind_ends_in_a_sentence(
+    models: Models, strange: tuple[str, dict], says: dict, said: str
+) -> None:
+    address, given = strange
+    given |= says
+    question, form = asking.pick(models.project, "demo", "synthetic-target-test-00001-1")
+    with pytest.raises(UserError, match=said):
+        asking.answer(models, address, question, form, "all")
