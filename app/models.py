@@ -60,7 +60,7 @@ class Models:
             from app import served
 
             server = served.Server(name)  # asked anew each time: it may serve another by now
-            return Opened(served.Tokenizer(server), served.Engine(server), {})
+            return Opened(served.ServerTokenizer(server), served.Engine(server), {})
         folder, adapter = self._folders(name)
         state = _state(folder), _state(adapter)
         if name in self.opened and self.opened[name][0] == state:

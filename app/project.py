@@ -63,7 +63,7 @@ class Project:
     def child(self, folder: Path, *names: str) -> Path:
         """A file or folder by names that came from a page; raises `UserError` for one outside."""
         for name in names:
-            if not name or Path(name).name != name:
+            if name in ("", "..") or Path(name).name != name:
                 raise UserError(
                     f"{name or 'no name'}: is no name in {folder}; choose one of the list"
                 )

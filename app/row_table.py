@@ -38,7 +38,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowTable:
     """The rows of a file, with the columns `text`, of all messages, and `length` of the same."""
 
     table: pa.Table
@@ -63,7 +63,7 @@ class Rows:
         return table
 
 
-def read(path: Path) -> Rows:
+def read(path: Path) -> RowTable:
     """The rows of a file; read again only where it has changed. Raises `UserError`."""
     try:
         state = path.stat()
@@ -73,7 +73,7 @@ def read(path: Path) -> Rows:
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path, _changed: int, size: int) -> Rows:
+def _read(path: Path, _changed: int, size: int) -> RowTable:
     if size == 0:
         raise UserError(f"{path}: holds no row; build it with prep/build.py")
     try:
@@ -88,7 +88,7 @@ def _read(path: Path, _changed: int, size: int) -> Rows:
     contents = pc.fill_null(pc.struct_field(messages.values, "content"), "")
     text = pc.binary_join(pa.ListArray.from_arrays(messages.offsets, contents), "\n\n")
     table = table.append_column("text", text)
-    return Rows(table.append_column("length", pc.utf8_length(text)))
+    return RowTable(table.append_column("length", pc.utf8_length(text)))
 
 
 def page(table: pa.Table, number: int) -> tuple[pa.Table, int, int]:

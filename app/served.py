@@ -62,7 +62,7 @@ class Server:
         return said
 
 
-class Tokenizer:
+class ServerTokenizer:
     """What eval/answer_tokens.py needs of a tokenizer, asked of the server."""
 
     bos_token_id = eos_token_id = chat_template = None  # the server's, which it does not say
