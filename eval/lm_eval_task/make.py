@@ -56,9 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     suffix = "" if args.method == "letter" else f"_{args.method}"
     name = args.name or f"maerak_{args.data.stem}{suffix}"
     write(args.out, name, items, task(args.method, args.data))
-    longest = max(len(one.prompts[0]) + max(map(len, one.continuations[0])) for one in asked)
     print(f"{args.out}: {len(items)} items; score them by")
-    print(command(folder, args.out, name, longest))
+    print(command(folder, args.out, name, max(one.longest for one in asked)))
 
 
 def item(tokenizer: Tokenizer, asked: Asked, method: str) -> dict[str, Any]:

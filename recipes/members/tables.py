@@ -227,7 +227,7 @@ def origin(table: Members, name: str) -> Origin:
     if previous:
         return origin(table, previous)
     member = table.members[name]
-    if Path(member.base).is_dir():
+    if Path(member.base).suffix != ".yml":  # a folder, which may be yet to be made
         nothing = dict.fromkeys(Backbone.model_fields)
         return Origin(f"./{member.base}", Backbone.model_validate(nothing), None)
     if member.model is None:

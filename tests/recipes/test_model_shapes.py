@@ -14,6 +14,7 @@ from tests.support.paths import ROOT
 SMALL = {"micro_batch_size": 2, "sequence_len": 128, "optimizer": "adamw_torch"}
 PUBLISHED = {  # thousands of millions of parameters
     "gemma-2-9b": 9.24,
+    "gemma-3-270m": 0.268,
     "llama-3-8b": 8.03,
     "qwen2-7b": 7.62,
     "qwen2.5-32b": 32.76,
@@ -40,7 +41,10 @@ def test_backbones_have_the_parameters_they_are_known_for(name):
 def test_transformers_reads_every_value_of_a_shape(name):
     config = shape_of(Path("x.yml"), {"base_model": "any"}, name)
     published = dict(shapes()[name])
-    assert config.rope_parameters["rope_theta"] == published.pop("rope_theta")
+    local = published.pop("rope_local_base_freq", None)
+    rope = config.rope_parameters.get("full_attention", config.rope_parameters)
+    assert rope["rope_theta"] == published.pop("rope_theta")
+    assert config.rope_parameters.get("sliding_attention", {}).get("rope_theta") == local
     assert {key: getattr(config, key) for key in published} == published
 
 

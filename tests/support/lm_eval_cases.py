@@ -60,7 +60,7 @@ class Case:
         self.task, self.name = folder / "task", "ours"
         self.make = [*self.given, "--out", str(self.task), "--method", method, "--name", self.name]
         make.main(self.make)
-        command = make.command(self.model, self.task, self.name).split()
+        command = make.command(self.model, self.task, self.name, longest=64).split()
         self.settings = simple_parse_args_string(command[command.index("--model_args") + 1])
 
     def harness(self, **changes: Any) -> tuple[dict[str, Any], list[tuple[list[int], list[int]]]]:
