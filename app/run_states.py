@@ -155,7 +155,8 @@ def progress(log: str, newest: dict[str, Any]) -> tuple[int | None, int | None, 
 def last_error(log: str) -> str:
     """The sentence of a training that failed: ours, or the last line of Python's traceback."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    ours = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    # at the start of a line, or behind the trainer's bar
+    ours = re.findall(r"(?:^|\])error: (.+)$", "\n".join(lines), re.MULTILINE)
     if ours:
         return ours[-1]
     if any(line.startswith("Traceback (most recent call last)") for line in lines):

@@ -6,7 +6,7 @@ letters asked for, whatever their rank. Nothing but the prompt is sent, and nowh
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urldefrag
+from urllib.parse import urldefrag, urlsplit
 
 import httpx
 
@@ -23,6 +23,7 @@ class Server:
     def __init__(self, address: str) -> None:
         try:
             base, wanted = urldefrag(address)
+            urlsplit(base).port  # noqa: B018, raises where it is none, or a host is half written
             self.base = base.rstrip("/").removesuffix("/v1")
             self.client = httpx.Client(base_url=self.base, timeout=SECONDS, trust_env=False)
         except (httpx.InvalidURL, ValueError) as error:

@@ -120,6 +120,7 @@ def test_the_trainers_bar_says_how_far_it_is(log: str, newest: dict, found: tupl
     ("log", "said"),
     [
         ("error: recipe.yml: misspelt\n", "recipe.yml: misspelt"),
+        (" 33%|3  | 1/3 [00:01<00:03,  1.9s/it]error: step 2: nan\n 33%|3", "step 2: nan"),
         ("Traceback (most recent call last):\n  File\nRuntimeError: no\n", "RuntimeError: no"),
         ("all is well\n", ""),
     ],
