@@ -2,6 +2,8 @@
 
 import os
 import socket
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -9,7 +11,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse
+from fontTools.ttLib import TTFont
 from gradio.themes import Base, colors
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -56,8 +58,8 @@ def website(project: Project, host: str) -> FastAPI:
         return response
 
     @app.get("/font.ttf")
-    def font() -> FileResponse:
-        return FileResponse(REGULAR)
+    def font() -> Response:
+        return Response(korean_font(), media_type="font/ttf")
 
     models = Models(project)
     for language in sorted(LANGUAGES, reverse=True):  # / would take what is under it
@@ -72,6 +74,16 @@ def website(project: Project, host: str) -> FastAPI:
             ssr_mode=False,
         )
     return app
+
+
+@cache
+def korean_font() -> bytes:
+    """The Korean font without the tables of its editor, one of them empty: browsers refuse it."""
+    font, file = TTFont(REGULAR), BytesIO()
+    for table in [name for name in font.keys() if name.startswith("TSI")]:  # noqa: SIM118
+        del font[table]
+    font.save(file)
+    return file.getvalue()
 
 
 def pages(project: Project, models: Models, language: str) -> gr.Blocks:
