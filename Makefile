@@ -43,7 +43,7 @@ test: setup ## All tests
 		"skipped (Debian: apt-get install chromium)"
 	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc)
 
-test-fast: setup ## The tests that need no training, no vLLM, no DVC and no browser: under a minute
+test-fast: setup ## The tests that need no training, no vLLM, no DVC and no browser: some six minutes on two cores
 	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc) \
 		-m "not (training or vllm or dvc or browser or slow)"
 
