@@ -17,7 +17,6 @@ from typing import Any
 from core.errors import UserError
 from core.files import require_apart, set_aside, sha256
 from core.jsonl import read_json, write_json
-from recipes.plugins.checkpoints import defect, finished, in_order
 from recipes.weights.base_model import RECORD, base_of, files
 
 # what decides, besides Axolotl's own keys, how rows are tokenised and in which order they lie; its
@@ -179,6 +178,8 @@ def differences(one: dict[str, Any] | None, other: dict[str, Any]) -> list[str]:
 
 def require_own_checkpoint(checkpoint: Path, run: dict[str, Any]) -> None:
     """Raise `UserError` unless a run can go on from a checkpoint that is its own."""
+    from recipes.plugins.checkpoints import defect  # seconds, of no use to who reads a record
+
     if not checkpoint.is_dir():
         raise UserError(f"resume_from_checkpoint {checkpoint}: no such folder")
     record = record_in(checkpoint.resolve().parent)
@@ -198,6 +199,8 @@ def going_on(folder: Path, run: dict[str, Any]) -> bool:
     One that was never finished, as a kill or a full disk leaves it, is removed: the run makes the
     same again. A finished one is set aside.
     """
+    from recipes.plugins.checkpoints import defect, finished, in_order  # as above
+
     defects = {path: defect(path, run["processes"]) for path in in_order(folder)}
     newest = next((path for path, said in defects.items() if said is None), None)
     for path, said in takewhile(lambda one: one[1], defects.items()):
