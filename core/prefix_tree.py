@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 Ids = Sequence[int]
+PASS = 32  # tokens that one more forward pass is worth: what it costs whatever it holds
 
 
 def alike(prompts: Sequence[Ids]) -> tuple[list[int], list[int]]:
@@ -103,25 +104,6 @@ def trees(rows: Sequence[Ids], most: int) -> list[Tree]:
     return found
 
 
-def _common(one: Ids, other: Ids) -> int:
-    """How many first tokens two prompts share."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((k for k, (a, b) in pairs if a != b), min(len(one), len(other)))
-
-
-def _stretches(path: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Maximal runs of consecutive numbers, as (first, one after the last)."""
-    ends = [k for k in range(1, len(path)) if path[k] != path[k - 1] + 1]
-    return tuple(
-        (path[start], path[stop - 1] + 1)
-        for start, stop in zip([0, *ends], [*ends, len(path)], strict=True)
-        if stop > start
-    )
-
-
-PASS = 32  # tokens that one more forward pass is worth: what it costs whatever it holds
-
-
 def cut(shared: Sequence[int], most: int) -> list[tuple[int, int]]:
     """Cut a row of neighbours into parts (start, stop) of at most `most`, losing the least.
 
@@ -174,3 +156,19 @@ def waves(prompts: Sequence[Ids], block: int) -> list[list[int]]:
         found += [[] for _ in range(wave + 1 - len(found))]
         found[wave].append(place)
     return found
+
+
+def _common(one: Ids, other: Ids) -> int:
+    """How many first tokens two prompts share."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((k for k, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _stretches(path: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Maximal runs of consecutive numbers, as (first, one after the last)."""
+    ends = [k for k in range(1, len(path)) if path[k] != path[k - 1] + 1]
+    return tuple(
+        (path[start], path[stop - 1] + 1)
+        for start, stop in zip([0, *ends], [*ends, len(path)], strict=True)
+        if stop > start
+    )

@@ -21,6 +21,7 @@ from core.files import as_spelled, same_name, sha256
 from prep.sources import forms
 from prep.sources.forms import SUFFIXES, Found
 
+WILD = set("*?[")  # what makes a name a pattern
 # what reading and unpacking raise; EOFError and NotImplementedError come from zipfile
 BROKEN = (OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
@@ -53,7 +54,7 @@ def records(path: Path, member: str | None = None) -> Iterator[Found]:
 def parted(path: Path, member: str | None = None) -> tuple[Path, str | None]:
     """A path that is a pattern, as the folder that it leads through and the pattern of members."""
     for place, part in enumerate(path.parts):
-        if set(part) & set("*?[") and not path.exists():
+        if WILD & set(part) and not path.exists():
             return Path(*path.parts[:place]), "/".join(path.parts[place:])
     return path, member
 
@@ -63,9 +64,7 @@ def is_there(path: Path) -> bool:
     folder, member = parted(path)
     if member is None:
         return as_spelled(path).is_file()
-    composed = unicodedata.normalize("NFC", member)
-    names = _inside(folder) if folder.is_dir() else []
-    return any(fnmatchcase(unicodedata.normalize("NFC", name), composed) for name in names)
+    return bool(folder.is_dir() and _fitting(_inside(folder), member))
 
 
 def fingerprint(path: Path, member: str | None = None) -> str:
@@ -132,11 +131,9 @@ def _chosen(names: Sequence[str], path: Path, member: str | None) -> list[str]:
     data = [name for name in names if name.lower().removesuffix(".gz").endswith(SUFFIXES)]
     known = sorted(data or names)
     exact = [name for name in known if member is None or same_name(name, member)]
-    if member and not exact and set(member) & set("*?["):
-        composed = unicodedata.normalize("NFC", member)
-        found = [n for n in known if fnmatchcase(unicodedata.normalize("NFC", n), composed)]
-        if found:
-            return found
+    fitting = _fitting(known, member) if member and not exact and WILD & set(member) else []
+    if fitting:
+        return fitting
     if not known:
         raise UserError(f"{path}: holds no {', '.join(SUFFIXES)}; name a file that can be read")
     if len(exact) != 1:
@@ -149,6 +146,12 @@ def _chosen(names: Sequence[str], path: Path, member: str | None) -> list[str]:
             f"(there are {len(known)}: {first})"
         )
     return exact
+
+
+def _fitting(names: Sequence[str], pattern: str) -> list[str]:
+    """The names that fit a pattern, however Hangul is composed in either."""
+    composed = unicodedata.normalize("NFC", pattern)
+    return [name for name in names if fnmatchcase(unicodedata.normalize("NFC", name), composed)]
 
 
 def _name(info: zipfile.ZipInfo) -> str:
