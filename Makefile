@@ -43,9 +43,8 @@ test: setup ## All tests
 		"skipped (Debian: apt-get install chromium)"
 	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc)
 
-test-fast: setup ## The tests that need no training, no vLLM, no DVC and no browser: some six minutes on two cores
-	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc) \
-		-m "not (training or vllm or dvc or browser or slow)"
+test-fast: setup ## The tests that load no model library and start no process, in under a minute on two cores
+	OMP_NUM_THREADS=1 python -m pytest -q -n $(shell nproc) --fast -m "not (dvc or browser or slow)"
 
 check: setup ## Lint, and hold every recipe against the installed Axolotl's schema
 	ruff check . && ruff format --check . && hadolint Dockerfile
