@@ -13,7 +13,7 @@ from core.jsonl import read_json, write_json
 from eval import model_files, predictions, score
 from eval.engines.hf import Engine
 from eval.targets import require_memory, weight_bytes
-from tests.support.scored_rows import save_rows
+from tests.support.scored_rows import in_bits, save_rows
 from tests.support.tiny_models import save_gemma2
 from tests.support.vote_case import Case
 
@@ -126,17 +126,12 @@ def test_a_gpu_too_small_is_refused_with_what_helps(
     linear = sum(m.weight.numel() for n, m in model.named_modules() if n.endswith("_proj"))
     kept = sum(p.numel() for p in model.parameters()) - linear
     each = {"bfloat16": 2, "float32": 4}[dtype]
-    needed = kept * each + linear * {None: each, "8bit": 1, "4bit": 0.5}[bits]
+    copied = 0 if dtype == "float32" else 4 * model.get_output_embeddings().weight.numel()
+    needed = copied + kept * each + linear * {None: each, "8bit": 1, "4bit": 0.5}[bits]
     assert weight_bytes(gemma, dtype, bits) == needed
     require_memory(gemma, dtype, bits, int(needed))
-    with pytest.raises(UserError, match=f"its weights alone take .*; {remedy}"):
+    with pytest.raises(UserError, match=f"the head in float32, take .*; {remedy}"):
         require_memory(gemma, dtype, bits, int(needed) - 1)
-
-
-def in_bits(path: Path, bits: str | None) -> Path:
-    sidecar = path.with_suffix(".meta.json")
-    write_json(sidecar, read_json(sidecar) | {"load_in": bits})
-    return path
 
 
 def test_members_in_different_bits_vote_only_where_that_is_said(
