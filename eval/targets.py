@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from core.cuda import without_gpu
 from core.errors import UserError
 from core.files import require_place, sha256
 from eval import model_files, runner
@@ -161,12 +162,14 @@ def _version(package: str) -> str | None:
 
 
 def require_room(folder: Path, dtype: str, load_in: str | None, gpus: int = 1) -> None:
-    """Raise `UserError` where what is loaded is more than `gpus` GPUs of this machine hold."""
+    """Raise `UserError` where `gpus` GPUs of this machine cannot hold it, or lack a driver."""
     import torch
 
-    if torch.cuda.is_available():
-        _, memory = torch.cuda.mem_get_info()
-        require_memory(folder, dtype, load_in, gpus * memory)
+    if not torch.cuda.is_available():
+        without_gpu()  # a driver too old would have a CPU score for days
+        return
+    _, memory = torch.cuda.mem_get_info()
+    require_memory(folder, dtype, load_in, gpus * memory)
 
 
 def require_memory(folder: Path, dtype: str, load_in: str | None, memory: int) -> None:
@@ -187,6 +190,8 @@ def weight_bytes(folder: Path, dtype: str, load_in: str | None) -> float:
     sizes = {name: s for file in folder.glob("*.safetensors") for name, s in shapes(file).items()}
     heads = [shape for end in HEAD for name, shape in sizes.items() if name.endswith(end)][:1]
     copy = 0 if dtype == "float32" else sum(map(math.prod, heads)) * BYTES["float32"]
+    if model_files.quantised(folder):  # stored as they will be held
+        return copy + sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return copy + sum(
         math.prod(shape) * (each if len(shape) < 2 or any(k in name for k in KEPT) else linear)
         for name, shape in sizes.items()

@@ -8,11 +8,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+from core import cuda
 from core.errors import UserError
 from core.jsonl import read_json, write_json
 from eval import model_files, predictions, score
 from eval.engines.hf import Engine
-from eval.targets import require_memory, weight_bytes
+from eval.targets import require_memory, require_room, weight_bytes
 from tests.support.scored_rows import in_bits, save_rows
 from tests.support.tiny_models import save_gemma2
 from tests.support.vote_case import Case
@@ -86,6 +87,19 @@ def test_the_sidecar_says_the_bits_and_vllm_is_passed_over(
         score.main([*given, "--out", str(out), "--load-in", "3bit"])
 
 
+def test_a_driver_too_old_is_not_made_up_for_by_the_cpu(
+    gemma: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_room(gemma, "float32", None)  # no GPU at all: the CPU scores
+
+    def init() -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040). X")
+
+    monkeypatch.setattr(torch.cuda, "init", init)
+    with pytest.raises(UserError, match=r"too old \(found version 11040\): update the driver"):
+        require_room(gemma, "float32", None)
+
+
 def test_a_partial_run_in_other_bits_is_not_gone_on_with(gemma: Path, tmp_path: Path) -> None:
     from eval import targets
     from eval.engines.interface import Setup
@@ -106,7 +120,10 @@ def test_what_cannot_be_quantised_is_refused_before_loading(
         write_json(done / "config.json", config | {"quantization_config": {"quant_method": method}})
         with pytest.raises(UserError, match=rf"quantised already \({method}\); leave out"):
             score.main([*given, "--load-in", "4bit"])
-    monkeypatch.setattr(model_files, "find_spec", lambda name: None)
+    # as they are stored they are scored, and take what their files do
+    stored = sum(file.stat().st_size for file in done.glob("*.safetensors"))
+    assert weight_bytes(done, "float32", None) == stored
+    monkeypatch.setattr(cuda, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="needs bitsandbytes, which is not in this environment"):
         model_files.require_quantisable(gemma, "8bit")
 
