@@ -83,7 +83,8 @@ class Row(Strict):
     `order[k]` is the published index of the option shown as `labels[k]`; `answer` is a label.
     `options` are the texts in the order shown, in scoring rows alone: their likelihood is a score.
     A training row ends with the assistant's message, a scoring row with the user's. Rows made from
-    a Chat have no labels, no order and no answer. `record` is the id of the record that the row was
+    a Chat have no labels, no order and no answer. `documents` are the ids of those that the prompt
+    shows as evidence, where it shows any. `record` is the id of the record that the row was
     made from. The row's own id is the same, with the number of a repeat ("~2") and the order shown
     ("~BAC") behind it where it is one of several; it is a name to read and never taken apart.
     """
@@ -100,6 +101,7 @@ class Row(Strict):
     order: list[int] | None
     options: list[str] | None = None
     answer: str | None
+    documents: list[str] | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from core import jsonl
 from core.errors import UserError
 from core.files import as_spelled
+from core.layout import INDEXES
 from core.records import Prediction, Question, Split
 from core.text import nfc
 from prep import corpus, lengths
@@ -26,6 +27,9 @@ from prep.sources.reader import Read
 from prep.sources.source import Source, read
 from prep.summary import counted
 
+if TYPE_CHECKING:
+    from prep.retrieval.evidence import Evidence
+
 SCORED: tuple[Split, ...] = ("dev", "test")
 
 
@@ -37,6 +41,7 @@ class Build:
     run: Run
     renderer: Renderer
     ray: Ray | None = None
+    evidence: "Evidence | None" = None
     files: dict[str, Sequence[BaseModel]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -66,14 +71,16 @@ class Build:
 
     def scored(self) -> Scored:
         """Read dev and test, as far as they are there, and render their rows."""
-        everything: list[Question] = []
-        for split in SCORED:
-            got = self._corpus(split)
-            if got is None:
-                continue
+        given = {split: got for split in SCORED if (got := self._corpus(split))}
+        everything = [question for got in given.values() for question in got.questions]
+        if self.run.retrieve:
+            from prep.retrieval.evidence import prepared  # its libraries are only needed here
+
+            self.evidence = prepared(self.run.retrieve, INDEXES, everything, self.run.seed)
+            self.renderer = replace(self.renderer, evidence=self.evidence)
+        for split, got in given.items():
             questions, removed = got.questions, []
             self.notes += got.notes
-            everything += questions
             if split == "dev":
                 questions, removed = without_answer(questions)
                 if not questions:
@@ -197,6 +204,18 @@ class Build:
         """How a source's questions are shown."""
         return replace(self.renderer, prompt=load_prompt(source.prompt or self.run.prompt))
 
+    def found(self) -> None:
+        """Report the evidence of all rows; a note says so where some have none."""
+        if self.evidence is None:
+            return
+        figures = self.evidence.figures()
+        self.report["evidence"] = figures
+        if without := figures["shown"]["without"]:
+            self.notes.append(
+                f"evidence: none for {without} of {figures['shown']['questions']} questions, which "
+                "are shown without; a lower threshold or more documents may help"
+            )
+
     def _ruler(self, stage: str) -> lengths.Ruler | None:
         """What measures a stage's rows by its recipe, where the run names one."""
         given = self.run.lengths
@@ -240,4 +259,5 @@ def build(name: str, run: Run, stages: Sequence[str], ray: Ray | None = None) ->
     scored = done.scored()
     for stage in stages:
         done.stage(stage, scored)
+    done.found()
     return done

@@ -21,6 +21,15 @@ OTHERS = {
     "questions.jsonl": "the dev and test questions behind the rows, as cleaned, for reports",
 }
 
+SHOWN = {
+    "questions": "questions searched for",
+    "without": "questions shown without evidence",
+    "chunks": "chunks and passages shown",
+    "over_budget": "chunks left out for want of room",
+    "golden": "passages shown among what was found",
+    "golden_left_out": "passages left out of training rows",
+}
+
 
 def card(report: dict[str, Any], options: str = "") -> str:
     """A build's data card in Markdown, with the head that the Hugging Face Hub reads.
@@ -52,6 +61,8 @@ def card(report: dict[str, Any], options: str = "") -> str:
         why=WHY,
         outputs=report["outputs"],
         others=OTHERS,
+        evidence=report.get("evidence"),
+        shown=SHOWN,
     )
 
 

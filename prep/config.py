@@ -15,6 +15,7 @@ from core.yaml_io import read_mapping
 from prep.cleaning import known
 from prep.dedup import Method, Simhash
 from prep.guards.track import Track
+from prep.retrieval.settings import Retrieve
 from prep.sources.mapping import TABLE, TableMapping
 from prep.sources.registry import SOURCES
 from prep.sources.source import CORPUS, Name, PromptName, Source
@@ -97,6 +98,7 @@ class Run(Strict):
     seed: int = 42
     duplicates: Method = Simhash()
     lengths: Lengths | None = None
+    retrieve: Retrieve | None = None
     folds: int | None = Field(default=None, ge=2)
     preferences: bool | str = False
     test_answers: Literal["drop", "keep"] = "drop"
@@ -106,7 +108,8 @@ class Run(Strict):
     def _watched(self) -> Self:
         mixed = [part.path for mix in self.stages.values() for part in mix if part.path]
         named = [] if self.corpus.hub else [*self.corpus.files().values()]
-        for file in (*named, *mixed):
+        known = self.retrieve.documents if self.retrieve else []
+        for file in (*named, *mixed, *known):
             if not Path(abspath(file)).is_relative_to(abspath(self.inputs)):
                 raise ValueError(
                     f"{file} does not lie in inputs ({self.inputs}), so changes would go unseen; "
@@ -131,6 +134,8 @@ class Run(Strict):
             what = part.model_dump(exclude={"weight", "prompt"})  # these may change by stage
             if what != parts.setdefault(part.title, what):
                 raise ValueError(f"two different sources are named {part.title}; rename one")
+        if self.retrieve and self.track == "ga":
+            raise ValueError("track 가 allows no data besides the corpus; take retrieve out")
         if self.lengths and (other := self.lengths.recipes.keys() - self.stages.keys()):
             raise ValueError(f"lengths names {sorted(other)[0]}, which is no stage")
         return self

@@ -7,10 +7,11 @@ is named by its path, and known by a hash of what it says.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import (
     Environment,
@@ -34,7 +35,15 @@ PROMPTS = Path(__file__).resolve().parent / "prompts"
 SUFFIX = ".jinja"
 BLOCKS = ("system", "user")
 CONTENT = ("turns", "passage", "question", "note")  # what no prompt may leave out
-VARIABLES = ("turns", "focus", "category", "passage", "question", "note", "options")
+VARIABLES = ("turns", "focus", "category", "passage", "question", "note", "options", "evidence")
+
+
+class Augmented(NamedTuple):
+    """A question as a prompt shows it, texts shown with it, and the documents that these are of."""
+
+    question: Question
+    evidence: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,15 @@ class Prompt:
     template: Template
     shows: frozenset[str]
 
-    def texts(self, question: Question, order: Sequence[int]) -> tuple[str, str]:
+    def texts(
+        self, question: Question, order: Sequence[int], evidence: Sequence[str] = ()
+    ) -> tuple[str, str]:
         """The system and the user text of a question whose options are shown in `order`.
 
         Raises `UserError` where the prompt would leave out what the question is about.
         """
         needed = {name for name in CONTENT if getattr(question, name)}
+        needed |= {"evidence"} if evidence else set()
         if not needed <= self.shows:
             kind = "a dialogue" if question.turns else "an exam question"
             raise UserError(
@@ -64,7 +76,7 @@ class Prompt:
         focus = [turn for turn in question.turns if turn.id in question.focus]
         options = [(LABELS[k], question.options[i]) for k, i in enumerate(order)]
         asked = (question.passage, question.question, question.note)
-        given = (question.turns, focus, question.category, *asked, options)
+        given = (question.turns, focus, question.category, *asked, options, list(evidence))
         context = self.template.new_context(dict(zip(VARIABLES, given, strict=True)))
         try:
             system, user = (
@@ -155,7 +167,7 @@ class Renderer:
 
     `answer`: "option" trains on "A. text", "letter" on "A". `system`: "fold" or "keep".
     `orders` and `seed`: the orders of options a training question is shown in. `scoring_orders`:
-    those in which a scored question is shown once more.
+    those in which a scored question is shown once more. `evidence` finds what is shown with one.
     """
 
     prompt: Prompt
@@ -164,6 +176,7 @@ class Renderer:
     orders: Orders = "published"
     seed: int = 42
     scoring_orders: Orders = "published"
+    evidence: Callable[[Question], Augmented] = Augmented
 
     def scoring(self, question: Question) -> Row:
         """A question in its published order, ending with the user's message."""
@@ -239,7 +252,8 @@ class Renderer:
         return Message(role="assistant", content=text)
 
     def _row(self, question: Question, order: Sequence[int], row_id: str, answered: bool) -> Row:
-        system, user = self.prompt.texts(question, order)
+        shown = self.evidence(question)
+        system, user = self.prompt.texts(shown.question, order, shown.evidence)
         messages = [Message(role="system", content=system)] if system else []
         messages.append(Message(role="user", content=user))
         if answered:
@@ -259,4 +273,5 @@ class Renderer:
             order=list(order),
             options=None if answered else [question.options[i] for i in order],
             answer=None if question.answer is None else LABELS[list(order).index(question.answer)],
+            documents=list(shown.documents) or None,
         )

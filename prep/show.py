@@ -44,6 +44,8 @@ def row_panel(row: Row) -> Panel:
             for label, index in zip(row.labels, row.order, strict=True)
         )
         facts += [shown, f"answer {row.answer or 'not published'}"]
+    if row.documents:
+        facts.append(f"evidence of {', '.join(row.documents)}")
     parts.append(Text(" · ".join(facts), style="cyan"))
     return Panel(Group(*parts), title=Text(row.id), title_align="left")
 

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, get_args
 
 import pandas as pd
-from kiwipiepy import Kiwi
 
+from core.morphemes import kiwi
 from core.records import LABELS, Question, Split
 
 SPLITS: tuple[str, ...] = get_args(Split)
@@ -100,16 +99,11 @@ class Facts:
 CONTENT = ("NNG", "NNP", "XR", "VV", "VA")  # nouns, names, roots, verbs, adjectives (Sejong tags)
 
 
-@cache
-def _kiwi() -> Kiwi:
-    return Kiwi(num_workers=1)
-
-
 def content_words(texts: Sequence[str]) -> list[list[str]]:
     """The content words of each text; 갔어요 is 가다."""
     return [
         [token.lemma for token in tokens if token.tag.partition("-")[0] in CONTENT]
-        for tokens in _kiwi().tokenize(texts)
+        for tokens in kiwi().tokenize(texts)
     ]
 
 

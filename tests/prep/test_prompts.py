@@ -192,7 +192,7 @@ def test_two_labels_and_five() -> None:
 
 def test_an_unknown_prompt_names_the_known_ones() -> None:
     with pytest.raises(
-        UserError, match="choose one of baseline, definition, exam, exam-reasoning, exam-rules"
+        UserError, match="choose one of baseline, definition, exam, exam-evidence, exam-reasoning"
     ):
         load_prompt("refrence")
 
