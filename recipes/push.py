@@ -20,8 +20,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import httpx
 from huggingface_hub import CommitOperationAdd, HfApi, RepoCard, constants
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from core import quiet  # noqa: F401, before the libraries that it quiets
@@ -130,14 +131,14 @@ def upload(parcel: Parcel, repo: str, public: bool) -> str:
         raise UserError("HF_TOKEN is not set; put a token that may write into the environment")
     if constants.HF_HUB_OFFLINE:
         raise UserError("HF_HUB_OFFLINE is set; unset it to upload")
-    hub = HfApi(token=token)
+    hub = HfApi(constants.ENDPOINT, token)
     operations = [CommitOperationAdd(name, str(path)) for name, path in parcel.files.items()]
     try:
         hub.create_repo(repo, repo_type=parcel.kind, private=not public, exist_ok=True)
         done = hub.create_commit(
             repo, operations, commit_message="Upload by recipes/push.py", repo_type=parcel.kind
         )
-    except (HfHubHTTPError, OSError) as error:
+    except (httpx.HTTPError, OSError) as error:
         said = " ".join(str(error).replace(token, "HF_TOKEN").split())
         raise UserError(f"{repo}: the hub took nothing ({said[:300]}); try again") from None
     return done.commit_url
