@@ -1,4 +1,4 @@
-"""What licences allow: every licence of the registry has been read, and spelling changes nothing."""
+"""Licences: every one of the registry has been read, and spelling changes nothing."""
 
 import pytest
 
