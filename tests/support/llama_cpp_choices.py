@@ -25,7 +25,8 @@ def main() -> None:
             }
         )
         [first] = answer["choices"][0]["logprobs"]["content"]
-        said = {one["token"]: one["logprob"] for one in first["top_logprobs"]}
+        # the likeliest first; a byte's word has the same text as the letter's own
+        said = {one["token"]: one["logprob"] for one in reversed(first["top_logprobs"])}
         found[row["id"]] = {label: said[label] for label in row["labels"]}
     print("\n" + json.dumps(found))
 
