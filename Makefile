@@ -10,6 +10,7 @@ endif
 TRAIN := .venv/bin
 VLLM := .venv-vllm/bin
 DVC := .venv-dvc/bin
+CARDS := card@demo-stage1 card@demo-seed1 card@demo-seed2 card@demo-seed3
 # nothing is looked up on the net while the story runs, and no tool reports to anyone
 export HF_HUB_OFFLINE = 1
 export AXOLOTL_DO_NOT_TRACK = 1
@@ -32,11 +33,12 @@ help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: setup ## The story from corpus to report on a tiny Gemma-2, at most 10 minutes on two CPU cores
-	$(DVC)/dvc repro eda@demo report@demo diagnose@demo
+	$(DVC)/dvc repro eda@demo report@demo diagnose@demo $(CARDS)
 	@cat metrics/demo.txt
 	@echo "submission: submissions/demo.json"
 	@echo "pages: metrics/demo.html (report)   metrics/demo-members.html (diagnosis of the vote)" \
 		"  metrics/demo-corpus/index.html (corpus)"
+	@echo "cards: data/demo/README.md (data)   outputs/demo-seed1/model.md (a model)"
 
 test: setup ## All tests
 	@command -v chromium > /dev/null || echo "no chromium here: the tests that open pages in it are" \
