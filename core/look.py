@@ -105,11 +105,6 @@ def page(
     return made.render(**context, font=b64encode(_font(text)).decode())
 
 
-def address(kind: str, data: bytes) -> str:
-    """What an image of a page has as its source: the data themselves."""
-    return f"data:image/{kind};base64,{b64encode(data).decode()}"
-
-
 def _font(text: str) -> bytes:
     """The Korean font (WOFF2) with the characters of a text only."""
     options = subset.Options(flavor="woff2", layout_features=[], notdef_outline=True)

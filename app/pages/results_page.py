@@ -6,7 +6,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from app import fragments, set_results
-from app.language import Say
+from app.language import Say, sentence
 from app.pages.try_page import TryPage
 from app.project import Project
 from app.row_table import PAGE
@@ -41,7 +41,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         try:
             sets = project.sets()
         except UserError as error:
-            return [gr.skip(), fragments.said(str(error))]
+            return [gr.skip(), fragments.refused(error, say)]
         return [gr.Dropdown(sets, value=sets[0]), gr.skip()]
 
     def chosen(name: str) -> list[Any]:
@@ -49,7 +49,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
             found = set_results.read(project, name)
         except UserError as error:
             none = gr.Dropdown([], value=None)
-            return [fragments.said(str(error)), none, none, gr.Dropdown([""], value="")]
+            return [fragments.refused(error, say), none, none, gr.Dropdown([""], value="")]
         names = found.names
         return [
             _table(found, say),
@@ -65,14 +65,14 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
             found = set_results.read(project, name)
             return [_items(found, what, a, b, of_category, at, say), ""]
         except UserError as error:
-            return [fragments.said(str(error)), ""]
+            return [fragments.refused(error, say), ""]
 
     def open_one(name: str, event: gr.EventData) -> Markup:
         try:
             found = set_results.read(project, name)
             item = found.item(str(event.key))
         except UserError as error:
-            return fragments.said(str(error))
+            return fragments.refused(error, say)
         run = found.data.parent
         if not run.is_relative_to(DATA):  # rows of one's own, without their questions
             return _item(item, Markup(), say)
@@ -109,7 +109,7 @@ def _table(found: SetResults, say: Say) -> Markup:
     ]
     names = [say("Run"), say("Accuracy"), "0–100 %", say("95 % interval"), say("Right")]
     names += [*found.categories, say("Letter mass")]
-    refused = fragments.join(fragments.said(one) for one in found.refused)
+    refused = fragments.join(fragments.said(sentence(one, say)) for one in found.refused)
     return refused + fragments.heading(str(found.data)) + fragments.table(names, rows)
 
 
@@ -133,8 +133,8 @@ def _items(
         )
     headings = [say("Item"), say("Category"), say("Answer"), a, b, say("Missed by")]
     note = f"{len(items):,} {say('found')} · {say('page')} {at} / {pages}"
-    said = found.verdict(a, b) if a != b else ""
-    return fragments.heading(said, note) + fragments.table(headings, rows)
+    verdict = say(found.verdict(a, b)) if a != b else ""
+    return fragments.heading(verdict, note) + fragments.table(headings, rows)
 
 
 def _item(item: ItemView, action: Markup, say: Say) -> Markup:

@@ -20,7 +20,7 @@ CONFUSIONS = {
 
 
 def accuracies(figures: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> Markup:
-    """Every run, the best first, with its interval over dialogues, or Wilson's where it has none of those."""
+    """Every run, the best first; its interval is over dialogues, or else Wilson's."""
     results = figures["results"]
     lows = [(one["bootstrap95"] or one["wilson95"])[0] for one in results.values()]
     scale = Scale.of([figures["chance"], *lows], 0.1, 1.0)

@@ -5,18 +5,20 @@ import re
 import shutil
 import subprocess
 import sys
-import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from core.errors import UserError
 from core.files import sha256
 from core.jsonl import write_records
 from core.records import Prediction, Question, Row, Turn
 from eval import predictions as files
 from eval import report
+from eval.metrics.accuracy import Accuracies
 from eval.options import choose, gold
+from eval.reporting.runs import ScoredRows, ScoredRun, items
 from tests.support.paths import ROOT
 from tests.support.scored_rows import rows
 
@@ -97,9 +99,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # matplotlib warns of a glyph that no font has
-        return Sample(tmp_path_factory.mktemp("page")).page()
+    return Sample(tmp_path_factory.mktemp("page")).page()
 
 
 def test_the_page_needs_nothing_but_itself(page: str) -> None:
@@ -142,6 +142,28 @@ def test_runs_are_named_at_their_dots(page: str) -> None:
     assert [dots[k].count('class="wrong"') for k in range(6)] == [2, 1, 1, 1, 0, 0]
 
 
+def test_a_run_that_guesses_does_not_order_the_items() -> None:
+    """What an untrained base has wrong says nothing of an item."""
+    made = rows(30)
+
+    def run(name: str, wrong: set[int]) -> ScoredRun:
+        given = [
+            Prediction(
+                id=row.id, order=row.order, logprobs=None, choice=(gold(row) + (k in wrong)) % 3
+            )
+            for k, row in enumerate(made)
+        ]
+        about = {"path": "dev.jsonl", "sha256": "0", "rows": 30}
+        meta = files.Meta(method="cot", data=about, predictions_sha256="0")
+        choices = {one.id: one.choice for one in given}
+        return ScoredRun(name, meta, Accuracies.of(name, made, choices, None), given, True)
+
+    runs = [run("untrained", set(range(20))), run("a", {25, 3}), run("b", {25})]
+    found = items(ScoredRows(made, runs), {})
+    assert [one.row.id for one in found][:2] == [made[25].id, made[3].id]
+    assert found[1].wrong == [0, 1]
+
+
 def test_markup_in_the_corpus_is_shown_as_it_is(tmp_path: Path) -> None:
     for known in (True, False):
         sample = Sample(tmp_path / str(known), questions=known, evil=EVIL)
@@ -172,6 +194,17 @@ def test_the_number_of_items_is_capped_and_stated(tmp_path: Path) -> None:
     none = sample.page("--errors", "0")
     assert not {FOCUS, OTHER, OPTION} & set(re.findall(r"[^<>]+", none))
     assert 'id="items"' not in none
+
+
+def test_an_earlier_report_is_figures_of_one(tmp_path: Path) -> None:
+    sample = Sample(tmp_path)
+    sample.page("--json", str(tmp_path / "earlier.json"))
+    assert "50.0 (+0.0)" in sample.page("--earlier", str(tmp_path / "earlier.json"))
+    with pytest.raises(UserError, match="dev.jsonl"):
+        sample.page("--earlier", str(sample.data))
+    (tmp_path / "other.json").write_text('{"results": {"a": 1}}')
+    with pytest.raises(UserError, match=r"other.json: holds no figures of a report"):
+        sample.page("--earlier", str(tmp_path / "other.json"))
 
 
 def test_many_runs_and_options(tmp_path: Path) -> None:
