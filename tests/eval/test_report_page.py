@@ -200,7 +200,7 @@ def test_an_earlier_report_is_figures_of_one(tmp_path: Path) -> None:
     sample = Sample(tmp_path)
     sample.page("--json", str(tmp_path / "earlier.json"))
     assert "50.0 (+0.0)" in sample.page("--earlier", str(tmp_path / "earlier.json"))
-    with pytest.raises(UserError, match="dev.jsonl"):
+    with pytest.raises(UserError, match=r"dev\.jsonl"):
         sample.page("--earlier", str(sample.data))
     (tmp_path / "other.json").write_text('{"results": {"a": 1}}')
     with pytest.raises(UserError, match=r"other.json: holds no figures of a report"):
