@@ -52,7 +52,7 @@ def draw(
     from core import look
     from core.drawn import table
     from prep.plots import tables
-    from prep.plots.charts import charts
+    from prep.plots.charts import MEASURES, charts
     from prep.plots.counts import Facts, word_counts
 
     versions = {"raw": raw} if cleaned is None else {"raw": raw, "cleaned": cleaned}
@@ -65,7 +65,10 @@ def draw(
     overview, figures = facts.overview(), facts.figures()
     report = {"inputs": inputs, "overview": overview, "figures": figures}
     constant = [
-        [line["measure"], line["split"], line["version"], f"{line['n']:,}", f"{line['min']:,}"]
+        [
+            *(MEASURES[line["measure"]][0], line["split"], line["version"]),
+            *(f"{line['n']:,}", f"{line['min']:,}"),
+        ]
         for line in figures
         if str(line["measure"]).replace(" ", "-") not in {chart.name for chart in found}
     ]
