@@ -29,7 +29,9 @@ class Scale:
         known = list(values)
         top = math.ceil(max(known) / step) * step if high is None else high
         low = math.floor(min(known) / step) * step
-        return cls(low, top if top > low else low + step)
+        if top > low:
+            return cls(low, top)
+        return cls(low, low + step) if high is None else cls(high - step, high)
 
     def at(self, value: float) -> float:
         """Where a value stands, in percent of the width; beyond the ends: at them."""
