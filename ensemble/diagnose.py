@@ -63,8 +63,8 @@ def page(
 ) -> str:
     """The HTML page; the same predictions give the same bytes. `facts` say what was diagnosed."""
     from core import drawn, look
+    from ensemble.diagnosis.diagnosis_sentences import headline, sentences
     from ensemble.diagnosis.sections import sections
-    from ensemble.diagnosis.sentences import headline, sentences
 
     read = [[one["path"], Markup("<code>{}</code>").format(one["sha256"])] for one in inputs]
     return look.page(
@@ -93,8 +93,8 @@ def _shown(section: "Section", found: Diagnosis) -> Markup:
 
 def show(found: Diagnosis) -> None:
     """Print sentences and tables as Markdown."""
+    from ensemble.diagnosis.diagnosis_sentences import sentences
     from ensemble.diagnosis.sections import sections
-    from ensemble.diagnosis.sentences import sentences
 
     # a pipe has no width to fit: nothing is wrapped there
     width = None if sys.stdout.isatty() else 240

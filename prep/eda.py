@@ -51,7 +51,7 @@ def draw(
     # seconds to import, and of no use to --help
     from core import look
     from core.drawn import table
-    from prep.plots import tables
+    from prep.plots import corpus_tables
     from prep.plots.charts import MEASURES, charts
     from prep.plots.counts import Facts, word_counts
 
@@ -88,8 +88,8 @@ def draw(
             [[*line.values()] for line in inputs],
             names=3,
         ),
-        charts=[(chart, tables.shown(chart)) for chart in found],
-        cloud=tables.cloud(words) if words else "",
+        charts=[(chart, corpus_tables.shown(chart)) for chart in found],
+        cloud=corpus_tables.cloud(words) if words else "",
         same=constant
         and table(
             [Both("measure", "잰 것"), split, version, "n", Both("value", "값")], constant, 3

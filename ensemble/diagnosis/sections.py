@@ -5,8 +5,8 @@ from functools import partial
 from core.bilingual import Both
 from ensemble.diagnosis import drawings
 from ensemble.diagnosis.diagnosis import Diagnosis
+from ensemble.diagnosis.diagnosis_sentences import interval, points, scores
 from ensemble.diagnosis.section import Section, of_items, pairs_of
-from ensemble.diagnosis.sentences import interval, points, scores
 from eval.metrics.significance import LEVEL, Difference, p_value_text
 
 LADDER = {

@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined
 
 from core.files import read_text
 from core.look import page
-from eval.reporting import tables
+from eval.reporting import report_tables
 from eval.reporting.breakdowns import Breakdown
 from eval.reporting.headline import headline
 from eval.reporting.runs import ItemView
@@ -37,13 +37,13 @@ def html(
         facts,
         script=read_text(HERE / "filter.js"),
         figures=figures,
-        accuracies=tables.accuracies(figures, earlier),
-        matrix=tables.matrix(figures) if len(figures["results"]) > 2 else "",
-        comparisons=tables.comparisons(figures) if pairs else "",
-        breakdowns=[(one, tables.breakdown(figures, one)) for one in breakdowns],
-        calibration=tables.calibration(figures),
-        confusions=tables.confusions(figures),
-        few=tables.FEW,
+        accuracies=report_tables.accuracies(figures, earlier),
+        matrix=report_tables.matrix(figures) if len(figures["results"]) > 2 else "",
+        comparisons=report_tables.comparisons(figures) if pairs else "",
+        breakdowns=[(one, report_tables.breakdown(figures, one)) for one in breakdowns],
+        calibration=report_tables.calibration(figures),
+        confusions=report_tables.confusions(figures),
+        few=report_tables.FEW,
         items=items,
         categories=list(dict.fromkeys(one.row.category or "-" for one in items)),
         all=all_,

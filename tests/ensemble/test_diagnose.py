@@ -17,7 +17,7 @@ from core.records import Row
 from ensemble import diagnose
 from ensemble.diagnosis import drawings
 from ensemble.diagnosis.diagnosis import Diagnosis
-from ensemble.diagnosis.sentences import sentences
+from ensemble.diagnosis.diagnosis_sentences import sentences
 from eval import predictions
 from tests.support.paths import ROOT
 from tests.support.vote_table import independent, read, save, save_member, two_options

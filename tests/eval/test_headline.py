@@ -8,7 +8,7 @@ from core.bilingual import Both
 from eval.predictions import Meta
 from eval.provenance import facts
 from eval.reporting.headline import headline
-from eval.reporting.tables import accuracies, calibration
+from eval.reporting.report_tables import accuracies, calibration
 
 DATA = {"path": "data/dev.jsonl", "sha256": "0", "rows": 4}
 

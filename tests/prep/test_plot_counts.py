@@ -11,8 +11,8 @@ from matplotlib.font_manager import FontProperties, findfont
 
 from core.look import BOLD, FAMILY, REGULAR
 from prep.plots.charts import Chart, bars, charts
+from prep.plots.corpus_tables import cloud
 from prep.plots.counts import Facts, content_words, word_counts
-from prep.plots.tables import cloud
 from tests.support.plot_questions import asked, exam
 
 
