@@ -34,8 +34,12 @@ from prep.teachers.production import Produced, forecast, produce
 from prep.teachers.roster import TEACHERS, Teacher, check_teacher, load_teacher
 from prep.teachers.solved import Hints, Odds, Reasoning, teachable
 
+TABLE = (
+    "table, columns: {id: id, passage: passage, question: question, options: options, "
+    "answer: answer, group: document}, answers: from 1"
+)
 SOURCES = {"reasoning": "messages", "hints": "messages", "magpie": "messages"}
-SOURCES |= {"questions": "taught-exam", "letters": None}
+SOURCES |= {"questions": TABLE, "letters": None}  # how a stage reads a product
 MARK = "meta.json"
 
 
@@ -151,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reasons = ", ".join(f"{count} {reason}" for reason, count in done.reasons.items())
     print(f"{out}: {len(done.lines)} kept, {len(done.removed)} removed ({reasons or 'none'})")
     if source := SOURCES[product.name]:
-        print(f"in a stage: {{source: {source}, name: {product.name}, path: {out / 'rows.jsonl'}}}")
+        print(f"in a stage: {{name: {product.name}, path: {out / 'rows.jsonl'}, source: {source}}}")
 
 
 def _money(teacher: Teacher, prompt: int, completion: int) -> str:

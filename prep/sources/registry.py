@@ -129,18 +129,6 @@ ENTRIES = (
         exams.csat,
     ),
     Entry(
-        "taught-exam",
-        "questions that a teacher wrote from documents",
-        "prep/teach.py",
-        None,
-        None,
-        None,
-        ("id", "paragraph", "problems"),
-        "questions",
-        exams.csat,
-        generic=True,
-    ),
-    Entry(
         "kmmlu",
         "KMMLU",
         "HAERAE-HUB/KMMLU",

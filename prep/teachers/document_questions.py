@@ -50,20 +50,17 @@ class RightOptions(Strict):
     right: list[str]
 
 
-class Problem(Strict):
-    """Question, options and answer, counted from 1, as an exam's file holds them."""
-
-    question: str
-    choices: list[str]
-    answer: int
-
-
 class Written(Signed):
-    """A line of the product: source `taught-exam`. `span` is where its evidence stands in it."""
+    """A line of the product, which `source: table` reads; `answer` counts from 1.
+
+    `span` is where its evidence stands in the passage.
+    """
 
     id: str
-    paragraph: str
-    problems: Problem
+    passage: str
+    question: str
+    options: list[str]
+    answer: int
     evidence: str
     span: tuple[int, int]
     document: str
@@ -130,8 +127,10 @@ class DocumentQuestions:
             raise Unusable(found[0].reason, found[0].scored)
         return Written(
             id=f"{text.id}-{digest(asked.question or '')}",
-            paragraph=text.text,
-            problems=Problem(question=asked.question or "", choices=options, answer=1),
+            passage=text.text,
+            question=asked.question or "",
+            options=options,
+            answer=1,
             evidence=evidence,
             span=(start, start + len(evidence)),
             document=text.document,
@@ -144,22 +143,15 @@ class DocumentQuestions:
     def settled(self, lines: list[Written]) -> tuple[list[Written], list[Removed]]:
         """The lines, each letter the right one equally often."""
         asked = [
-            self._question(
-                Text(one.id, one.document, one.paragraph),
-                one.problems.question,
-                one.problems.choices,
-                one.problems.answer - 1,
-            )
+            self._question(Text(one.id, one.document, one.passage), one.question, one.options, 0)
             for one in lines
         ]
         placed = []
         for line, (_, order, _) in zip(lines, arranged(asked, "balanced", self.seed), strict=True):
-            problem = Problem(
-                question=line.problems.question,
-                choices=[line.problems.choices[i] for i in order],
-                answer=order.index(line.problems.answer - 1) + 1,
+            options = [line.options[i] for i in order]
+            placed.append(
+                line.model_copy(update={"options": options, "answer": order.index(0) + 1})
             )
-            placed.append(line.model_copy(update={"problems": problem}))
         return placed, []
 
     def _orders(self) -> list[tuple[int, ...]]:

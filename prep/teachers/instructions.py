@@ -60,7 +60,9 @@ def template_of(tokenizer: str | None, teacher: str) -> Template:
     given = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
     if not given.chat_template:
         raise UserError(f"{tokenizer}: has no chat template; name a chat model's tokenizer")
-    text = given.apply_chat_template([{"role": "user", "content": MARK}], tokenize=False)
+    text = given.apply_chat_template(
+        [{"role": "user", "content": MARK}], tokenize=False, add_generation_prompt=True
+    )
     before, _, after = text.partition(MARK)
     if given.bos_token and before.startswith(given.bos_token):
         before = before.removeprefix(given.bos_token)  # the server puts it there

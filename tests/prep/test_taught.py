@@ -10,9 +10,10 @@ import yaml
 
 from core.errors import UserError
 from core.jsonl import read_json, read_records, write_json
-from core.records import Chat, Prediction, Removed
+from core.records import Prediction, Removed
 from prep import corpus, teach
 from prep.config import load_run
+from prep.preferences import likeliest, mean_logprobs
 from prep.sources.source import Source, read
 from prep.teachers.document_questions import Written
 from prep.teachers.instructions import flaw
@@ -79,13 +80,13 @@ def test_reasoning_stays_where_it_ends_with_the_right_answer(
     server.answer = answer
     with pytest.raises(UserError, match="track 가 allows no data besides the corpus"):
         taught("reasoning", run="ga")
-    teach.main(
-        ["reasoning", "--run", "na", "--teacher", "t", "--teachers", "teachers.yml"] + ["--dry-run"]
-    )
+    given = ["--run", "na", "--teacher", "t", "--teachers", "teachers.yml", "--dry-run"]
+    teach.main(["reasoning", *given])
     printed = capsys.readouterr().out
     assert "4 items, of which 4 are not answered yet" in printed
     assert "at most 4 requests" in printed
-    assert server.asked == [] and not Path("corpus/taught").exists()
+    assert server.asked == []
+    assert not Path("corpus/taught").exists()
 
     lines, removed, meta = taught("reasoning")
     assert removed == {"train-0": "disagrees", "train-1": "malformed", "train-2": "near-scored"}
@@ -161,7 +162,7 @@ def test_letters_are_predictions_that_pairs_are_made_of(
     server.answer = lambda body: json.dumps(
         {"A": -1.0} if TOPICS[0] in said(body) else odds, ensure_ascii=False
     )
-    lines, removed, _ = taught("letters")
+    _, removed, _ = taught("letters")
     assert removed == {"train-0": "letters-missing", "train-2": "near-scored"}
     path = Path("corpus/taught/letters/predictions.jsonl")
     predictions = read_records(path, Prediction)
@@ -169,14 +170,12 @@ def test_letters_are_predictions_that_pairs_are_made_of(
     a, b, c = predictions[0].logprobs
     assert a - c == pytest.approx(1 + 0.6931472)  # two tokens that are the letter A
     assert c - b == pytest.approx(1.0)
-    from prep.preferences import likeliest, mean_logprobs
-
     questions = corpus.questions_of(load_run(Path("params.yaml"), "na"), "train").questions
     assert likeliest(questions[1], mean_logprobs(predictions)) == 0  # the hardest wrong option
 
 
 def test_a_question_needs_its_document_and_one_option_is_right(
-    taught: Taught, server: TeachingServer
+    taught: Taught, server: TeachingServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     facts = {
         "clock": ("자격루를 만든 사람은?", "장영실", "그는 물시계인 자격루를 만들었다."),
@@ -231,10 +230,9 @@ def test_a_question_needs_its_document_and_one_option_is_right(
     }
     written = Written.model_validate_json(json.dumps(line))
     assert CLOCK[slice(*written.span)] == written.evidence == facts["clock"][2]
-    assert written.problems.choices[written.problems.answer - 1] == "장영실"
     assert written.document == "clock.txt"
-    path = "corpus/taught/questions/rows.jsonl"
-    [question] = read(Source(source="taught-exam", name="q", path=path)).questions
+    entry = yaml.safe_load(capsys.readouterr().out.partition("in a stage: ")[2])
+    [question] = read(Source.model_validate(entry)).questions
     assert (question.passage, question.options[question.answer]) == (CLOCK, "장영실")
 
 
@@ -251,7 +249,7 @@ def test_instructions_come_from_the_models_own_template(
 
     def answer(body: Body) -> str:
         if "prompt" in body:
-            assert body["prompt"].endswith("user\n")
+            assert (body["prompt"], body["stop"]) == ("### Instruction:\n", ["### Response:"])
             return drawn[body["seed"] - 42]
         return "내장산, 설악산, 그리고 민둥산의 억새밭을 권해요."
 
@@ -266,4 +264,3 @@ def test_instructions_come_from_the_models_own_template(
         "magpie-000046": "exact-duplicate",
     }
     assert flaw(drawn[0]) is None
-    Chat(id="x", source="y", messages=lines[0]["messages"])
