@@ -154,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     write(out, product, teacher, done, run=args.run, read=len(items) + len(left_out))
     reasons = ", ".join(f"{count} {reason}" for reason, count in done.reasons.items())
     print(f"{out}: {len(done.lines)} kept, {len(done.removed)} removed ({reasons or 'none'})")
-    if source := SOURCES[product.name]:
+    if done.lines and (source := SOURCES[product.name]):
         print(f"in a stage: {{name: {product.name}, path: {out / 'rows.jsonl'}, source: {source}}}")
 
 
