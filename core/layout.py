@@ -5,6 +5,7 @@ from pathlib import Path
 DATA = Path("data")  # data/RUN: the rows of a run of params.yaml
 DEMO = DATA / "demo-corpus"  # made by prep/demo/synthetic.py
 INDEXES = DATA / "indexes"  # data/indexes/HASH: documents that evidence is searched in
+ANSWERS = DATA / "answers"  # data/answers/HH/HASH.json: what teachers were asked and have answered
 OUTPUTS = Path("outputs")  # outputs/MEMBER: recipe.yml, trained, model
 PREDICTIONS = Path("predictions")  # predictions/SET/MEMBER.jsonl, predictions/SET-vote/vote.jsonl
 SUBMISSIONS = Path("submissions")  # submissions/SET.json

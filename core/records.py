@@ -180,6 +180,18 @@ Reason = Literal[
     "no-answer",
     "too-long",
     "not-sampled",  # left out by the weight of its source
+    # of what a teacher wrote (prep/teach.py)
+    "refused",  # a request that the teacher did not take
+    "cut-off",  # it did not come to its end
+    "disagrees",  # its answer is not the right one
+    "names-answer",  # a hint that says which option is right
+    "letters-missing",  # no probability of each letter
+    "unsupported",  # its evidence does not stand in the document
+    "unanswerable",  # not answered with the document
+    "needs-no-document",  # answered without it too
+    "length",  # shorter or longer than an instruction is
+    "language",  # not written in Korean
+    "repetitive",
 ]
 
 

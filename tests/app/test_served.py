@@ -1,5 +1,6 @@
 """A model behind an address: eval's choices from a real server, a sentence from any other."""
 
+import asyncio
 import json
 import os
 import socket
@@ -18,6 +19,12 @@ from app.models import Models
 from app.project import open_project
 from core.errors import UserError
 from eval import predictions
+from prep.render import Renderer, load_prompt
+from prep.teachers.answer_store import AnswerStore
+from prep.teachers.client import Client, served
+from prep.teachers.production import Produced, produce
+from prep.teachers.roster import Price, Teacher
+from prep.teachers.solved import Odds
 from tests.support.paths import VLLM
 from tests.support.scoring_engines import TOLERANCE, needs_vllm
 
@@ -44,14 +51,15 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-@needs_vllm
-def test_a_served_model_chooses_as_the_scoring_command(models: Models) -> None:
+@pytest.fixture(scope="module")
+def address(app_project: Path) -> Iterator[str]:
+    """A real server of the small base."""
     port = free_port()
     env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | CPU
     command = [VLLM, *SERVER, "--model", BASE, "--port", str(port), "--enforce-eager"]
-    address = f"http://127.0.0.1:{port}"
+    there = f"http://127.0.0.1:{port}"
     with subprocess.Popen(
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+        command, cwd=app_project, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
     ) as server:
         try:
             until = time.monotonic() + SECONDS
@@ -59,26 +67,54 @@ def test_a_served_model_chooses_as_the_scoring_command(models: Models) -> None:
                 assert server.poll() is None
                 assert time.monotonic() < until
                 try:
-                    httpx.get(f"{address}/v1/models", trust_env=False)
+                    httpx.get(f"{there}/v1/models", trust_env=False)
                     break
                 except httpx.HTTPError:
                     time.sleep(0.5)
-            scored, _ = predictions.read(Path("predictions/demo/letters.jsonl"))
-            for record in list(scored)[:8]:
-                question, form = asking.pick(models.project, "demo", record)
-                there = asking.answer(models, address, question, form, "all")
-                here = asking.answer(models, BASE, question, form, "all")
-                assert there.text == here.text
-                first = there.orders[0].prediction
-                assert first.choice == scored[record].choice
-                assert first.logprobs == pytest.approx(scored[record].logprobs, abs=TOLERANCE)
-                assert [one.mass for one in there.orders] == pytest.approx(
-                    [one.mass for one in here.orders], abs=TOLERANCE
-                )
-            with pytest.raises(UserError, match=f"serves {BASE}, and no other"):
-                asking.answer(models, f"{address}#other", question, form, "all")
+            yield there
         finally:
             server.terminate()
+
+
+@needs_vllm
+def test_a_served_model_chooses_as_the_scoring_command(models: Models, address: str) -> None:
+    scored, _ = predictions.read(Path("predictions/demo/letters.jsonl"))
+    for record in list(scored)[:8]:
+        question, form = asking.pick(models.project, "demo", record)
+        there = asking.answer(models, address, question, form, "all")
+        here = asking.answer(models, BASE, question, form, "all")
+        assert there.text == here.text
+        first = there.orders[0].prediction
+        assert first.choice == scored[record].choice
+        assert first.logprobs == pytest.approx(scored[record].logprobs, abs=TOLERANCE)
+        assert [one.mass for one in there.orders] == pytest.approx(
+            [one.mass for one in here.orders], abs=TOLERANCE
+        )
+    with pytest.raises(UserError, match=f"serves {BASE}, and no other"):
+        asking.answer(models, f"{address}#other", question, form, "all")
+
+
+@needs_vllm
+def test_a_teachers_letters_are_those_of_the_scoring_command(
+    models: Models, address: str, tmp_path: Path
+) -> None:
+    scored, _ = predictions.read(Path("predictions/demo/letters.jsonl"))
+    asked = [asking.pick(models.project, "demo", record) for record in list(scored)[:8]]
+    teacher = Teacher(name="real", address=f"{address}/v1", price=Price(prompt=0, completion=0))
+    model = served(teacher)
+    [prompt] = {form.prompt for _, form in asked}
+    odds = Odds(teacher.name, model, renderer=Renderer(load_prompt(prompt)))
+    client = Client(teacher, model, AnswerStore(tmp_path))
+
+    async def ask() -> Produced:
+        async with client:
+            return await produce(odds, [question for question, _ in asked], client)
+
+    done = asyncio.run(ask())
+    assert (model, done.removed, client.spent.completion) == (BASE, [], 8)
+    for one in done.lines:
+        assert one.choice == scored[one.id].choice
+        assert one.logprobs == pytest.approx(scored[one.id].logprobs, abs=TOLERANCE)
 
 
 @pytest.fixture
