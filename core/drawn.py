@@ -55,8 +55,8 @@ def interval(scale: Scale, value: float, ends: Ends | None, kind: str = "") -> M
 
 
 def bar(scale: Scale, low: float, high: float, kind: str = "") -> Markup:
-    """A bar from one value to another."""
-    return _between("bar", scale, low, high, kind)
+    """A bar from one value to another; nothing where there is none between them."""
+    return _between("bar", scale, low, high, kind) if low != high else Markup()
 
 
 def mark(scale: Scale, value: float, kind: str = "") -> Markup:

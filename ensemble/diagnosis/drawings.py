@@ -87,8 +87,8 @@ def flips(found: Diagnosis) -> list[Markup]:
     return [
         drawing(
             f"+{one.gained:,}, -{one.lost:,}",
-            bar(scale, 0.0, one.gained) if one.gained else Markup(),
-            bar(scale, -one.lost, 0.0, "orange") if one.lost else Markup(),
+            bar(scale, 0.0, one.gained),
+            bar(scale, -one.lost, 0.0, "orange"),
             mark(scale, 0.0, "firm"),
         )
         for one in changes

@@ -43,6 +43,7 @@ def test_a_drawing_shows_value_interval_and_what_it_is_compared_with() -> None:
     assert mark(scale, 1.5) == ""
     assert "span" not in interval(scale, 0.5, None)
     assert "left:20.0%;width:60.0%" in bar(scale, 0.8, 0.2)
+    assert bar(scale, 0.0, 0.0) == ""
 
 
 def test_what_comes_from_data_is_escaped() -> None:
