@@ -108,6 +108,7 @@ def row(number: int, answer: str | None = None) -> Row:
     return Row(**place, source="own", split="train", messages=said, **fields)
 
 
+@pytest.mark.slow
 def test_rows_to_a_submission_by_a_real_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

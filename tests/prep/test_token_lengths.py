@@ -14,7 +14,11 @@ from core.records import Chat, Message, Question, Row, Turn
 from prep.lengths import Ruler, report, ruler
 from prep.preferences import preferences
 from prep.render import Renderer, load_prompt
+from prep.retrieval.evidence import prepared
+from prep.retrieval.settings import Retrieve
+from tests.support.own_documents import CABBAGE, CLOCK
 from tests.support.paths import ROOT
+from tests.support.questions import exam
 
 RECIPE = ROOT / "recipes/tiny/stage1.yml"
 RENDERER = Renderer(load_prompt("reference"), orders="cyclic")
@@ -72,6 +76,16 @@ def test_a_preference_is_as_long_as_its_longer_conversation(tiny: Ruler) -> None
         assert tiny.length(row) == max(alone)
         without = row.model_copy(update={"system": None})
         assert tiny.length(row) > tiny.length(without)
+
+
+def test_room_for_evidence_is_in_tokens_of_the_recipe(tiny: Ruler, tmp_path: Path) -> None:
+    write_records(tmp_path / "known.jsonl", [{"text": CLOCK}, {"text": CABBAGE}])
+    named = {"documents": [str(tmp_path / "known.jsonl")], "recipe": str(RECIPE)}
+    named["query"] = "question"
+    room = len(tiny.tokenizer.encode(CLOCK, add_special_tokens=False))
+    for tokens, shown in ((room, (CLOCK,)), (room - 1, ())):
+        found = prepared(Retrieve(**named, tokens=tokens), tmp_path / "indexes", [], seed=1)
+        assert found(exam(passage="", question="자격루를 만든 사람은?")).evidence == shown
 
 
 def test_figures_are_lengths_of_rows() -> None:

@@ -1,0 +1,46 @@
+"""The measurement of retrieval, on passages whose rank is known."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import retrieval
+from core.errors import UserError
+from tests.support.own_documents import CABBAGE, CLOCK, MARKET
+
+
+def test_measures_of_a_rank() -> None:
+    measures = [*retrieval.NAMES]
+    assert measures == ["recall@1", "recall@3", "recall@5", "recall@10", "MRR@10", "nDCG@10"]
+    assert retrieval.figures(1) == [1, 1, 1, 1, 1, 1]
+    assert retrieval.figures(3) == [0, 1, 1, 1, pytest.approx(1 / 3), 0.5]
+    assert retrieval.figures(11) == retrieval.figures(None) == [0] * 6
+
+
+def test_passages_are_taken_apart_and_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {
+        CLOCK: "자격루를 만든 사람은?",
+        CABBAGE: "김장은 언제 하는가?",
+        MARKET: "알 수 없는 것은?",
+    }
+    items = [
+        {"id": f"CSAT_{k}", "paragraph": passage, "question": text, "choices": ["ㄱ", "ㄴ"]}
+        | {"answer": "ㄱ"}
+        for k, (passage, text) in enumerate(asked.items())
+    ]
+    (tmp_path / "Made_CSAT.json").write_text(json.dumps(items), "utf-8")
+    retrieval.main(["found", "--data", str(tmp_path)])
+    said = json.loads(capsys.readouterr().out)
+    part = said["question, CSAT"]
+    assert (said["documents"], said["chunks"], part["questions"], part["passages"]) == (3, 3, 3, 3)
+    assert part["recall@1"] == {"mean": 0.6667, "interval95": None}  # too few passages for one
+    retrieval.main(["speed", "--chunks", "20", "--queries", "5"])
+    said = json.loads(capsys.readouterr().out)
+    assert said["documents"] == 20
+    assert said["searches_per_second"] > 0
+    (tmp_path / "Made_CSAT.json").write_text(json.dumps([{**items[0], "paragraph": ""}]), "utf-8")
+    with pytest.raises(UserError, match="holds no question with a passage; name CLIcK's folder"):
+        retrieval.main(["found", "--data", str(tmp_path)])
