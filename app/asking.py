@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.models import Models, Opened
 from app.project import BUILT, Project
+from core.bilingual import Both
 from core.errors import UserError
 from core.jsonl import read_json, read_objects, validated
 from core.layout import DATA
@@ -102,7 +103,10 @@ def question_of(form: Form) -> Question:
     options = [one_line(line) for line in form.options.split("\n") if line.strip()]
     if not FEWEST <= len(options) <= MOST:
         raise UserError(
-            f"options: {len(options)} are given; write {FEWEST} to {MOST}, one on a line"
+            Both(
+                f"options: {len(options)} are given; write {FEWEST} to {MOST}, one on a line",
+                f"선택지가 {len(options)}개입니다. 한 줄에 하나씩 {FEWEST}~{MOST}개를 쓰세요",
+            )
         )
     turns, focus = _dialogue(form.context) if form.dialogue else ([], [])
     value = {
@@ -126,12 +130,20 @@ def _dialogue(text: str) -> tuple[list[Turn], list[str]]:
     lines = [line.strip() for line in nfc(text).split("\n") if line.strip()]
     if not lines:
         raise UserError(
-            "dialogue: is empty; write a line for each utterance, as 화자1: 안녕하세요."
+            Both(
+                "dialogue: is empty; write a line for each utterance, as 화자1: 안녕하세요.",
+                "대화가 비어 있습니다. 한 줄에 발화 하나씩 ‘화자1: 안녕하세요.’처럼 쓰세요",
+            )
         )
     try:
         found = turns_of([line.removeprefix(MARK) for line in lines], "dialogue")
     except ValueError as error:
-        raise UserError(f"dialogue: {error}; write each line as 화자1: 안녕하세요.") from None
+        raise UserError(
+            Both(
+                f"dialogue: {error}; write each line as 화자1: 안녕하세요.",
+                f"대화를 읽을 수 없습니다({error}). 모든 줄을 ‘화자1: 안녕하세요.’처럼 쓰세요",
+            )
+        ) from None
     turns = [
         Turn(speaker=speaker, text=one_line(said), id=str(number))
         for number, (_, speaker, said) in enumerate(found, start=1)
@@ -179,8 +191,12 @@ def _question(path: Path, record: str) -> Question:
         if value.get("id") == wanted:
             return validated(value, Question, f"{path}, line {number}")
     raise UserError(
-        f"{path}: no dev or test question has the id {wanted or '(none)'}; choose one on the "
-        "page Data"
+        Both(
+            f"{path}: no dev or test question has the id {wanted or '(none)'}; choose one on the "
+            "page Data",
+            f"{path}: ID가 {wanted or '(없음)'}인 dev·test 문항이 없습니다. "
+            "데이터 화면에서 고르세요",
+        )
     )
 
 

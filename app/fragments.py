@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
+from app.language import Say, sentence
+from core.errors import UserError
 from core.records import Question, Turn
 
 Cell = str | Markup
@@ -29,6 +31,11 @@ def join(parts: Iterable[Cell]) -> Markup:
 def said(sentence: str) -> Markup:
     """One sentence in the place of what cannot be shown."""
     return Markup('<p class="said" role="status">{}</p>').format(sentence)
+
+
+def refused(error: UserError, say: Say) -> Markup:
+    """The sentence of what was refused."""
+    return said(sentence(error.args[0], say))
 
 
 def heading(text: str, note: str = "") -> Markup:

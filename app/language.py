@@ -1,6 +1,8 @@
-"""What labels say in English, and the same in Korean; sentences about errors are English."""
+"""What labels say in English, and the same in Korean."""
 
 from collections.abc import Callable
+
+from core.bilingual import Both
 
 Say = Callable[[str], str]
 LANGUAGES = {"en": "English", "ko": "한국어"}
@@ -123,4 +125,11 @@ KOREAN: dict[str, str] = {
 
 def in_language(language: str) -> Say:
     """What says a label in a language; a label without a Korean word is a mistake of ours."""
-    return (lambda label: label) if language == "en" else KOREAN.__getitem__
+    if language == "en":
+        return str
+    return lambda label: label.ko if isinstance(label, Both) else KOREAN[label]
+
+
+def sentence(text: str, say: Say) -> str:
+    """A sentence that may have no Korean: those that the commands print too are English."""
+    return say(text) if isinstance(text, Both) else text

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.project import Project
 from core import quiet  # noqa: F401, before the libraries that it quiets
+from core.bilingual import Both
 from core.errors import UserError
 from core.layout import OUTPUTS
 from core.text import short
@@ -18,6 +19,10 @@ from eval.engines.interface import Engine, Setup
 from eval.model_files import ADAPTER_CONFIG
 
 BATCH = 16  # rows a forward pass, as in eval/score.py
+NO_MODEL = Both(
+    "no model is named; name a folder, a hub model or an address",
+    "모델이 비어 있습니다. 폴더, 허브 이름이나 주소를 쓰세요",
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Models:
     def _folders(self, name: str) -> tuple[Path, Path | None]:
         """The folder of the weights, and that of the adapter over them."""
         if not name.strip():
-            raise UserError("no model is named; name a folder, a hub model or an address")
+            raise UserError(NO_MODEL)
         folder = Path(name)
         if folder.exists() or folder.is_symlink() or folder.is_absolute() or ".." in folder.parts:
             self.project.inside(folder)
@@ -80,7 +85,13 @@ class Models:
             return model_files.resolve(name), None
         base = model_files.read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
         if not isinstance(base, str) or not base:
-            raise UserError(f"{folder / ADAPTER_CONFIG}: names no base; copy the adapter again")
+            raise UserError(
+                Both(
+                    f"{folder / ADAPTER_CONFIG}: names no base; copy the adapter again",
+                    f"{folder / ADAPTER_CONFIG}: 베이스 모델이 적혀 있지 않습니다. 어댑터를 다시 "
+                    "복사하세요",
+                )
+            )
         if Path(base).exists():
             self.project.inside(Path(base))
         found = model_files.resolve(base)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.bilingual import Both
 from core.errors import UserError
 from core.layout import DATA, PREDICTIONS
 
@@ -23,8 +24,12 @@ class Project:
         real = path.resolve()
         if not any(real.is_relative_to(folder) for folder in self.folders):
             raise UserError(
-                f"{path}: lies outside the project; copy it into {self.folders[0]}, or start the "
-                "app with --allow and its folder"
+                Both(
+                    f"{path}: lies outside the project; copy it into {self.folders[0]}, or start "
+                    "the app with --allow and its folder",
+                    f"{path}: 프로젝트 밖에 있습니다. {self.folders[0]} 안으로 복사하거나, 앱을 "
+                    "--allow와 그 폴더로 시작하세요",
+                )
             )
         return path
 
@@ -32,7 +37,13 @@ class Project:
         """The runs that were built; raises `UserError` where none was."""
         found = sorted(file.parent.name for file in DATA.glob(f"*/{BUILT}"))
         if not found:
-            raise UserError(f"{DATA}: no run is built there; run `python prep/build.py --run demo`")
+            command = "python prep/build.py --run demo"
+            raise UserError(
+                Both(
+                    f"{DATA}: no run is built there; run `{command}`",
+                    f"{DATA}: 만들어진 런이 없습니다. `{command}` 명령을 실행하세요",
+                )
+            )
         return found
 
     def rows(self, run: str) -> list[Path]:
@@ -44,7 +55,13 @@ class Project:
             if path.stem not in OTHERS
         ]
         if not found:
-            raise UserError(f"{folder}: holds no rows; run `python prep/build.py --run {run}`")
+            command = f"python prep/build.py --run {run}"
+            raise UserError(
+                Both(
+                    f"{folder}: holds no rows; run `{command}`",
+                    f"{folder}: 행이 없습니다. `{command}` 명령을 실행하세요",
+                )
+            )
         return found
 
     def sets(self) -> list[str]:
@@ -56,7 +73,11 @@ class Project:
         sets = [name for name in found if name.removesuffix("-vote") not in {*found} - {name}]
         if not sets:
             raise UserError(
-                f"{PREDICTIONS}: holds no predictions; score a model by `python eval/score.py`"
+                Both(
+                    f"{PREDICTIONS}: holds no predictions; score a model by `python eval/score.py`",
+                    f"{PREDICTIONS}: 예측이 없습니다. `python eval/score.py` 명령으로 모델을 "
+                    "채점하세요",
+                )
             )
         return sets
 
@@ -65,7 +86,10 @@ class Project:
         for name in names:
             if name in ("", "..") or Path(name).name != name:
                 raise UserError(
-                    f"{name or 'no name'}: is no name in {folder}; choose one of the list"
+                    Both(
+                        f"{name or 'no name'}: is no name in {folder}; choose one of the list",
+                        f"{name or '(빈 이름)'}: {folder} 안의 이름이 아닙니다. 목록에서 고르세요",
+                    )
                 )
         return self.inside(folder.joinpath(*names))
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from app.project import PARAMS, Project
+from core.bilingual import Both
 from core.errors import UserError
 from core.jsonl import read_records
 from core.layout import DATA
@@ -42,7 +43,13 @@ def changed(project: Project, run: str) -> list[Changed]:
 def _listed(project: Project, run: str, name: str, model: type) -> list:
     path = project.child(DATA, run, name)
     if not path.is_file():
-        raise UserError(f"{path}: no such file; run `python prep/build.py --run {run}`")
+        command = f"python prep/build.py --run {run}"
+        raise UserError(
+            Both(
+                f"{path}: no such file; run `{command}`",
+                f"{path}: 파일이 없습니다. `{command}` 명령을 실행하세요",
+            )
+        )
     return _records(path, path.stat().st_mtime_ns, model)
 
 
@@ -77,7 +84,12 @@ def published(
     made = load_run(PARAMS, run)
     raw = _source(project, run, made, source, split).get(key)
     if raw is None:
-        raise UserError(f"{'/'.join(key)}: its source holds no such record; build the run again")
+        raise UserError(
+            Both(
+                f"{'/'.join(key)}: its source holds no such record; build the run again",
+                f"{'/'.join(key)}: 원본에 이 레코드가 없습니다. 런을 다시 만드세요",
+            )
+        )
     if isinstance(raw, Chat):
         return raw, None
     return raw, clean(raw, corpus.rules(made, None))[0]
@@ -87,10 +99,20 @@ def _source(project: Project, run: str, made: Run, title: str, split: str) -> Ma
     parts = [one for mix in made.stages.values() for one in mix if one.title == title]
     of_corpus = title == made.corpus.source
     if not of_corpus and not parts:
-        raise UserError(f"{PARAMS}: run {run} has no source {title} any more; build the run again")
+        raise UserError(
+            Both(
+                f"{PARAMS}: run {run} has no source {title} any more; build the run again",
+                f"{PARAMS}: 런 {run}에 이제 출처 {title}(이)가 없습니다. 런을 다시 만드세요",
+            )
+        )
     hub = made.corpus.hub if of_corpus else parts[0].hub
     if hub:
-        raise UserError(f"{title}: lies on the hub ({hub}), which is not asked from here")
+        raise UserError(
+            Both(
+                f"{title}: lies on the hub ({hub}), which is not asked from here",
+                f"{title}: 허브({hub})에 있어 여기서는 가져오지 않습니다",
+            )
+        )
     if of_corpus:
         held_out = split == "dev" and made.corpus.dev_share
         name = made.corpus.files().get("train" if held_out else split)
@@ -99,7 +121,10 @@ def _source(project: Project, run: str, made: Run, title: str, split: str) -> Ma
     path = Path(name or "")
     if not name or not project.inside(path).exists():
         raise UserError(
-            f"{name or title}: is not there, so the record cannot be shown as published"
+            Both(
+                f"{name or title}: is not there, so the record cannot be shown as published",
+                f"{name or title}: 파일이 없어 레코드의 원문을 보여 줄 수 없습니다",
+            )
         )
     return _read(PARAMS.stat().st_mtime_ns, path.stat().st_mtime_ns, run, title, split)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
+from core.bilingual import Both
 from core.errors import UserError
 from core.text import short
 
@@ -68,14 +69,24 @@ def read(path: Path) -> RowTable:
     try:
         state = path.stat()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+        raise UserError(
+            Both(
+                f"{path}: cannot be read ({error.strerror}); check the path",
+                f"{path}: 읽을 수 없습니다({error.strerror}). 경로를 확인하세요",
+            )
+        ) from None
     return _read(path, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=2)
 def _read(path: Path, _changed: int, size: int) -> RowTable:
     if size == 0:
-        raise UserError(f"{path}: holds no row; build it with prep/build.py")
+        raise UserError(
+            Both(
+                f"{path}: holds no row; build it with prep/build.py",
+                f"{path}: 행이 없습니다. prep/build.py로 다시 만드세요",
+            )
+        )
     try:
         table = arrow_json.read_json(
             path,
@@ -83,7 +94,12 @@ def _read(path: Path, _changed: int, size: int) -> RowTable:
             arrow_json.ParseOptions(SCHEMA, unexpected_field_behavior="ignore"),
         )
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: holds no complete rows ({error}); build it again") from None
+        raise UserError(
+            Both(
+                f"{path}: holds no complete rows ({error}); build it again",
+                f"{path}: 온전한 행이 아닙니다({error}). 다시 만드세요",
+            )
+        ) from None
     messages = table["messages"].combine_chunks()
     contents = pc.fill_null(pc.struct_field(messages.values, "content"), "")
     text = pc.binary_join(pa.ListArray.from_arrays(messages.offsets, contents), "\n\n")
@@ -103,7 +119,12 @@ def row(path: Path, row_id: str) -> dict[str, Any]:
     table = read(path).table
     found = table.filter(pc.equal(table["id"], row_id)).to_pylist()
     if not found:
-        raise UserError(f"{path}: no row with id {row_id}; load the page again")
+        raise UserError(
+            Both(
+                f"{path}: no row with id {row_id}; load the page again",
+                f"{path}: ID가 {row_id}인 행이 없습니다. 화면을 새로 고치세요",
+            )
+        )
     return found[0]
 
 
@@ -116,6 +137,11 @@ def lengths(given: str) -> tuple[int | None, int | None]:
         return None, None
     found = re.fullmatch(r"\s*(\d{0,9})\s*[-–~]\s*(\d{0,9})\s*", given)
     if not found or not any(found.groups()):
-        raise UserError(f"characters: {short(given)} is no range; write one as 200-500 or 200-")
+        raise UserError(
+            Both(
+                f"characters: {short(given)} is no range; write one as 200-500 or 200-",
+                f"글자 수: {short(given)}은(는) 범위가 아닙니다. 200-500이나 200-처럼 쓰세요",
+            )
+        )
     low, high = (int(one) if one else None for one in found.groups())
     return low, high

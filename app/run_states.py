@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import psutil
 
 from app.project import Project
+from core.bilingual import Both
 from core.errors import UserError
 from core.files import sha256
 from core.jsonl import read_json
@@ -31,6 +32,14 @@ BAR = re.compile(r"\| *(\d+)/(\d+) \[[\d:]+<([\d:?]+), [^]]*(?:s/it|it/s)\]")
 BEGUN = "Starting trainer"  # what Axolotl logs before the first bar that is the training's
 LOGGED = re.compile(r"\{'[a-z_]+'[^{}\n]*\}")
 PAIR = re.compile(r"'([\w/]+)': '?(-?[\d.]+(?:e[-+]?\d+)?)'?")
+STOPPED = Both(
+    "stopped before its end; the same command goes on from its last checkpoint",
+    "끝나기 전에 멈췄습니다. 같은 명령이 마지막 체크포인트에서 이어 갑니다",
+)
+TRACEBACK = Both(
+    "ended with a traceback; see its debug.log",
+    "오류(traceback)로 끝났습니다. debug.log를 보세요",
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,10 @@ def states(project: Project, of_set: str = "") -> list[RunState]:
     names = [name for name in (*sets, *(n for n in folders if n not in sets))]
     if not names:
         raise UserError(
-            f"{OUTPUTS}: holds no recipe; write one by `python recipes/compose.py NAME`"
+            Both(
+                f"{OUTPUTS}: holds no recipe; write one by `python recipes/compose.py NAME`",
+                f"{OUTPUTS}: 레시피가 없습니다. `python recipes/compose.py NAME` 명령으로 만드세요",
+            )
         )
     running = trained_now()
     found = [
@@ -89,10 +101,9 @@ def state_of(project: Project, name: str, of_set: str, running: Iterable[Path]) 
         if said := last_error(log):
             return RunState(name, of_set, "failed", step, steps, "", said)
         if log or newest:
-            said = "stopped before its end; the same command goes on from its last checkpoint"
-            return RunState(name, of_set, "failed", step, steps, "", said)
+            return RunState(name, of_set, "failed", step, steps, "", STOPPED)
     except UserError as error:
-        return RunState(name, of_set, "failed", sentence=str(error))
+        return RunState(name, of_set, "failed", sentence=error.args[0])
     train = f"accelerate launch -m axolotl.cli.train {recipe}"
     return RunState(name, of_set, "waiting", sentence=train)
 
@@ -100,7 +111,12 @@ def state_of(project: Project, name: str, of_set: str, running: Iterable[Path]) 
 def trained_in(project: Project, recipe: Path, settings: dict[str, Any]) -> Path:
     """The folder that a recipe trains into; raises `UserError` where it names none."""
     if not isinstance(settings.get("output_dir"), str):
-        raise UserError(f"{recipe}: names no output_dir; write it by recipes/compose.py")
+        raise UserError(
+            Both(
+                f"{recipe}: names no output_dir; write it by recipes/compose.py",
+                f"{recipe}: output_dir가 없습니다. recipes/compose.py로 다시 만드세요",
+            )
+        )
     return project.inside(Path(settings["output_dir"]))
 
 
@@ -161,7 +177,7 @@ def last_error(log: str) -> str:
         return ours[-1]
     if any(line.startswith("Traceback (most recent call last)") for line in lines):
         errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-        return errors[-1] if errors else "ended with a traceback; see its debug.log"
+        return errors[-1] if errors else TRACEBACK
     return ""
 
 
@@ -175,7 +191,8 @@ def differences(folder: Path, settings: dict[str, Any]) -> str:
     data = {path: _sha256(path) for path in record.get("data") or {}}
     now = {"recipe": run_fingerprint.decisive(settings), "data": data}
     found = run_fingerprint.differences({part: record.get(part) for part in now}, now)
-    return "; ".join(found) and f"{'; '.join(found)}: train it again"
+    said = "; ".join(found)
+    return Both(f"{said}: train it again", f"{said}: 다시 학습하세요") if found else ""
 
 
 def _sha256(name: str) -> str:
@@ -195,7 +212,13 @@ def curves(project: Project, name: str) -> list[dict[str, Any]]:
     """
     recipe = project.child(OUTPUTS, name, RECIPE)
     if not recipe.is_file():
-        raise UserError(f"{recipe}: is not written yet; run `python recipes/compose.py {name}`")
+        command = f"python recipes/compose.py {name}"
+        raise UserError(
+            Both(
+                f"{recipe}: is not written yet; run `{command}`",
+                f"{recipe}: 아직 없습니다. `{command}` 명령을 실행하세요",
+            )
+        )
     folder = trained_in(project, recipe, read_mapping(recipe))
     history = newest_state(folder).get("log_history") or logged(tail(folder / LOG))
     found = [
@@ -206,7 +229,10 @@ def curves(project: Project, name: str) -> list[dict[str, Any]]:
     ]
     if not found:
         raise UserError(
-            f"{folder}: nothing is logged yet; look again when the first steps are done"
+            Both(
+                f"{folder}: nothing is logged yet; look again when the first steps are done",
+                f"{folder}: 아직 기록이 없습니다. 첫 스텝이 끝난 뒤 다시 보세요",
+            )
         )
     return found
 

@@ -10,11 +10,15 @@ from urllib.parse import urldefrag, urlsplit
 
 import httpx
 
+from core.bilingual import Both
 from core.errors import UserError
 from eval.engines import interface
 
 SECONDS = 120.0  # that one request may take
-REMEDY = "start it by `vllm serve` (docs/app.md), or correct the address"
+REMEDY = Both(
+    "start it by `vllm serve` (docs/app.md), or correct the address",
+    "`vllm serve`로 시작하거나(docs/app.ko.md) 주소를 고치세요",
+)
 
 
 class Server:
@@ -27,11 +31,22 @@ class Server:
             self.base = base.rstrip("/").removesuffix("/v1")
             self.client = httpx.Client(base_url=self.base, timeout=SECONDS, trust_env=False)
         except (httpx.InvalidURL, ValueError) as error:
-            raise UserError(f"{address}: is no address ({error}); {REMEDY}") from None
+            raise UserError(
+                Both(
+                    f"{address}: is no address ({error}); {REMEDY}",
+                    f"{address}: 주소가 아닙니다({error}). {REMEDY.ko}",
+                )
+            ) from None
         models = self._models()
         self.model = wanted or models[0]
         if self.model not in models:
-            raise UserError(f"{self.base}: serves {', '.join(models)}, and no {self.model}")
+            served = ", ".join(models)
+            raise UserError(
+                Both(
+                    f"{self.base}: serves {served}, and no {self.model}",
+                    f"{self.base}: {served}만 제공합니다. 요청한 모델: {self.model}",
+                )
+            )
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:
         """The server's answer; raises `UserError` where it is down or refuses."""
@@ -41,7 +56,12 @@ class Server:
         said = self._said("GET", "/v1/models", None).get("data")
         names = [one.get("id") for one in said or [] if isinstance(one, dict)]
         if not names or not all(isinstance(name, str) for name in names):
-            raise UserError(f"{self.base}: names no model at /v1/models; {REMEDY}")
+            raise UserError(
+                Both(
+                    f"{self.base}: names no model at /v1/models; {REMEDY}",
+                    f"{self.base}: /v1/models에 모델이 없습니다. {REMEDY.ko}",
+                )
+            )
         return names
 
     def _said(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
@@ -49,17 +69,30 @@ class Server:
             reply = self.client.request(method, path, json=body)
             said = reply.json()
         except httpx.HTTPError as error:
+            why = str(error) or type(error).__name__
             raise UserError(
-                f"{self.base}: does not answer ({str(error) or type(error).__name__}); {REMEDY}"
+                Both(
+                    f"{self.base}: does not answer ({why}); {REMEDY}",
+                    f"{self.base}: 응답하지 않습니다({why}). {REMEDY.ko}",
+                )
             ) from None
         except ValueError:
             raise UserError(
-                f"{self.base}{path}: answers no JSON (status {reply.status_code}); {REMEDY}"
+                Both(
+                    f"{self.base}{path}: answers no JSON (status {reply.status_code}); {REMEDY}",
+                    f"{self.base}{path}: JSON이 아닌 응답입니다(상태 {reply.status_code}). "
+                    f"{REMEDY.ko}",
+                )
             ) from None
         if reply.is_error or not isinstance(said, dict):
             why = said.get("error", said.get("detail", said)) if isinstance(said, dict) else said
             why = why.get("message", why) if isinstance(why, dict) else why
-            raise UserError(f"{self.base}{path}: refuses ({why}); {REMEDY}")
+            raise UserError(
+                Both(
+                    f"{self.base}{path}: refuses ({why}); {REMEDY}",
+                    f"{self.base}{path}: 거부했습니다({why}). {REMEDY.ko}",
+                )
+            )
         return said
 
 
@@ -90,7 +123,12 @@ class ServerTokenizer:
     def _tokens(self, **body: Any) -> list[int]:
         found = self.server.post("/tokenize", **body).get("tokens")
         if not isinstance(found, list):
-            raise UserError(f"{self.server.base}/tokenize: gives no tokens; {REMEDY}")
+            raise UserError(
+                Both(
+                    f"{self.server.base}/tokenize: gives no tokens; {REMEDY}",
+                    f"{self.server.base}/tokenize: 토큰을 주지 않습니다. {REMEDY.ko}",
+                )
+            )
         return found
 
 
@@ -125,8 +163,12 @@ class Engine(interface.Engine):
                 named = [values.get(f"token_id:{token}") for token in tokens]
                 if None in named:
                     raise UserError(
-                        f"{self.server.base}: gives not the log-probability of every letter; serve "
-                        "the model by vLLM 0.26 or newer with --max-logprobs 20 or more"
+                        Both(
+                            f"{self.server.base}: gives not the log-probability of every letter; "
+                            "serve the model by vLLM 0.26 or newer with --max-logprobs 20 or more",
+                            f"{self.server.base}: 모든 글자의 로그 확률을 주지는 않습니다. vLLM "
+                            "0.26 이상에서 --max-logprobs 20 이상으로 시작하세요",
+                        )
                     )
                 result[place] = named
         return result

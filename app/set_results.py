@@ -3,18 +3,20 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from app.project import Project
+from core.bilingual import Both
 from core.errors import UserError
 from core.layout import PREDICTIONS, vote_of
 from core.records import Row
 from eval import predictions
 from eval.metrics.accuracy import Accuracy, wilson
-from eval.metrics.significance import Interval, differences, intervals, verdict
+from eval.metrics.significance import Difference, Interval, differences, intervals, verdict
 from eval.reporting.runs import ItemView, ScoredRows, items, load, questions_of
 
 Kind = Literal["missed", "most", "flips", "differ"]
@@ -80,16 +82,28 @@ class SetResults:
         """Which of an item's answers are those of a run; raises `UserError` for no run."""
         names = [run.name for run in self.scored.runs]
         if name not in names:
-            raise UserError(f"no run {name or '(none)'}; choose one of {', '.join(names)}")
+            raise UserError(
+                Both(
+                    f"no run {name or '(none)'}; choose one of {', '.join(names)}",
+                    f"런 {name or '(없음)'}: 없는 이름입니다. {', '.join(names)} 가운데 고르세요",
+                )
+            )
         return names.index(name)
 
-    def verdict(self, first: str, second: str) -> str:
-        """Whether two runs differ, in a sentence."""
-        runs = [self.scored.runs[self.place(name)] for name in (first, second)]
-        right = np.column_stack([self.scored.right(run) for run in runs])
+    def verdict(self, first: str, second: str) -> Both:
+        """Whether two of the runs differ, in a sentence: that of a report on all of them."""
+        a, b = self.place(first), self.place(second)
+        found = self._differences[min(a, b), max(a, b)]
+        one, other = (first, second) if a < b else (second, first)
+        return verdict(found, one, other, len(self.scored.rows))
+
+    @cached_property
+    def _differences(self) -> dict[tuple[int, int], Difference]:
+        """Every two runs compared, all comparisons judged at once, as eval/report.py does."""
+        right = np.column_stack([self.scored.right(run) for run in self.scored.runs])
+        pairs = list(combinations(range(len(self.scored.runs)), 2))
         groups = [row.group for row in self.scored.rows]
-        [found] = differences(right, groups, [(0, 1)])
-        return verdict(found, first, second, len(right))
+        return dict(zip(pairs, differences(right, groups, pairs), strict=True))
 
     def listed(self, kind: Kind, first: str, second: str, category: str = "") -> list[ItemView]:
         """Items by kind, those that most runs miss first.
@@ -111,7 +125,12 @@ class SetResults:
         """An item by its record's id; raises `UserError` for none."""
         found = next((one for one in self.items if one.row.record == record), None)
         if found is None:
-            raise UserError(f"{self.data}: no question {record}; load the page again")
+            raise UserError(
+                Both(
+                    f"{self.data}: no question {record}; load the page again",
+                    f"{self.data}: 문항 {record}: 없는 ID입니다. 화면을 새로 고치세요",
+                )
+            )
         return found
 
     def model(self, name: str) -> str:
@@ -126,7 +145,10 @@ def read(project: Project, name: str) -> SetResults:
     vote = project.inside(vote_of(name))
     if not paths:
         raise UserError(
-            f"{folder}: holds no predictions; score a model by `python eval/score.py` into it"
+            Both(
+                f"{folder}: holds no predictions; score a model by `python eval/score.py` into it",
+                f"{folder}: 예측이 없습니다. `python eval/score.py` 명령으로 여기에 채점하세요",
+            )
         )
     paths += [vote] if vote.is_file() else []
     files = [file for path in paths for file in (path, path.with_suffix(".meta.json"))]
@@ -141,7 +163,7 @@ def _read(project: Project, paths: tuple[Path, ...], _state: tuple[int, ...]) ->
         try:
             metas[path] = predictions.read(path)[1]
         except UserError as error:
-            refused.append(str(error))
+            refused.append(error.args[0])
     if not metas:
         raise UserError(refused[0])
     data = project.inside(Path(next(iter(metas.values())).data.path))
@@ -152,7 +174,7 @@ def _read(project: Project, paths: tuple[Path, ...], _state: tuple[int, ...]) ->
             scored = load([*good, path], data)
             good.append(path)
         except UserError as error:
-            refused.append(str(error))
+            refused.append(error.args[0])
     if scored is None:
         raise UserError(refused[0])
     scored = load(good, data)

@@ -8,7 +8,7 @@ bytes; a page needs no other file and nothing from the net.
 import hashlib
 import io
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontEntry, fontManager
+
+from core.bilingual import Both
 
 FONTS = Path(str(distribution("koreanize-matplotlib").locate_file("koreanize_matplotlib/fonts")))
 REGULAR, BOLD = FONTS / "NanumGothic.ttf", FONTS / "NanumGothicBold.ttf"
@@ -77,11 +79,15 @@ def _picture(
 HERE = Path(__file__).parent
 
 
-def page(template: Path, script: str = "", **context: Any) -> str:
+def page(
+    template: Path, title: str, facts: Sequence[tuple[str, str]], script: str = "", **context: Any
+) -> str:
     """The page of a Jinja template that extends `base.html.jinja`; all in `context` is escaped.
 
-    `script` is the page's own JavaScript: a policy in its head lets the browser run nothing else
-    and load nothing. The Korean font is cut down to the characters that the page shows.
+    `title` is what the page says in one sentence, `facts` what it says it of, as pairs of a name
+    and a value. `script` is the page's own JavaScript: a policy in its head lets the browser run
+    nothing else and load nothing. The Korean font is cut down to the characters that the page
+    shows. In templates `both("English", "한국어")` is a text in either language.
     """
     environment = Environment(
         loader=FileSystemLoader([template.parent, HERE]),
@@ -90,16 +96,13 @@ def page(template: Path, script: str = "", **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["both"] = Both
     made = environment.get_template(template.name)
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    context |= {"title": title, "tab_title": str(title), "facts": facts}
     context |= {"script": Markup(script), "script_sha256": digest}
     text = made.render(**context, font="")
     return made.render(**context, font=b64encode(_font(text)).decode())
-
-
-def address(kind: str, data: bytes) -> str:
-    """What an image of a page has as its source: the data themselves."""
-    return f"data:image/{kind};base64,{b64encode(data).decode()}"
 
 
 def _font(text: str) -> bytes:

@@ -6,23 +6,26 @@ Run as: python ensemble/diagnose.py predictions/*.jsonl --data data/cci/dev.json
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from markupsafe import Markup
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from core.bilingual import Both
 from core.errors import entry
 from core.files import atomic_file, require_place, sha256
 from core.jsonl import write_json
 from ensemble.diagnosis.diagnosis import Diagnosis
 from ensemble.diagnosis.labelled_answers import read
+from eval.predictions import read_meta
+from eval.provenance import facts
 from recipes.members.tables import MEMBERS, load_members
 
 if TYPE_CHECKING:
-    from ensemble.diagnosis.diagnosis_text import Section
+    from ensemble.diagnosis.sections import Section
 
 
 TEMPLATE = Path(__file__).with_name("diagnosis") / "diagnosis.html.jinja"
@@ -48,37 +51,50 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.json:
         write_json(args.json, {"inputs": inputs, **found.as_dict()})
     if args.html:
-        text = page(found, inputs)
+        metas = dict(zip(found.labelled.names, map(read_meta, args.predictions), strict=True))
+        text = page(found, inputs, facts(metas, args.data, args.command))
         with atomic_file(args.html) as file:
             file.write(text)
     show(found)
 
 
-def page(found: Diagnosis, inputs: Sequence[dict[str, str]]) -> str:
-    """The HTML page; the same predictions give the same bytes."""
-    from core import look
-    from core.look import png
-    from ensemble.diagnosis.diagnosis_text import sections, sentences
+def page(
+    found: Diagnosis, inputs: Sequence[dict[str, str]], facts: Sequence[tuple[str, str]]
+) -> str:
+    """The HTML page; the same predictions give the same bytes. `facts` say what was diagnosed."""
+    from core import drawn, look
+    from ensemble.diagnosis.diagnosis_sentences import headline, sentences
+    from ensemble.diagnosis.sections import sections
 
-    parts: list[dict[str, Any]] = []
-    for section in sections(found):
-        picture = section.draw and look.address("png", png(partial(section.draw, found)))
-        parts.append({"text": section, "lines": section.lines[:SHOWN], "picture": picture})
+    read = [[one["path"], Markup("<code>{}</code>").format(one["sha256"])] for one in inputs]
     return look.page(
         TEMPLATE,
-        title="What the members add to the vote",
+        headline(found),
+        facts,
         sentences=list(sentences(found)),
-        sections=parts,
-        inputs=inputs,
+        sections=[(one, _shown(one, found)) for one in sections(found)],
+        most=SHOWN,
+        inputs=drawn.table([Both("file", "파일"), "SHA-256"], read, names=2),
     )
+
+
+def _shown(section: "Section", found: Diagnosis) -> Markup:
+    """A section's picture and table; what is drawn of a line stands behind its names."""
+    from core import drawn
+
+    head, lines, names = [*section.head], [[*line] for line in section.lines], section.names
+    if section.draw:
+        head.insert(names, Both("drawn", "그림"))
+        for line, cell in zip(lines, section.draw(found), strict=True):
+            line.insert(names, cell)
+    above = section.picture(found) if section.picture else Markup()
+    return above + drawn.table(head, lines[:SHOWN], names)
 
 
 def show(found: Diagnosis) -> None:
     """Print sentences and tables as Markdown."""
-    from ensemble.diagnosis.diagnosis_text import (  # seconds to import, and of no use to --help
-        sections,
-        sentences,
-    )
+    from ensemble.diagnosis.diagnosis_sentences import sentences
+    from ensemble.diagnosis.sections import sections
 
     # a pipe has no width to fit: nothing is wrapped there
     width = None if sys.stdout.isatty() else 240
@@ -115,6 +131,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--html", type=Path, metavar="FILE", help="write one page with all pictures and tables")
     add("--json", type=Path, metavar="FILE", help="write all figures, every item listed")
     args = parser.parse_args(argv)
+    named = ["--data", str(args.data)] if args.predictions else ["--set", str(args.set)]
+    args.command = ["ensemble/diagnose.py", *map(str, args.predictions), *named]
     if args.set and not args.predictions:
         members = load_members()
         args.predictions = members.known_voters(args.set)

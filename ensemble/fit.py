@@ -159,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         by=args.rule,
         data=held.data,
         members=held.files,
+        load_in=held.load_in,
         ids=sorted(row.record for row in held.rows),
         groups=sorted({row.group for row in held.rows}),
         sklearn=version("scikit-learn"),

@@ -148,9 +148,9 @@ def read_members(paths: Sequence[Path], mixed: bool) -> list[predictions.Meta]:
     if not mixed:
         try:
             predictions.require_comparable(list(zip(paths, metas, strict=True)))
+            require_same_bits(paths, metas)
         except UserError as error:
             raise UserError(f"{error}, or say --mixed where they hold the same questions") from None
-        require_same_bits(paths, metas)
     return metas
 
 
@@ -160,7 +160,7 @@ def require_same_bits(paths: Sequence[Path], metas: Sequence[predictions.Meta]) 
         if meta.load_in != metas[0].load_in:
             raise UserError(
                 f"{path}: scored {BITS[meta.load_in]}, and {paths[0]} {BITS[metas[0].load_in]}; "
-                "score both with the same --load-in, or say --mixed where that is meant"
+                "score both with the same --load-in"
             )
 
 

@@ -19,8 +19,9 @@ from pydantic import Field
 from core.errors import UserError
 from core.jsonl import read_json, validated
 from core.records import Strict
+from ensemble.member_answers import BITS
 from ensemble.rules import K_FOLD, NLP_13
-from eval.predictions import IMPORTED, Data, Meta
+from eval.predictions import IMPORTED, Bits, Data, Meta
 
 FORM = 'give {"rule": "soft", "weights": {"NAME": 1.0}}, or what ensemble/fit.py wrote'
 
@@ -38,6 +39,7 @@ class Fitted(Strict):
     by: Literal["weighted", "greedy", "stacking"]
     data: list[Data]
     members: dict[str, list[File]]
+    load_in: dict[str, Bits] = Field(default_factory=dict)  # of each member's weights
     ids: list[str]
     groups: list[str]
     sklearn: str
@@ -141,6 +143,20 @@ def require_unseen(found: Weights, path: Path, groups: Sequence[str], test: Path
             f"{path}: was fitted on the answers of {len(both)} dialogues or passages of {test}, "
             f"the first is {both[0]}; fit on out-of-fold predictions of other questions"
         )
+
+
+def require_bits_as_fitted(
+    found: Weights, path: Path, members: Sequence[Path], metas: Sequence[Meta]
+) -> None:
+    """Raise `UserError` where a member's answers were not fitted in the bits that it votes in."""
+    bits = found.fitted.load_in if found.fitted else {}
+    for member, meta in zip(members, metas, strict=True):
+        if meta.load_in != bits.get(member.stem, meta.load_in):
+            raise UserError(
+                f"{member}: scored {BITS[meta.load_in]}, and {path} was fitted on its answers "
+                f"{BITS[bits[member.stem]]}; score it with the same --load-in, fit anew, or say "
+                "--mixed where that is meant"
+            )
 
 
 def by_place(rule: str, paths: Sequence[Path]) -> list[float]:

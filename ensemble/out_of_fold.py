@@ -19,7 +19,7 @@ from ensemble import member_answers
 from ensemble.member_answers import Items, MemberAnswers
 from ensemble.member_weights import File, model_of
 from eval.options import gold
-from eval.predictions import IMPORTED, Data, Meta
+from eval.predictions import IMPORTED, Bits, Data, Meta
 from eval.rows import read_rows
 
 
@@ -35,6 +35,7 @@ class OutOfFold:
     members: dict[str, MemberAnswers]
     data: list[Data]
     files: dict[str, list[File]]
+    load_in: dict[str, Bits]
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> OutOfFold:
     """Members and rows; `dev` allows rows of split dev, which no member may have trained on.
 
     Raises `UserError` for rows of split test, rows without answers, a question or dialogue in two
-    data files, a member that lacks one of them, and training questions that one and the same
-    weights scored in two folds.
+    data files, a member that lacks one of them or was scored in several bits, and training
+    questions that one and the same weights scored in two folds.
     """
     parts = [_part(path, dev) for path in data]
     _require_apart(parts)
@@ -89,6 +90,7 @@ def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> OutOfFold:
                 f"member {name}: no predictions of {lacking[0]}; score it with the model that did "
                 "not train on it"
             )
+        member_answers.require_same_bits(*zip(*own.values(), strict=True))
         _require_different(name, [own[part.about.sha256] for part in parts], rows)
         read_ = [member_answers.read(own[part.about.sha256][0], part.items) for part in parts]
         members[name] = MemberAnswers.joined(read_)
@@ -101,6 +103,7 @@ def read(paths: Sequence[Path], data: Sequence[Path], dev: bool) -> OutOfFold:
             name: [File(path=str(p), sha256=m.predictions_sha256) for p, m in own.values()]
             for name, own in files.items()
         },
+        {name: next(iter(own.values()))[1].load_in for name, own in files.items()},
     )
 
 

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sheet.require_suffix(args.out)
     require_places(args)
     metas = member_answers.read_members(args.predictions, args.mixed)
-    name, intercept, by_member = weigh(args, sheet)
+    name, intercept, by_member = weigh(args, sheet, metas)
     if name == K_FOLD:
         member_weights.require_different_folds(args.predictions, metas)
 
@@ -102,7 +102,9 @@ def require_places(args: argparse.Namespace) -> None:
         require_place(predictions.meta_path(args.votes), *read, args.out)
 
 
-def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weight]]:
+def weigh(
+    args: argparse.Namespace, sheet: Sheet, metas: Sequence[predictions.Meta]
+) -> tuple[str, float, list[Weight]]:
     """The rule's name, its intercept, and what each member counts; raises `UserError`."""
     paths, path = args.predictions, args.weights
     if path is None:
@@ -113,6 +115,8 @@ def weigh(args: argparse.Namespace, sheet: Sheet) -> tuple[str, float, list[Weig
     if args.rule not in (None, found.rule) and not by_fold:
         raise UserError(f"{path}: is for rule {found.rule}; leave out --rule {args.rule}")
     member_weights.require_unseen(found, path, sheet.groups, args.test)
+    if not args.mixed:
+        member_weights.require_bits_as_fitted(found, path, paths, metas)
     names = member_weights.for_members(found, path, paths, by_fold)
     counts = [member_weights.of_items(found, name, sheet.categories) for name in names]
     if by_fold:

@@ -6,12 +6,12 @@ Of LoRA adapters over one backbone: do they fit it, and which engine can serve t
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from core.cuda import require_bitsandbytes
 from core.errors import UserError
 from core.files import sha256
 from core.jsonl import read_json
@@ -100,15 +100,18 @@ def stored_dtype(folder: Path) -> str:
     return DTYPES[stored]
 
 
+def quantised(folder: Path) -> str | None:
+    """The method by which a model's stored weights are quantised, or None."""
+    for settings in (read_object(folder / "config.json"), config(folder)):
+        if found := settings.get("quantization_config"):
+            return found.get("quant_method") or "another method"
+    return None
+
+
 def require_quantisable(folder: Path, load_in: str) -> None:
     """Raise `UserError` where weights cannot be quantised on loading, to 4bit or 8bit."""
-    if find_spec("bitsandbytes") is None:
-        raise UserError(
-            f"--load-in {load_in} needs bitsandbytes, which is not in this environment; score in "
-            "the one that trains, which has it"
-        )
-    if found := config(folder).get("quantization_config"):
-        method = found.get("quant_method") or "another method"
+    require_bitsandbytes(f"--load-in {load_in}")
+    if method := quantised(folder):
         raise UserError(
             f"{folder}: its weights are quantised already ({method}); leave out --load-in, or name "
             "the model they were made from"

@@ -17,6 +17,7 @@ from core.records import Prediction, Row, Strict
 IMPORTED = "imported"  # the method of predictions that were made elsewhere
 LETTERS = "letter"  # the method that chooses the most probable letter of each row
 SUM = 0.01  # how far from 1 the sum of probabilities may be: as of logarithms with 2 decimals
+Bits = Literal["4bit", "8bit"] | None  # to which linear layers were quantised; None: as stored
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -41,7 +42,7 @@ class Meta(BaseModel):
 
     `probabilities`: whether log-probabilities are a model's own or a mean of such, so that
     calibration can be asked of them; shares of votes and scores are on a scale of their own.
-    `load_in`: the bits to which its linear layers were quantised on loading; None: as stored.
+    `load_in`: the bits in which its weights were loaded.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
@@ -53,7 +54,7 @@ class Meta(BaseModel):
     predictions_sha256: str
     letter_mass: LetterMass | None = Field(default=None)
     probabilities: bool = False
-    load_in: Literal["4bit", "8bit"] | None = None
+    load_in: Bits = None
 
     @property
     def source(self) -> str:

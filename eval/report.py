@@ -11,10 +11,11 @@ from typing import Any
 
 from rich.console import Console
 
-from core.errors import entry
+from core.errors import UserError, entry
 from core.files import atomic_file, require_place
-from core.jsonl import write_json
+from core.jsonl import read_json, write_json
 from eval.metrics.accuracy import show
+from eval.provenance import facts
 from eval.reporting.breakdowns import breakdowns
 from eval.reporting.figures import figures
 from eval.reporting.runs import items, load, questions_of
@@ -35,24 +36,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, write what is asked for and print the table."""
     args = _arguments(argv)
     questions_file = args.questions or args.data.with_name("questions.jsonl")
-    _require_places(args, [*args.predictions, args.data, questions_file])
+    _require_places(
+        args, [*args.predictions, args.data, questions_file, *[args.earlier] * bool(args.earlier)]
+    )
     scored = load(args.predictions, args.data, args.mixed)
     known = args.questions is not None or questions_file.is_file()
     questions = questions_of(scored.rows, questions_file) if known else {}
+    earlier = _earlier(args.earlier) if args.earlier else None
     if args.html or args.markdown or args.json or args.plots:
+        from eval.reporting.headline import headline
         from eval.reporting.page import html, markdown  # seconds to import, and only wanted here
 
         parts = breakdowns(scored.rows, questions)
         found = figures(scored, parts)
-        title = f"{args.data}: {', '.join(run.name for run in scored.runs[:4])}"
-        title += f" and {len(scored.runs) - 4} more" * (len(scored.runs) > 4)
         if args.html:
+            about = facts({run.name: run.meta for run in scored.runs}, args.data, args.command)
             browsed = items(scored, questions)[: args.errors]
             with Console(stderr=True).status("drawing the page"):
-                text = html(title, found, parts, browsed, len(scored.rows))
+                text = html(about, found, parts, browsed, len(scored.rows), earlier)
             _write(args.html, text)
         if args.markdown:
-            _write(args.markdown, markdown(title, found, parts))
+            _write(args.markdown, markdown(headline(found), found, parts))
         if args.json:
             write_json(args.json, found)
         if args.plots:
@@ -66,6 +70,18 @@ def _require_places(args: argparse.Namespace, read: Sequence[Path]) -> None:
     written = [path for path in (args.html, args.markdown, args.json, *tables) if path]
     for number, path in enumerate(written):
         require_place(path, *read, *written[:number])
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    """The results of an earlier report, by run; raises `UserError` for another file."""
+    found = read_json(path)
+    results = found.get("results") if isinstance(found, dict) else None
+    if not isinstance(results, dict) or not all(
+        isinstance(one, dict) and isinstance(one.get("accuracy"), float | int)
+        for one in results.values()
+    ):
+        raise UserError(f"{path}: holds no figures of a report; name what --json wrote")
+    return results
 
 
 def _write(path: Path, text: str) -> None:
@@ -121,6 +137,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--json", type=Path, metavar="FILE", help="write all figures, for programs and DVC")
     add("--plots", type=Path, metavar="FOLDER", help="write categories.csv and calibration.csv")
     add(
+        "--earlier",
+        type=Path,
+        metavar="FILE",
+        help="what --json wrote at an earlier time: the page says how accuracies changed since",
+    )
+    add(
         "--questions",
         type=Path,
         metavar="FILE",
@@ -136,6 +158,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.errors < 0:
         parser.error("--errors must not be negative")
+    # what gives these figures again; the names of what is written are not a part of them
+    named = ["--set", args.set] if args.set else ["--data", str(args.data)]
+    args.command = ["eval/report.py", *map(str, args.predictions), *named]
     if args.set:
         members = load_members()
         args.predictions += members.compared(args.set)

@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -109,6 +110,7 @@ def finish(member: Target, method: Method, planned: Plan, started: float) -> Acc
         **found,
         "backend": blocks_done[-1].about,
         "time": {
+            "day": date.today().isoformat(),
             "total_seconds": round(time.monotonic() - started, 2),
             "scoring_seconds": round(seconds, 2),
             "rows_per_second": round(asked / seconds, 2),

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from core.cuda import without_gpu
 from core.errors import UserError
 from core.files import require_place, sha256
 from eval import model_files, runner
@@ -28,6 +29,7 @@ GIB = 2**30
 BYTES = {"float32": 4.0, "bfloat16": 2.0}
 QUANTISED = {"8bit": 1.0, "4bit": 0.5}  # bytes of a linear layer's weight; its scales are more
 KEPT = ("embed_tokens.", "lm_head.", "norm.")  # never quantised
+HEAD = ("lm_head.weight", "embed_tokens.weight")  # the first that there is; its copy is float32
 
 
 @dataclass(frozen=True)
@@ -160,31 +162,37 @@ def _version(package: str) -> str | None:
 
 
 def require_room(folder: Path, dtype: str, load_in: str | None, gpus: int = 1) -> None:
-    """Raise `UserError` where the weights alone are more than `gpus` GPUs of this machine hold."""
+    """Raise `UserError` where `gpus` GPUs of this machine cannot hold it, or lack a driver."""
     import torch
 
-    if torch.cuda.is_available():
-        _, memory = torch.cuda.mem_get_info()
-        require_memory(folder, dtype, load_in, gpus * memory)
+    if not torch.cuda.is_available():
+        without_gpu()  # a driver too old would have a CPU score for days
+        return
+    _, memory = torch.cuda.mem_get_info()
+    require_memory(folder, dtype, load_in, gpus * memory)
 
 
 def require_memory(folder: Path, dtype: str, load_in: str | None, memory: int) -> None:
-    """Raise `UserError` where the weights take more than `memory` bytes."""
+    """Raise `UserError` where weights and the head's copy take more than `memory` bytes."""
     needed = weight_bytes(folder, dtype, load_in)
     if needed > memory:
-        fewer = {None: "--load-in 8bit or 4bit", "8bit": "--load-in 4bit"}.get(load_in)
+        fewer = {None: "with --load-in 8bit or 4bit, or ", "8bit": "with --load-in 4bit, or "}
         raise UserError(
-            f"{folder}: its weights alone take {needed / GIB:.1f} GiB, and there are "
-            f"{memory / GIB:.1f} GiB of GPU memory; score {f'with {fewer}, or ' if fewer else ''}"
-            "on a larger GPU"
+            f"{folder}: its weights, the head in float32, take {needed / GIB:.1f} GiB, and there "
+            f"are {memory / GIB:.1f} GiB of GPU memory; score {fewer.get(load_in, '')}on a larger "
+            "GPU"
         )
 
 
 def weight_bytes(folder: Path, dtype: str, load_in: str | None) -> float:
-    """Bytes of all weights in the precision they are to be loaded in, at the least."""
+    """Bytes of all weights as they are to be loaded, and of the head's copy, at the least."""
     each, linear = BYTES[dtype], QUANTISED.get(load_in or "", BYTES[dtype])
     sizes = {name: s for file in folder.glob("*.safetensors") for name, s in shapes(file).items()}
-    return sum(
+    heads = [shape for end in HEAD for name, shape in sizes.items() if name.endswith(end)][:1]
+    copy = 0 if dtype == "float32" else sum(map(math.prod, heads)) * BYTES["float32"]
+    if model_files.quantised(folder):  # stored as they will be held
+        return copy + sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return copy + sum(
         math.prod(shape) * (each if len(shape) < 2 or any(k in name for k in KEPT) else linear)
         for name, shape in sizes.items()
     )

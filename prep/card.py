@@ -8,10 +8,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
+from huggingface_hub import DatasetCard, DatasetCardData
 from jinja2 import Environment, StrictUndefined
 
 from core.files import read_text
+from prep.sources.licences import terms_of
 from prep.summary import WHY, lines, rows
 
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
@@ -39,18 +40,14 @@ def card(report: dict[str, Any], options: str = "") -> str:
     the command needs besides run and stages.
     """
     command = f"python prep/build.py --run {report['run']} --stages {' '.join(report['stages'])}"
-    environment = Environment(
-        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["cell"] = _cell
     headings, counts = rows(report)
     removed = [
         (file, source, reason, count)
         for file, source, figures in lines(report)
         for reason, count in sorted(figures["removed"].items())
     ]
-    return environment.from_string(read_text(TEMPLATE)).render(
-        head=_head(report),
+    body = markdown(
+        TEMPLATE,
         run=report["run"],
         command=f"{command} {options}".rstrip(),
         settings=report["settings"],
@@ -64,26 +61,42 @@ def card(report: dict[str, Any], options: str = "") -> str:
         evidence=report.get("evidence"),
         shown=SHOWN,
     )
+    return str(DatasetCard(f"---\n{_head(report).to_yaml()}\n---\n\n{body}"))
 
 
-def _head(report: dict[str, Any]) -> str:
+def markdown(template: Path, /, **context: Any) -> str:
+    """A card's body from its Jinja template, where `cell` makes a value one cell of a table."""
+    environment = Environment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["cell"] = _cell
+    return environment.from_string(read_text(template)).render(**context)
+
+
+def _head(report: dict[str, Any]) -> DatasetCardData:
     """The card's YAML: language, task, licence, and which file is which part of the set."""
     written = [name.removesuffix(".jsonl") for name in report["outputs"] if name not in OTHERS]
-    head = {
-        "pretty_name": f"Maerak, run {report['run']}",
-        "language": ["ko"],
-        "license": "other",
-        "license_name": "by-source",
-        "task_categories": ["multiple-choice", "text-generation"],
-        "configs": [
+    return DatasetCardData(
+        pretty_name=f"Maerak, run {report['run']}",
+        language=["ko"],
+        **_licence({_known(name, report).get("licence") for name in report["inputs"]}),
+        task_categories=["multiple-choice", "text-generation"],
+        configs=[
             {
                 "config_name": name.replace("/", "-"),
                 "data_files": [{"split": _part(name), "path": f"{name}.jsonl"}],
             }
             for name in written
         ],
-    }
-    return yaml.safe_dump(head, allow_unicode=True, sort_keys=False)
+    )
+
+
+def _licence(licences: set[str | None]) -> dict[str, str]:
+    """How the Hub names the licence of all that was read; several stand source by source."""
+    terms = terms_of(licences.pop()) if len(licences) == 1 else None
+    if terms and terms.hub:
+        return {"license": terms.hub}
+    return {"license": "other", "license_name": "by-source"}
 
 
 def _part(name: str) -> str:
@@ -94,7 +107,7 @@ def _part(name: str) -> str:
 
 def _input(name: str, about: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
     """What was read as `name`: where from, which version of it, and under which licence."""
-    known = report.get("sources", {}).get(name.partition("/")[0], {})
+    known = _known(name, report)
     tracks = known.get("tracks") or []
     licence = known.get("licence") or "not stated"
     return {
@@ -107,6 +120,11 @@ def _input(name: str, about: dict[str, Any], report: dict[str, Any]) -> dict[str
         "published": known.get("published") or "not stated",
         "tracks": ", ".join(tracks) or "not stated",
     }
+
+
+def _known(name: str, report: dict[str, Any]) -> dict[str, Any]:
+    """What is known of the source that was read as `name`: nothing where no stage uses it."""
+    return report.get("sources", {}).get(name.partition("/")[0], {})
 
 
 def _cell(value: object) -> str:

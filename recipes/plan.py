@@ -61,7 +61,8 @@ def show(made: dict[str, Any]) -> None:
 def show_scoring(sizes: dict[str, dict[str, Any]], console: Console) -> None:
     """Print what scoring on one RTX 4090 takes, row by row, and what to turn where it is tight."""
     table = Table(title="scoring on one RTX 4090, by estimate")
-    for name in ("weights at", "GiB", "GiB a prompt", "prompts at once", "verdict"):
+    heads = ("weights at", "GiB", "GiB of the head", "GiB a prompt", "prompts at once", "verdict")
+    for name in heads:
         table.add_column(name, justify="left" if name in ("weights at", "verdict") else "right")
     for bits, size in sizes.items():
         count = size["prompts_at_once"]
@@ -71,7 +72,8 @@ def show_scoring(sizes: dict[str, dict[str, Any]], console: Console) -> None:
         elif count < TIGHT:
             fewer = f", {FEWER[bits]}" if bits in FEWER else ""
             verdict = f"fits, tight: --batch-size {count}{fewer} or shorter prompts"
-        table.add_row(bits, f"{size['weights']:.1f}", f"{size['prompt']:.2f}", f"{count}", verdict)
+        held = (f"{size['weights']:.1f}", f"{size['head']:.1f}", f"{size['prompt']:.2f}")
+        table.add_row(bits, *held, f"{count}", verdict)
     console.print(table)
 
 

@@ -21,7 +21,7 @@ IMPORTS = {
     "training": (
         *("torch", "transformers", "axolotl.cli.train", "peft", "trl", "bitsandbytes", "datasets"),
         *("liger_kernel", "optimi", "simhash", "rensa", "ray", "kiwipiepy", "matplotlib"),
-        *("koreanize_matplotlib", "wordcloud", "sklearn", "statsmodels.api", "llguidance"),
+        *("koreanize_matplotlib", "sklearn", "statsmodels.api", "llguidance"),
     ),
     "vllm": ("torch", "transformers", "vllm", "ray", "llguidance"),
 }

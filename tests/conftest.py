@@ -9,16 +9,20 @@ from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from tests.support.app_project import make_project
+from tests.support.fast import is_fast
 from tests.support.paths import ROOT
 from tests.support.training_rows import chat_row, random_base, training_row, write_rows
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "WANDB_MODE": "disabled"}
 os.environ.update(OFFLINE)  # read when the libraries are imported, so before any test is
+# a machine that is busy is no fault of the code
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 CHAIN = {
     "test_guard.py",
@@ -49,6 +53,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
     return ByFile(config, log)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make test-fast` runs."""
+    parser.addoption("--fast", action="store_true", help="load and start nothing slow")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files that are slow even to import, where only fast ones are wanted."""
+    if config.getoption("fast") and collection_path.match("test_*.py"):
+        return not is_fast(collection_path) or None
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by what they need, as their fixtures and their reasons to be skipped say it."""
@@ -56,6 +72,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "workplace" in fixtures and TRAINING & fixtures:
             item.add_marker(pytest.mark.training)
+        if "app_project" in fixtures:
+            item.add_marker(pytest.mark.slow)
         for mark in [*item.iter_markers("skipif")]:
             for name, said in NEEDED.items():
                 if said in str(mark.kwargs.get("reason", "")):
@@ -123,4 +141,6 @@ def chain(workplace: Path, run: Run) -> SimpleNamespace:
 @pytest.fixture(scope="session")
 def app_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small project for the tests of `app/`, which only look at it."""
+    from tests.support.app_project import make_project  # it imports half of the project
+
     return make_project(tmp_path_factory.mktemp("project"))

@@ -69,7 +69,7 @@ def published(project: Project, run: str, key: Any, say: Say) -> Markup:
     try:
         raw, cleaned = record_texts.published(project, run, key)
     except UserError as error:
-        return title + fragments.said(str(error)) + _changes(project, run, key, say)
+        return title + fragments.refused(error, say) + _changes(project, run, key, say)
     if isinstance(raw, Chat) or cleaned is None:
         return title + fragments.join(fragments.text(one.content) for one in raw.messages)
     return title + _beside(raw, cleaned, say) + _changes(project, run, key, say)
@@ -180,16 +180,16 @@ def cluster(project: Project, run: str, place: Any, say: Say) -> Markup:
     source, split, kept = place
     found = [c for c in record_texts.clusters(project, run) if (c.source, c.kept) == (source, kept)]
     ids = [kept, *(member.id for cluster in found for member in cluster.members)]
-    rows = [[one, _text(project, run, (source, split, one))] for one in ids[: row_table.PAGE]]
+    rows = [[one, _text(project, run, (source, split, one), say)] for one in ids[: row_table.PAGE]]
     marks = ["chosen", *[""] * len(rows)]
     return fragments.heading(kept) + fragments.table([say("Record"), say("Text")], rows, marks)
 
 
-def _text(project: Project, run: str, key: Any) -> Markup:
+def _text(project: Project, run: str, key: Any, say: Say) -> Markup:
     try:
         raw, _ = record_texts.published(project, run, key)
     except UserError as error:
-        return fragments.said(str(error))
+        return fragments.refused(error, say)
     if isinstance(raw, Chat):
         return fragments.join(fragments.text(one.content) for one in raw.messages)
     return fragments.question(raw)

@@ -39,21 +39,21 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         try:
             runs = project.runs()
         except UserError as error:
-            return [gr.skip(), fragments.said(str(error))]
+            return [gr.skip(), fragments.refused(error, say)]
         return [gr.Dropdown(runs, value=runs[0]), gr.skip()]
 
     def chosen(of_run: str) -> list[Any]:
         try:
             names = [str(path.relative_to(DATA / of_run)) for path in project.rows(of_run)]
         except UserError as error:
-            return [gr.Dropdown([], value=None), fragments.said(str(error))]
+            return [gr.Dropdown([], value=None), fragments.refused(error, say)]
         return [gr.Dropdown(names, value=names[0]), gr.skip()]
 
     def of_file(of_run: str, name: str | None) -> list[Any]:
         try:
             rows = row_table.read(data_lists.file_of(project, of_run, name))
         except UserError as error:
-            return [*[gr.Dropdown([""], value="")] * 3, fragments.said(str(error))]
+            return [*[gr.Dropdown([""], value="")] * 3, fragments.refused(error, say)]
         lists = [["", *rows.values(column)] for column in ("source", "split", "category")]
         return [*(gr.Dropdown(values, value="") for values in lists), gr.skip()]
 
@@ -84,7 +84,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
                 found = data_lists.clusters(project, of_run, words, at, say)
             return [found, ""]
         except UserError as error:
-            return [fragments.said(str(error)), ""]
+            return [fragments.refused(error, say), ""]
 
     def open_one(of_run: str, name: str, words: str, what: str, event: gr.EventData) -> Markup:
         key = str(event.key)
@@ -102,7 +102,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
             shown = data_lists.published(project, of_run, place, say)
             return fragments.heading(place[-1]) + shown
         except UserError as error:
-            return fragments.said(str(error))
+            return fragments.refused(error, say)
 
     limits = [file, source, split, category, length, text, number]
     seen = [run, view, reason, *limits]

@@ -6,7 +6,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from app import fragments, set_results
-from app.language import Say
+from app.language import Say, sentence
 from app.pages.try_page import TryPage
 from app.project import Project
 from app.row_table import PAGE
@@ -41,7 +41,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         try:
             sets = project.sets()
         except UserError as error:
-            return [gr.skip(), fragments.said(str(error))]
+            return [gr.skip(), fragments.refused(error, say)]
         return [gr.Dropdown(sets, value=sets[0]), gr.skip()]
 
     def chosen(name: str) -> list[Any]:
@@ -49,7 +49,7 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
             found = set_results.read(project, name)
         except UserError as error:
             none = gr.Dropdown([], value=None)
-            return [fragments.said(str(error)), none, none, gr.Dropdown([""], value="")]
+            return [fragments.refused(error, say), none, none, gr.Dropdown([""], value="")]
         names = found.names
         return [
             _table(found, say),
@@ -63,25 +63,19 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
             if not (name and a and b):
                 return ["", ""]
             found = set_results.read(project, name)
-            return [_items(found, what, a, b, of_category, at, say), ""]
+            listed = found.listed(what, a, b, of_category or "")
+            # the only one there is needs no click
+            only = _opened(found, listed[0], say) if len(listed) == 1 else ""
+            return [_items(found, listed, a, b, at, say), only]
         except UserError as error:
-            return [fragments.said(str(error)), ""]
+            return [fragments.refused(error, say), ""]
 
     def open_one(name: str, event: gr.EventData) -> Markup:
         try:
             found = set_results.read(project, name)
-            item = found.item(str(event.key))
+            return _opened(found, found.item(str(event.key)), say)
         except UserError as error:
-            return fragments.said(str(error))
-        run = found.data.parent
-        if not run.is_relative_to(DATA):  # rows of one's own, without their questions
-            return _item(item, Markup(), say)
-        models = [found.model(one.run.name) for one in sorted(item.answers, key=lambda a: a.right)]
-        models = [one for one in dict.fromkeys(models) if one]
-        # one that misses it next to one that does not
-        pair = [*models[:1], *models[1:][-1:]]
-        where = (str(run.relative_to(DATA)), item.row.record, pair)
-        return _item(item, fragments.to_try(*where, say("Open in Try")), say)
+            return fragments.refused(error, say)
 
     seen = [of_set, kind, first, second, category, number]
     results = [listed, detail]
@@ -109,14 +103,13 @@ def _table(found: SetResults, say: Say) -> Markup:
     ]
     names = [say("Run"), say("Accuracy"), "0–100 %", say("95 % interval"), say("Right")]
     names += [*found.categories, say("Letter mass")]
-    refused = fragments.join(fragments.said(one) for one in found.refused)
+    refused = fragments.join(fragments.said(sentence(one, say)) for one in found.refused)
     return refused + fragments.heading(str(found.data)) + fragments.table(names, rows)
 
 
 def _items(
-    found: SetResults, kind: Any, a: str, b: str, category: str, number: Any, say: Say
+    found: SetResults, items: list[ItemView], a: str, b: str, number: Any, say: Say
 ) -> Markup:
-    items = found.listed(kind, a, b, category or "")
     pages = max(1, -(-len(items) // PAGE))
     at = min(max(int(number or 1), 1), pages)
     rows, first, second = [], found.place(a), found.place(b)
@@ -133,12 +126,34 @@ def _items(
         )
     headings = [say("Item"), say("Category"), say("Answer"), a, b, say("Missed by")]
     note = f"{len(items):,} {say('found')} · {say('page')} {at} / {pages}"
-    said = found.verdict(a, b) if a != b else ""
-    return fragments.heading(said, note) + fragments.table(headings, rows)
+    verdict = say(found.verdict(a, b)) if a != b else ""
+    return fragments.heading(verdict, note) + fragments.table(headings, rows)
+
+
+def _opened(found: SetResults, item: ItemView, say: Say) -> Markup:
+    """An item, with a button that asks one model that misses it and one that does not."""
+    run = found.data.parent
+    if not run.is_relative_to(DATA):  # rows of one's own, without their questions
+        return _item(item, Markup(), say)
+    models = [found.model(one.run.name) for one in sorted(item.answers, key=lambda a: a.right)]
+    models = [one for one in dict.fromkeys(models) if one]
+    pair = [*models[:1], *models[1:][-1:]]
+    where = (str(run.relative_to(DATA)), item.row.record, pair)
+    return _item(item, fragments.to_try(*where, say("Open in Try")), say)
+
+
+def _chosen(item: ItemView) -> str:
+    """Which runs chose which option: why a vote came out as it did."""
+    parts = []
+    for k, label, _ in item.options:
+        runs = [one.run.name for one in item.answers if one.choice == k]
+        parts += [f"{label} {'✔' if k == item.gold else '✗'} {', '.join(runs)}"] * bool(runs)
+    return " · ".join(parts)
 
 
 def _item(item: ItemView, action: Markup, say: Say) -> Markup:
-    parts = [fragments.heading(item.row.record, item.row.category or ""), action]
+    note = " · ".join(part for part in (item.row.category, _chosen(item)) if part)
+    parts = [fragments.heading(item.row.record, note), action]
     if item.question:
         parts.append(fragments.question(item.question))
     else:

@@ -7,7 +7,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from app import fragments, run_states
-from app.language import Say
+from app.language import Say, sentence
 from app.project import Project
 from core.errors import UserError
 
@@ -33,7 +33,7 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
         try:
             found = run_states.states(project)
         except UserError as error:
-            return [gr.skip(), fragments.said(str(error)), gr.skip()]
+            return [gr.skip(), fragments.refused(error, say), gr.skip()]
         sets = sorted({one.set for one in found if one.set})
         first = found[0].set if found[0].state != "waiting" else ""
         return [
@@ -46,7 +46,7 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
         try:
             return _table(run_states.states(project, name or ""), say)
         except UserError as error:
-            return fragments.said(str(error))
+            return fragments.refused(error, say)
 
     def draw(name: str) -> list[Any]:
         nothing = [gr.skip()] * len(PLOTS)
@@ -55,7 +55,7 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
         try:
             found = pd.DataFrame(run_states.curves(project, name))
         except UserError as error:
-            return [fragments.said(str(error)), *nothing]
+            return [fragments.refused(error, say), *nothing]
         parts = [found[found["what"].str.endswith(kind)] for kind in PLOTS]
         return [fragments.heading(name), *parts]
 
@@ -79,7 +79,7 @@ def _table(found: list[run_states.RunState], say: Say) -> Markup:
             Markup('<span class="state {}">{}</span>').format(one.state, say(one.state)),
             f"{one.step or 0} / {one.steps}" if one.steps else "–",
             one.left or "–",
-            one.sentence,
+            sentence(one.sentence, say),
         ]
         for one in found
     ]

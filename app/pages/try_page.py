@@ -11,7 +11,7 @@ from markupsafe import Markup
 from app import fragments
 from app.asking import Answered, Form, answer, form_of, pick, prompts, question_of
 from app.language import Say
-from app.models import Models, label
+from app.models import NO_MODEL, Models, label
 from app.project import Project
 from core.errors import UserError
 from core.option_orders import shown
@@ -115,7 +115,7 @@ def build(project: Project, models: Models, say: Say) -> TryPage:
         try:
             found, as_typed = pick(project, of_run, of_record)
         except UserError as error:
-            return [gr.skip()] * (len(fields) - 1) + [fragments.said(str(error))]
+            return [gr.skip()] * (len(fields) - 1) + [fragments.refused(error, say)]
         values = [getattr(as_typed, name) for name in Form.__dataclass_fields__]
         chosen = [*chosen, "", ""][:2] if chosen else [gr.skip()] * 2
         return [found, of_run, of_record, *values, *chosen, *_shown([]), ""]
@@ -129,12 +129,12 @@ def build(project: Project, models: Models, say: Say) -> TryPage:
         try:
             wanted = _question(known_question, typed)
         except UserError as error:
-            return [fragments.said(str(error)), *_shown([])]
+            return [fragments.refused(error, say), *_shown([])]
         names = [name or "" for name in given[len(form) :]]
         with models.lock:
             models.keep(names)
             found = [_told(models, name, wanted, typed, kind, say) for name in names if name]
-        none = "" if found else fragments.said("no model is named; name a folder or an address")
+        none = "" if found else fragments.said(say(NO_MODEL))
         return [none, *_shown(found)]
 
     go.click(told, [picked, orders, *form, *named], [message, *answers])
@@ -167,7 +167,7 @@ def _told(
     try:
         found = answer(models, name, question, typed, orders)
     except UserError as error:
-        return title + fragments.said(str(error))
+        return title + fragments.refused(error, say)
     return (
         title
         + _options(found, say)

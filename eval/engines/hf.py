@@ -33,9 +33,10 @@ class Float32Head(nn.Module):
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self.head = head
-        # A float32 copy of it, since the weight may be the embedding's own. A head that is
-        # more than one matrix (one with an adapter) computes in its own dtype.
-        weight = head.weight.detach().float() if type(head) is nn.Linear else None
+        # A float32 copy of it, since the weight may be the embedding's own. A head that is float32
+        # already needs none; one that is more than a matrix (with an adapter) keeps its dtype.
+        narrow = type(head) is nn.Linear and head.weight.dtype != torch.float32
+        weight = head.weight.detach().float() if narrow else None
         self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:

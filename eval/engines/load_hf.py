@@ -1,6 +1,7 @@
 """Loading a model and its adapters by transformers and PEFT: completely, or not at all."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import is_flash_attn_2_available
 
+from core.cuda import flash_attn_fault
 from core.errors import UserError, full_disk
 from core.tree_attention import FAMILIES
 from eval.engines import shared_attention
@@ -111,5 +113,8 @@ def plain_attention(config: transformers.PretrainedConfig, dtype: str, device: t
     """The same of those that read a batch, and keep what they have read."""
     text = config.get_text_config()
     if device.type == "cuda" and dtype != "float32" and is_flash_attn_2_available():
-        return "flash_attention_2"
+        said = flash_attn_fault()
+        if said is None:
+            return "flash_attention_2"
+        print(f"scoring without flash-attn, which does not load ({said})", file=sys.stderr)
     return "eager" if getattr(text, "attn_logit_softcapping", None) else "sdpa"

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from core.bilingual import Both, korean
+from core.particles import attach
+
 LEVEL = 0.05  # a difference whose p-value is no greater is reported as one
 FEWEST = 10  # groups; a bootstrap of fewer holds the truth less than 9 times in 10, not 95 in 100
 SAMPLES = 10_000
@@ -52,13 +55,16 @@ class Difference(NamedTuple):
         }
 
 
-def too_few(groups: Sequence[str]) -> str | None:
+def too_few(groups: Sequence[str]) -> Both | None:
     """Why nothing can be said beyond these items, or None where there are groups enough."""
     count = len(set(groups))
     if count >= FEWEST:
         return None
     what = "1 dialogue or passage is" if count == 1 else f"{count} dialogues or passages are"
-    return f"{what} too few for intervals over dialogues and for comparisons: {FEWEST} are needed"
+    return Both(
+        f"{what} too few for intervals over dialogues and for comparisons: {FEWEST} are needed",
+        f"대화나 지문이 {count}개뿐이라 대화 단위 구간과 비교를 낼 수 없음: {FEWEST}개가 필요함",
+    )
 
 
 def resampled(
@@ -164,15 +170,25 @@ def differences(
     return found
 
 
-def verdict(found: Difference, first: str, second: str, n: int) -> str:
+def verdict(found: Difference, first: str, second: str, n: int) -> Both:
     """The sentence a person needs about two runs over the same `n` items."""
+    pair = f"{attach(korean(first), '과')} {attach(korean(second), '은')}"
     if found.p is None:
-        return f"{first} and {second} are not compared: too few dialogues or passages"
-    reason = f"at n={n} ({p_value_text(found.p)})"
+        return Both(
+            f"{first} and {second} are not compared: too few dialogues or passages",
+            f"{pair} 비교하지 않음: 대화나 지문이 너무 적음",
+        )
+    reason = f"n={n}", f"({p_value_text(found.p)})"
     if not found.differs:
-        return f"{first} and {second} are not distinguishable {reason}"
+        return Both(
+            f"{first} and {second} are not distinguishable at {' '.join(reason)}",
+            f"{pair} {reason[0]}에서 구별되지 않음 {reason[1]}",
+        )
     better, worse = (first, second) if found.value > 0 else (second, first)
-    return f"{better} is better than {worse} {reason}"
+    return Both(
+        f"{better} is better than {worse} at {' '.join(reason)}",
+        f"{attach(korean(better), '이')} {korean(worse)}보다 나음, {' '.join(reason)}",
+    )
 
 
 def p_value_text(p: float) -> str:

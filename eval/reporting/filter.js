@@ -13,7 +13,7 @@ if (form) {
       item.hidden = !(fits && (!text || item.textContent.includes(text.normalize("NFC"))));
       shown += !item.hidden;
     }
-    form.querySelector("output").textContent = `${shown} of ${items.length} shown`;
+    form.querySelector("output").textContent = `${shown} / ${items.length}`;
   };
   form.addEventListener("input", apply);
   form.addEventListener("submit", (event) => event.preventDefault());

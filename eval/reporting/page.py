@@ -7,37 +7,48 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from core.files import read_text
-from core.look import address, page
-from eval.reporting import svg
+from core.look import page
+from eval.reporting import report_tables
 from eval.reporting.breakdowns import Breakdown
+from eval.reporting.headline import headline
 from eval.reporting.runs import ItemView
 
 HERE = Path(__file__).parent
 MANY = 12  # pairs that are shown before they fold away
+WIDE = 5  # runs whose drawings stand side by side at their full width
 
 
 def html(
-    title: str,
+    facts: Sequence[tuple[str, str]],
     figures: Mapping[str, Any],
     breakdowns: Sequence[Breakdown],
     items: Sequence[ItemView],
     all_: int,
+    earlier: Mapping[str, Any] | None = None,
 ) -> str:
-    """The page; `items` are those to look through, out of `all_`."""
+    """The page; `items` are those to look through, out of `all_`.
+
+    `facts` say what was reported on, `earlier` are the results of an earlier report, by run.
+    """
+    pairs = figures["pairs"]
     return page(
         HERE / "report.html.jinja",
+        headline(figures),
+        facts,
         script=read_text(HERE / "filter.js"),
-        title=title,
         figures=figures,
-        breakdowns=[(one, _shown(svg.by_breakdown(figures, one))) for one in breakdowns],
-        accuracies=_shown(svg.accuracies(figures)),
-        calibration=_shown(svg.calibration(figures)),
-        confusions=_confusions(figures),
-        gaps={(one["first"], one["second"]): one for one in figures["pairs"]},
+        accuracies=report_tables.accuracies(figures, earlier),
+        matrix=report_tables.matrix(figures) if len(figures["results"]) > 2 else "",
+        comparisons=report_tables.comparisons(figures) if pairs else "",
+        breakdowns=[(one, report_tables.breakdown(figures, one)) for one in breakdowns],
+        calibration=report_tables.calibration(figures),
+        confusions=report_tables.confusions(figures),
+        few=report_tables.FEW,
         items=items,
         categories=list(dict.fromkeys(one.row.category or "-" for one in items)),
         all=all_,
         many=MANY,
+        wide=len(figures["results"]) <= WIDE,
     )
 
 
@@ -49,28 +60,6 @@ def markdown(title: str, figures: Mapping[str, Any], breakdowns: Sequence[Breakd
     environment.filters["cell"] = _cell
     template = environment.from_string(read_text(HERE / "report.md.jinja"))
     return template.render(title=title, figures=figures, breakdowns=breakdowns)
-
-
-def _confusions(figures: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """By letter where options have one, and by published place where that differs."""
-    keys = {"By the letter shown": "confusion_letters", "By published place": "confusion_published"}
-    counts = [
-        [[*row.values()] for row in one.get(key, {}).values()]
-        for key in keys.values()
-        for one in figures["results"].values()
-    ]
-    half = len(counts) // 2
-    orders = list(keys.items())[: 1 if counts[:half] == counts[half:] else 2]
-    drawn = [(what, _shown(svg.confusions(figures, key))) for what, key in orders]
-    return [(what, picture) for what, picture in drawn if picture]
-
-
-def _shown(picture: svg.Picture | None) -> dict[str, Any] | None:
-    """What an <img> needs: its address and its width in CSS pixels."""
-    return picture and {
-        "source": address("svg+xml", picture.svg),
-        "width": round(picture.width * 96),
-    }
 
 
 def _cell(text: str) -> str:

@@ -13,7 +13,7 @@ from core.errors import UserError
 from core.files import sha256
 from core.jsonl import read_records
 from core.records import Prediction, Question, Row
-from eval.metrics.accuracy import Accuracies
+from eval.metrics.accuracy import Accuracies, chance, wilson
 from eval.options import gold
 from eval.predictions import Meta, join, names, read, require_comparable
 from eval.rows import read_rows
@@ -53,6 +53,13 @@ class ScoredRows:
     def golds(self) -> list[int]:
         """The published index of each row's right option."""
         return [gold(row) for row in self.rows]
+
+    @cached_property
+    def above_chance(self) -> list[int]:
+        """The places of the runs that are better than guessing: Wilson's interval is above it."""
+        blind = chance(self.rows)
+        scores = [run.result.all for run in self.runs]
+        return [k for k, one in enumerate(scores) if wilson(one.correct, one.n)[0] > blind]
 
     def right(self, run: ScoredRun) -> list[bool]:
         """Whether the run chose each row's right option; no answer is wrong."""
@@ -164,8 +171,13 @@ class ItemView:
 
 
 def items(scored: ScoredRows, questions: Mapping[str, Question]) -> list[ItemView]:
-    """All items: by how many runs got them wrong, then those they disagree on, then as scored."""
+    """All items: by how many runs got them wrong, then those they disagree on, then as scored.
+
+    A run that cannot be told from guessing, as a base before its training, is not counted: what
+    it has wrong says nothing of the item. Where all are such, all are.
+    """
     right = [scored.right(run) for run in scored.runs]
+    counted = set(scored.above_chance) or set(range(len(scored.runs)))
     found = [
         ItemView(
             row,
@@ -180,4 +192,4 @@ def items(scored: ScoredRows, questions: Mapping[str, Question]) -> list[ItemVie
         )
         for number, row in enumerate(scored.rows)
     ]
-    return sorted(found, key=lambda one: (-len(one.wrong), not one.disagree))
+    return sorted(found, key=lambda one: (-len(counted.intersection(one.wrong)), not one.disagree))

@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from wordcloud import WordCloud
 
-from core.look import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, REGULAR, png
+from core.bilingual import Both
+from core.look import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, png
 from core.records import CATEGORIES
 from prep.plots.counts import KEY, SPLITS, Facts
 
@@ -27,8 +27,8 @@ class Chart:
     """
 
     name: str
-    title: str
-    caption: str
+    title: Both
+    caption: Both
     draw: Callable[[Axes, Any], None]
     panels: Mapping[tuple[str, str], Any]
     height: float = 2.4
@@ -103,11 +103,10 @@ def histogram(axes: Axes, values: pd.Series, edges: list[float], unit: str) -> N
 def heat(axes: Axes, table: pd.DataFrame) -> None:
     """Counts of a table in its cells, coloured by their share of the row."""
     shares = table.div(table.sum(axis=1).clip(lower=1), axis=0)
-    full = max(0.6, shares.to_numpy().max())
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=full, aspect="auto")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, counts in enumerate(table.to_numpy()):
         for column, count in enumerate(counts):
-            dark = shares.iat[row, column] > 0.6 * full
+            dark = shares.iat[row, column] > 0.6
             colour = "white" if dark else INK
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
     axes.set_xticks(range(table.shape[1]), list(table.columns))
@@ -116,36 +115,49 @@ def heat(axes: Axes, table: pd.DataFrame) -> None:
     axes.tick_params(length=0)
 
 
-def cloud(axes: Axes, counts: pd.Series) -> None:
-    """The words of a table, the larger the more frequent."""
-    palette = (BLUE, ORANGE, GREEN, PURPLE)
-    words = WordCloud(
-        font_path=str(REGULAR),
-        width=960,
-        height=520,
-        background_color="white",
-        random_state=0,
-        prefer_horizontal=1.0,
-        relative_scaling=0.4,
-        color_func=lambda word, random_state, **_: random_state.choice(palette),
-    ).generate_from_frequencies(counts.to_dict())
-    axes.imshow(words.to_array(), interpolation="bilinear")
-    axes.set_axis_off()
-
-
 MOST = 15  # categories shown; the rest stands as one
-TOP, CLOUD = 20, 100  # words shown as bars, and in the cloud
+TOP = 20  # words shown as bars
 COUNTED = ("references", "options")  # a handful each: bars rather than a histogram
 BINS = 24
-CAPTIONS = {
-    "turns": "Utterances of a question's dialogue.",
-    "references": "Reference utterances that a question asks about.",
-    "characters": "Characters of a question's dialogue or passage, spaces included.",
-    "words": "Words of a question's dialogue or passage, split at spaces.",
-    "question characters": "Characters of the question put.",
-    "note characters": "Characters of the note (보기) of a question.",
-    "options": "Options of a question.",
-    "option characters": "Characters of every single option.",
+MEASURES = {
+    "turns": (
+        Both("Turns", "발화 수"),
+        Both("Utterances of a question's dialogue.", "문항의 대화에 있는 발화의 수."),
+    ),
+    "references": (
+        Both("References", "참조 발화 수"),
+        Both("Reference utterances that a question asks about.", "문항이 묻는 참조 발화의 수."),
+    ),
+    "characters": (
+        Both("Characters", "글자 수"),
+        Both(
+            "Characters of a question's dialogue or passage, spaces included.",
+            "문항의 대화나 지문의 글자 수, 공백 포함.",
+        ),
+    ),
+    "words": (
+        Both("Words", "어절 수"),
+        Both(
+            "Words of a question's dialogue or passage, split at spaces.",
+            "문항의 대화나 지문의 어절 수, 공백으로 나눔.",
+        ),
+    ),
+    "question characters": (
+        Both("Question characters", "질문 글자 수"),
+        Both("Characters of the question put.", "질문 문장의 글자 수."),
+    ),
+    "note characters": (
+        Both("Note characters", "보기 글자 수"),
+        Both("Characters of the note (보기) of a question.", "문항의 보기 글자 수."),
+    ),
+    "options": (
+        Both("Options", "선택지 수"),
+        Both("Options of a question.", "문항의 선택지 수."),
+    ),
+    "option characters": (
+        Both("Option characters", "선택지 글자 수"),
+        Both("Characters of every single option.", "선택지 하나하나의 글자 수."),
+    ),
 }
 
 
@@ -164,8 +176,11 @@ def _labels(items: pd.DataFrame) -> list[Chart]:
     found = [
         Chart(
             "categories",
-            "Categories",
-            "Questions of each category, and their share of the split.",
+            Both("Categories", "유형"),
+            Both(
+                "Questions of each category, and their share of the split.",
+                "유형별 문항 수와 스플릿에서 차지하는 비율.",
+            ),
             bars,
             {
                 key: part["category"].value_counts().reindex(order, fill_value=0)
@@ -189,16 +204,27 @@ def _labels(items: pd.DataFrame) -> list[Chart]:
         .rename_axis(index=None, columns=None)
         for key, part in parts.items()
     }
-    caption = (
-        "Where the right option stands, in published order; splits without answers are left out."
+    caption = Both(
+        "Where the right option stands, in published order; splits without answers are left out.",
+        "원래 순서에서 정답이 있는 자리. 정답이 없는 스플릿은 제외.",
     )
     return [
         *found,
-        Chart("answers", "Answer positions", caption, bars, positions, 0.6 + 0.26 * len(labels)),
+        Chart(
+            "answers",
+            Both("Answer positions", "정답 위치"),
+            caption,
+            bars,
+            positions,
+            0.6 + 0.26 * len(labels),
+        ),
         Chart(
             "answers-by-category",
-            "Answer positions by category",
-            "Right options by category; the colour is the share within the category.",
+            Both("Answer positions by category", "유형별 정답 위치"),
+            Both(
+                "Right options by category; the tint is the share within the category, 0 to 1.",
+                "유형별 정답 위치. 색의 짙기는 유형 안의 비율, 0~1.",
+            ),
             heat,
             tables,
             height,
@@ -220,7 +246,7 @@ def _measures(values: pd.DataFrame) -> list[Chart]:
     for measure, frame in values.groupby("measure", sort=False):
         distinct = sorted(frame["value"].unique())
         parts = {key: part["value"] for key, part in frame.groupby(KEY, sort=False)}
-        name, title = str(measure).replace(" ", "-"), str(measure).capitalize()
+        name, (title, caption) = str(measure).replace(" ", "-"), MEASURES[str(measure)]
         if len(distinct) == 1:
             continue
         if measure in COUNTED:
@@ -229,11 +255,11 @@ def _measures(values: pd.DataFrame) -> list[Chart]:
                 for key, part in parts.items()
             }
             height = 0.7 + 0.28 * len(distinct)
-            found.append(Chart(name, title, CAPTIONS[measure], bars, counts, height))
+            found.append(Chart(name, title, caption, bars, counts, height))
         else:
             draw = partial(histogram, edges=_edges(distinct), unit=str(measure))
             panels = {key: part.reset_index(drop=True) for key, part in parts.items()}
-            found.append(Chart(name, title, CAPTIONS[measure], draw, panels))
+            found.append(Chart(name, title, caption, draw, panels))
     return found
 
 
@@ -245,25 +271,20 @@ def _edges(distinct: Sequence[int]) -> list[float]:
 
 
 def _words(words: Mapping[tuple[str, str], pd.Series]) -> list[Chart]:
-    """The most frequent words as bars, and more of them as a cloud."""
+    """The most frequent words."""
     if not words:
         return []
-    once = "Content morphemes (nouns, names, roots, verbs, adjectives), every text once"
     return [
         Chart(
             "top-words",
-            f"Top {TOP} words",
-            f"{once}: how often each is said.",
+            Both(f"Top {TOP} words", f"많이 쓰인 낱말 {TOP}개"),
+            Both(
+                "Content morphemes (nouns, names, roots, verbs, adjectives), every text once: how "
+                "often each is said.",
+                "내용 형태소(명사, 고유명사, 어근, 동사, 형용사)의 빈도. 같은 글은 한 번만 셈.",
+            ),
             partial(bars, share=False),
             {key: counts.head(TOP) for key, counts in words.items()},
             0.6 + 0.2 * TOP,
-        ),
-        Chart(
-            "word-cloud",
-            "Word cloud",
-            f"{once}: the {CLOUD} most frequent, the larger the more frequent.",
-            cloud,
-            {key: counts.head(CLOUD) for key, counts in words.items()},
-            2.9,
-        ),
+        )
     ]

@@ -81,20 +81,6 @@ class Facts:
         table = found.agg(n="count", mean="mean", min="min", max="max").round(2)
         return table.reset_index().to_dict("records")
 
-    def figures_by_version(self) -> list[dict[str, Any]]:
-        """`figures` with one line a measure and split, those of each version under `by`."""
-        return [
-            {
-                "measure": measure,
-                "split": split,
-                "n": int(part["n"].iloc[0]),
-                "by": {line["version"]: line for line in part.to_dict("records")},
-            }
-            for (measure, split), part in pd.DataFrame(self.figures()).groupby(
-                ["measure", "split"], sort=False
-            )
-        ]
-
 
 CONTENT = ("NNG", "NNP", "XR", "VV", "VA")  # nouns, names, roots, verbs, adjectives (Sejong tags)
 

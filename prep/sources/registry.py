@@ -11,6 +11,7 @@ from typing import Literal
 
 from prep.sources import cci, chats, exams, kobest, table
 from prep.sources.forms import Found
+from prep.sources.licences import AGREEMENT
 from prep.sources.mapping import TABLE
 from prep.sources.reader import Reader
 
@@ -43,7 +44,6 @@ class Entry:
 
 
 CCI_FIELDS = ("id", "input", "output")
-AGREEMENT = "agreement with the institute; not to be passed on"
 ENTRIES = (
     Entry(
         "cci-2024",

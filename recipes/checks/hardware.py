@@ -1,9 +1,9 @@
-"""What a recipe asks of this machine: a GPU large enough, its driver, compiled attention, nvcc.
+"""What a recipe asks of this machine: a GPU large enough, its driver, compiled wheels, nvcc.
 
 All is asked before anything is loaded; each check raises `UserError` with one sentence.
 """
 
-from importlib import import_module
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,14 @@ from huggingface_hub import constants
 from torch.utils import cpp_extension
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
+from core.cuda import flash_attn_fault, require_bitsandbytes, without_gpu
 from core.errors import UserError
 from recipes.planner.costs import GIB, states, weights
 from recipes.planner.dry_run import Step
 
 KERNEL = "kernels-community--flash-attn2"  # what transformers takes from the hub without flash-attn
+# optimizers by their names: those of bitsandbytes, and those of torch and torchao that look alike
+BITSANDBYTES, OTHERS = re.compile("bnb|paged|8bit"), re.compile("torch|^ao_")
 SPREADS = ("deepspeed", "fsdp_config", "unfrozen_parameters")  # a GPU then holds less than all
 
 
@@ -35,8 +38,10 @@ def require_device(cfg: dict[str, Any]) -> None:
         if asked
     ]
     if wants and not torch.cuda.is_available():
+        said = without_gpu()
         raise UserError(
-            f"{recipe}: no GPU here, and the recipe asks for one ({', '.join(wants)}); {no_gpu()}"
+            f"{recipe}: no GPU here, and the recipe asks for one ({', '.join(wants)}); on a CPU "
+            f"use recipes/tiny/stage1.yml and recipes/tiny/stage2.yml (torch says: {said})"
         )
     # bitsandbytes 0.50 repacks 4-bit weights for a CPU's inference and has no gradient through that
     if cfg.get("load_in_4bit") and cfg.get("test_datasets") and not torch.cuda.is_available():
@@ -46,38 +51,32 @@ def require_device(cfg: dict[str, Any]) -> None:
         )
 
 
-def no_gpu() -> str:
-    """Why torch sees no GPU, and what helps."""
-    try:
-        torch.cuda.init()
-        said = "it lists none"
-    except (AssertionError, RuntimeError) as error:
-        said = str(error).partition(". ")[0].strip().partition("\n")[0]
-    if "too old" in said:
-        return f"{said}: update the driver, of which CUDA {torch.version.cuda} wants a newer one"
-    return f"on a CPU use recipes/tiny/stage1.yml and recipes/tiny/stage2.yml (torch says: {said})"
-
-
 def require_attention(cfg: dict[str, Any]) -> None:
     """Raise `UserError` where compiled attention is asked for and cannot be had."""
     if cfg.get("attn_implementation") != "flash_attention_2":
         return
     recipe = cfg.get("axolotl_config_path")
     if find_spec("flash_attn"):
-        try:
-            import_module("flash_attn")
-        except (ImportError, OSError) as error:
-            said = str(error).partition("\n")[0]
+        if said := flash_attn_fault():
             raise UserError(
                 f"{recipe}: the flash-attn installed here does not load with torch "
                 f"{torch.__version__} ({said}); build it against this torch, or uninstall it, and "
                 "the hub's kernel takes its place"
-            ) from None
+            )
     elif constants.HF_HUB_OFFLINE and not [*Path(constants.HF_HUB_CACHE).glob(f"*{KERNEL}")]:
         raise UserError(
             f"{recipe}: flash-attn is not installed, and its kernel cannot be fetched from the hub "
             "while HF_HUB_OFFLINE is set; unset it for the first run"
         )
+
+
+def require_quantiser(cfg: dict[str, Any]) -> None:
+    """Raise `UserError` where bitsandbytes is asked for and does not load."""
+    optimizer = str(cfg.get("optimizer"))
+    by_key = [key for key in ("load_in_4bit", "load_in_8bit") if cfg.get(key)]
+    if by_key or (BITSANDBYTES.search(optimizer) and not OTHERS.search(optimizer)):
+        wanted_by = by_key[0] if by_key else f"optimizer {optimizer}"
+        require_bitsandbytes(f"{cfg.get('axolotl_config_path')}: {wanted_by}")
 
 
 def require_compiler(cfg: dict[str, Any]) -> None:
@@ -142,6 +141,7 @@ def require_hardware(cfg: dict[str, Any]) -> None:
         return
     require_compiler(cfg)
     require_attention(cfg)
+    require_quantiser(cfg)
     config = AutoConfig.from_pretrained(
         str(cfg["base_model"]), revision=cfg.get("revision_of_model")
     )

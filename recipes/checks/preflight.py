@@ -25,7 +25,12 @@ from recipes.checks.recipe_rules import (
 )
 from recipes.checks.schema import schema_problems
 from recipes.plugins.axolotl_commands import without_flags
-from recipes.weights.base_model import base_of, check_base, unreadable
+from recipes.weights.base_model import (
+    base_of,
+    check_base,
+    require_full_weights,
+    unreadable,
+)
 
 ACCURACY = "recipes.plugins.answer_accuracy.AccuracyPlugin"
 
@@ -41,7 +46,7 @@ def preflight(cfg: dict[str, Any], *, trains: bool = True) -> None:
         require_device(cfg)
     require(cfg, schema_here(recipe))
     require_base(cfg)
-    require_full_weights(cfg)
+    require_full_weights(str(cfg["base_model"]), cfg.get("revision_of_model"))
     if trains:
         require_hardware(cfg)
     require_adapter(cfg)
@@ -100,16 +105,6 @@ def require_base(cfg: dict[str, Any]) -> None:
             raise UserError(f"{base}: {defect}; copy or download it again, or make it again")
         return
     base_of(base, cfg.get("revision_of_model"))
-
-
-def require_full_weights(cfg: dict[str, Any]) -> None:
-    """Raise `UserError` for a base that is quantised already: a merge needs it in full."""
-    if found := config_of(cfg).get("quantization_config"):
-        raise UserError(
-            f"{cfg['base_model']}: its weights are quantised already "
-            f"({found.get('quant_method') or 'in some way'}), and a recipe quantises full ones by "
-            "itself; set base_model to the model they were made from"
-        )
 
 
 def require_adapter(cfg: dict[str, Any]) -> None:

@@ -110,9 +110,10 @@ def training(
 
 @dataclass(frozen=True)
 class Scoring:
-    """What scoring holds: bytes of weights and of one prompt, and how many prompts fit."""
+    """What scoring holds: bytes of weights, of the head's copy and of one prompt; how many fit."""
 
     weights: float
+    head: float
     prompt: float
     prompts: int
 
@@ -120,14 +121,16 @@ class Scoring:
 def scoring(step: Step, config: PretrainedConfig, bits: int, length: int, gpu: Gpu) -> Scoring:
     """What scoring with the merged weights at 16, 8 or 4 bits holds on one GPU.
 
-    A prompt of `length` tokens holds keys and values of all layers in bfloat16 and one layer's
-    widest activations; sliding windows would hold less.
+    Logits are computed from a float32 copy of the head (eval/engines/hf.py). A prompt of `length`
+    tokens holds keys and values of all layers in bfloat16 and one layer's widest activations;
+    sliding windows would hold less.
     """
     linear = {16: 2.0, 8: 1.0, 4: NF4}[bits]
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config) * 2
     layer = (2 * config.intermediate_size + 4 * config.hidden_size) * 2
-    size, prompt = step.linear * linear + step.kept * 2, length * (cache + layer)
-    return Scoring(size, prompt, max(0, int((gpu.memory - CONTEXT - size) // prompt)))
+    size, head = step.linear * linear + step.kept * 2, step.embedding * 4
+    prompt, room = length * (cache + layer), gpu.memory - CONTEXT - size - head
+    return Scoring(size, head, prompt, max(0, int(room // prompt)))
 
 
 def head_width(config: PretrainedConfig) -> int:

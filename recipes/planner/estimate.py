@@ -135,6 +135,7 @@ def plan(args: argparse.Namespace) -> dict[str, Any]:
         "scoring_on_4090": {
             f"{bits} bit": {
                 "weights": found.weights / GIB,
+                "head": found.head / GIB,
                 "prompt": found.prompt / GIB,
                 "prompts_at_once": found.prompts,
                 "fits": found.prompts > 0,

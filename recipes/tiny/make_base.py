@@ -56,6 +56,7 @@ def install() -> None:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout
         manifest = {
             "command": "make tiny-base",
+            "licence": "Apache-2.0",
             "seeds": {"exercises": 2024, "weights": SEED, "order": "the curriculum's"},
             "commit": commit.strip(),
             "machine": f"{os.cpu_count()} cores, {platform.machine()}",

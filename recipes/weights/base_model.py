@@ -41,6 +41,18 @@ def base_of(name: str, revision: str | None) -> dict[str, str]:
     return {"hub": name, "commit": str(extract_commit_hash(config, None))}
 
 
+def require_full_weights(name: str, revision: str | None) -> None:
+    """Raise `UserError` for a base that is quantised already."""
+    said = read_json(Path(str(cached_file(name, "config.json", revision=revision))))
+    for settings in (said, said.get("text_config") or {}):
+        if found := settings.get("quantization_config"):
+            raise UserError(
+                f"{name}: its weights are quantised already "
+                f"({found.get('quant_method') or 'in some way'}), and training and merging need "
+                "them in full; name the model they were made from"
+            )
+
+
 def record_of(adapter: Path) -> dict[str, Any] | None:
     """What an adapter, or the run whose checkpoint it is, was trained on; None if unrecorded."""
     run = adapter.parent if adapter.name.startswith("checkpoint-") else adapter

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from core.errors import UserError
 from core.jsonl import read_objects
-from recipes.weights.base_model import check_base, require_none_missing
+from recipes.weights.base_model import check_base, require_full_weights, require_none_missing
 from recipes.weights.finite import is_finite
 from recipes.weights.lora import check_fit, grow, held, read_adapter, tensors, untie
 
@@ -25,17 +25,30 @@ SENTENCES = (
 # root mean square of the logits' change over that of the logits: float32 is exact but for the order
 # of sums; bfloat16 rounds each merged weight to 8 bits
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 5e-3}
+ROOM = 1.3  # times the weights' bytes: logits of 256,000 words take some 3 GiB a long prompt
 RESULT = "merge.json"  # what was merged, and how exact the result is
 TAKEN = ("tokenizer*", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
 
 
-def load(base: str, revision: str | None, **options: Any) -> PreTrainedModel:
-    """The base model on the GPU where there is one; eager attention keeps Gemma-2's soft-cap."""
+def device_for(folder: Path) -> str:
+    """The GPU where one holds a base's weights and a prompt's logits, else the CPU."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    _, memory = torch.cuda.mem_get_info()
+    if size * ROOM <= memory:
+        return "cuda"
+    print(f"{folder}: too large for this GPU, so that the CPU merges it")
+    return "cpu"
+
+
+def load(base: str, revision: str | None, device: str, **options: Any) -> PreTrainedModel:
+    """The base model on a device; eager attention keeps Gemma-2's soft-cap."""
     model, about = AutoModelForCausalLM.from_pretrained(
         base,
         revision=revision,
         attn_implementation="eager",
-        device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},
+        device_map={"": device},
         output_loading_info=True,
         **options,
     )
@@ -116,14 +129,15 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
     """
     base, revision = recipe["base_model"], recipe.get("revision_of_model")
     source = folder_of(base, revision)
+    require_full_weights(base, revision)
     check_base(base, revision, adapter)
     adapted = read_adapter(adapter)
     check_fit(source, adapted)
     words = adapter if any(adapter.glob("tokenizer*")) else source  # PEFT alone saves none
     tokenizer = AutoTokenizer.from_pretrained(words)
-    prompts = prompts_of(recipe, tokenizer)
+    prompts, device = prompts_of(recipe, tokenizer), device_for(source)
 
-    bare = load(base, revision, dtype="auto")
+    bare = load(base, revision, device, dtype="auto")
     loaded = held(bare)
     grow(bare, adapted)
     untied = untie(bare, adapted.changed)
@@ -153,7 +167,7 @@ def merge(recipe: dict[str, Any], adapter: Path, part: Path) -> dict[str, Any]:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=torch.bfloat16 if recipe.get("bf16") else torch.float32,
         )
-        rounded = load(base, revision, dtype="auto", quantization_config=four)
+        rounded = load(base, revision, device, dtype="auto", quantization_config=four)
         grow(rounded, adapted)
         trained = PeftModel.from_pretrained(rounded, adapter)
         trained_logits = logits(trained, prompts)

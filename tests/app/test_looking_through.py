@@ -69,6 +69,7 @@ def test_no_range_ends_in_a_sentence(given: str) -> None:
         row_table.lengths(given)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_are_there_in_seconds(tmp_path: Path) -> None:
     row = Row(
         id="ID",

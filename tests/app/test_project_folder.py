@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app import record_texts, row_table, set_results
+from app import fragments, record_texts, row_table, set_results
+from app.language import in_language
 from app.models import Models
 from app.pages.data_lists import file_of
 from app.project import open_project
+from core.bilingual import Both
 from core.errors import UserError
 from tests.support.paths import ROOT
 
@@ -89,3 +91,11 @@ def test_a_start_that_cannot_be_ends_in_a_sentence(empty: Path, case: str) -> No
     assert done.stderr.startswith("error: ")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_refusal_is_said_in_the_language_of_the_page() -> None:
+    """Sentences that other commands say too are English, as those print them."""
+    ours, shared = UserError(Both("no run", "런이 없습니다")), UserError("x.jsonl: no such file")
+    said = [fragments.refused(ours, in_language(language)) for language in ("en", "ko")]
+    assert [">no run<" in said[0], ">런이 없습니다<" in said[1]] == [True, True]
+    assert "x.jsonl: no such file" in fragments.refused(shared, in_language("ko"))

@@ -17,7 +17,7 @@ from ensemble.member_answers import MemberAnswers
 from eval import predictions
 from eval.options import choose
 from tests.support.out_of_fold_case import FOLDS, Study
-from tests.support.scored_rows import rows
+from tests.support.scored_rows import in_bits, rows
 
 
 @pytest.fixture
@@ -183,6 +183,20 @@ def test_a_vote_applies_what_was_fitted_by_name_and_refuses_what_it_was_fitted_o
     assert meta.model_extra["weights"]["sha256"] == sha256(study.folder / "weights.json")
     with pytest.raises(UserError, match=r"the answers of 1 dialogues or .*the first is g7;"):
         voted(ids, "g7")
+    for path in members:
+        in_bits(path, "8bit")
+    with pytest.raises(
+        UserError, match=r"poor.jsonl: scored in 8 bits, and .*weights.json was fitted on .* stored"
+    ):
+        voted(ids, "new.1")
+
+
+def test_a_member_is_fitted_in_one_precision(study: Study) -> None:
+    good = study.member("good", 0.9)
+    in_bits(good[1], "4bit")
+    study.refused("1/good.jsonl: scored in 4 bits, and .*0/good.jsonl as stored; score", *good)
+    found = study.fit("weighted", *(in_bits(path, "4bit") for path in good))
+    assert found.fitted.load_in == {"good": "4bit"}
 
 
 def test_what_is_not_out_of_fold_is_refused(study: Study) -> None:

@@ -8,12 +8,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+from core import cuda
 from core.errors import UserError
 from core.jsonl import read_json, write_json
 from eval import model_files, predictions, score
 from eval.engines.hf import Engine
-from eval.targets import require_memory, weight_bytes
-from tests.support.scored_rows import save_rows
+from eval.targets import require_memory, require_room, weight_bytes
+from tests.support.scored_rows import in_bits, save_rows
 from tests.support.tiny_models import save_gemma2
 from tests.support.vote_case import Case
 
@@ -86,6 +87,19 @@ def test_the_sidecar_says_the_bits_and_vllm_is_passed_over(
         score.main([*given, "--out", str(out), "--load-in", "3bit"])
 
 
+def test_a_driver_too_old_is_not_made_up_for_by_the_cpu(
+    gemma: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_room(gemma, "float32", None)  # no GPU at all: the CPU scores
+
+    def init() -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040). X")
+
+    monkeypatch.setattr(torch.cuda, "init", init)
+    with pytest.raises(UserError, match=r"too old \(found version 11040\): update the driver"):
+        require_room(gemma, "float32", None)
+
+
 def test_a_partial_run_in_other_bits_is_not_gone_on_with(gemma: Path, tmp_path: Path) -> None:
     from eval import targets
     from eval.engines.interface import Setup
@@ -106,7 +120,10 @@ def test_what_cannot_be_quantised_is_refused_before_loading(
         write_json(done / "config.json", config | {"quantization_config": {"quant_method": method}})
         with pytest.raises(UserError, match=rf"quantised already \({method}\); leave out"):
             score.main([*given, "--load-in", "4bit"])
-    monkeypatch.setattr(model_files, "find_spec", lambda name: None)
+    # as they are stored they are scored, and take what their files do
+    stored = sum(file.stat().st_size for file in done.glob("*.safetensors"))
+    assert weight_bytes(done, "float32", None) == stored
+    monkeypatch.setattr(cuda, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="needs bitsandbytes, which is not in this environment"):
         model_files.require_quantisable(gemma, "8bit")
 
@@ -126,17 +143,12 @@ def test_a_gpu_too_small_is_refused_with_what_helps(
     linear = sum(m.weight.numel() for n, m in model.named_modules() if n.endswith("_proj"))
     kept = sum(p.numel() for p in model.parameters()) - linear
     each = {"bfloat16": 2, "float32": 4}[dtype]
-    needed = kept * each + linear * {None: each, "8bit": 1, "4bit": 0.5}[bits]
+    copied = 0 if dtype == "float32" else 4 * model.get_output_embeddings().weight.numel()
+    needed = copied + kept * each + linear * {None: each, "8bit": 1, "4bit": 0.5}[bits]
     assert weight_bytes(gemma, dtype, bits) == needed
     require_memory(gemma, dtype, bits, int(needed))
-    with pytest.raises(UserError, match=f"its weights alone take .*; {remedy}"):
+    with pytest.raises(UserError, match=f"the head in float32, take .*; {remedy}"):
         require_memory(gemma, dtype, bits, int(needed) - 1)
-
-
-def in_bits(path: Path, bits: str | None) -> Path:
-    sidecar = path.with_suffix(".meta.json")
-    write_json(sidecar, read_json(sidecar) | {"load_in": bits})
-    return path
 
 
 def test_members_in_different_bits_vote_only_where_that_is_said(

@@ -158,6 +158,7 @@ def test_the_head_is_float32() -> None:
     assert logits.dtype == torch.float32
     expected = hidden.float() @ plain.weight.float().T
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-6)
+    assert Float32Head(plain.float()).weight is None  # a second copy would serve nobody
 
 
 def test_bfloat16_is_taken_from_the_stored_weights(tmp_path: Path) -> None:

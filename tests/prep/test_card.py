@@ -128,6 +128,20 @@ def test_the_card_says_where_all_came_from_and_what_went() -> None:
     assert "| stage1 | talks | 1,200 | 0 | 7 | 0 | 1 | 0 | 2 | 1,190 | 1,190 |" in body
 
 
+def test_the_hub_is_given_one_licence_only_where_all_that_was_read_has_it() -> None:
+    report = deepcopy(REPORT)
+    head, _ = split(card(report))
+    assert (head["license"], head["license_name"]) == ("other", "by-source")
+    report["sources"] |= {"talks": {"licence": "CC BY-SA 4.0"}}
+    report["sources"]["cci-2024"]["licence"] = "CC-BY-SA-4.0"
+    assert split(card(report))[0]["license"] == "other"  # spelt in two ways, so said twice
+    report["sources"]["cci-2024"]["licence"] = "CC BY-SA 4.0"
+    head, _ = split(card(report))
+    assert (head["license"], "license_name" in head) == ("cc-by-sa-4.0", False)
+    del report["sources"]["talks"]  # read, and nobody says under which
+    assert split(card(report))[0]["license"] == "other"
+
+
 def test_a_name_cannot_break_the_cards_tables() -> None:
     assert r"| 대화\|dev.json |" in card(REPORT)
     report = deepcopy(REPORT)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,8 +45,9 @@ def questions(pieces: list[tuple[str, bool, str]], options: list[str]) -> Questi
 QUESTIONS = st.builds(questions, TURNS, st.lists(TEXTS, min_size=2, max_size=5))
 
 
+@pytest.mark.slow
 @given(QUESTIONS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_to_clean_twice_is_to_clean_once(question: Question) -> None:
     done, changes = clean(question, MAERAK)
     assert clean(done, MAERAK) == (done, [])
@@ -54,7 +56,7 @@ def test_to_clean_twice_is_to_clean_once(question: Question) -> None:
 
 
 @given(QUESTIONS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_reference_and_no_order_is_lost(question: Question) -> None:
     done, changes = clean(question, MAERAK)
     assert done.focus == question.focus
@@ -70,7 +72,7 @@ def test_no_reference_and_no_order_is_lost(question: Question) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_digit_is_lost(said: str) -> None:
     done = text(said)
     greeted = not done and re.search("name|화자", said)  # a greeting is dropped with the name in it
@@ -78,7 +80,7 @@ def test_no_digit_is_lost(said: str) -> None:
 
 
 @given(QUESTIONS, st.permutations(sorted(RULES)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_rules_in_any_order_give_a_question_and_list_every_change(
     question: Question, rules: list[str]
 ) -> None:

@@ -53,8 +53,9 @@ texts_of_all_kinds = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(texts_of_all_kinds)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_batch_is_signed_as_its_texts_alone(texts: list[str]) -> None:
     signs, grams = bits_of.sign(texts)
     part = kept(texts)
@@ -75,6 +76,7 @@ def test_slabs_and_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert together[1].tolist() == alone[1].tolist()
 
 
+@pytest.mark.slow
 def test_compatible_signatures_are_the_packages_own() -> None:
     maker = Maker(5, pool=2000)
     rng = random.Random(5)
@@ -144,7 +146,7 @@ COLLECTION = [
 
 @pytest.mark.parametrize("method", METHODS)
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_nothing_depends_on_the_order(method: Method, seed: int) -> None:
     def by_id(listed: list[Document]) -> tuple[object, ...]:
         result = duplicates(listed, method)
@@ -224,6 +226,7 @@ def test_odd_inputs_finish_and_are_counted(method: Method) -> None:
     assert result.counts["short"] == 6
 
 
+@pytest.mark.slow
 def test_a_million_identical_rows_and_many_of_one_form() -> None:
     assert len(duplicates([Document(LONG, 0, "same")] * 1_000_000, Simhash()).removed) == 999_999
     marked = [prose(4, 60) + "!" * n for n in range(3000)]
@@ -232,6 +235,7 @@ def test_a_million_identical_rows_and_many_of_one_form() -> None:
         assert found == dict.fromkeys(range(2999), 2999)
 
 
+@pytest.mark.slow
 def test_many_that_differ_in_a_number_are_not_compared_all_with_all() -> None:
     texts = [f"{prose(1, 300)} {n}번" for n in range(400)]
     result = duplicates(items([*texts, texts[123].replace(" ", "")]), MinHash())

@@ -37,7 +37,7 @@ def signatures(draw: st.DrawFn) -> np.ndarray:
 
 @pytest.mark.parametrize("bits", range(8))
 @given(left=signatures(), right=signatures(), data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_join_finds_what_brute_force_finds(
     bits: int, left: np.ndarray, right: np.ndarray, data: st.DataObject
 ) -> None:
@@ -74,6 +74,7 @@ def test_a_crowded_bucket_is_capped_and_counted() -> None:
     assert set(pairs(capped)) < set(pairs(every))
 
 
+@pytest.mark.slow
 def test_two_hundred_thousand_signatures_in_one_bucket() -> None:
     signs = np.random.default_rng(1).permutation(2**18)[:100_000].astype(np.uint64)
     found = within(np.sort(signs), 0)

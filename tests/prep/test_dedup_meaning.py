@@ -56,6 +56,7 @@ def test_a_difference_beyond_reach_says_nothing() -> None:
     assert difference(left, left[::-1]) is None
 
 
+@pytest.mark.slow
 def test_the_labelled_set_is_distinguished() -> None:
     made = labelled(77, 40)
     assert made == labelled(77, 40)

@@ -14,6 +14,7 @@ from prep.dedup.methods import sign
 TEXTS = [record.text for record in collection(300, 9)] + ["", "네\0네네네", "\ud800가나다라", "🙂"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 def test_two_workers_sign_as_one_process(monkeypatch, tmp_path):
     monkeypatch.setattr(methods, "ROWS", 40)  # eight tasks

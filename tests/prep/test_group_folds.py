@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
@@ -53,7 +53,6 @@ SHAPES = st.lists(
 ).filter(lambda shape: len({group for group, _ in shape}) >= 2)
 
 
-@settings(deadline=None)
 @given(SHAPES, st.integers(2, 6), st.integers(0, 3), st.data())
 def test_groups_and_near_questions_stay_in_one_fold(
     shape: list[tuple[int, str]], count: int, seed: int, data: st.DataObject
@@ -76,7 +75,6 @@ def test_groups_and_near_questions_stay_in_one_fold(
         assert of.setdefault(one.group, number) == number
 
 
-@settings(deadline=None)
 @given(SHAPES, st.randoms())
 def test_folds_do_not_depend_on_the_order_of_the_questions(
     shape: list[tuple[int, str]], rng: random.Random
@@ -88,7 +86,6 @@ def test_folds_do_not_depend_on_the_order_of_the_questions(
     assert first == {q.id: n for q, n in zip(asked, fold_numbers(asked, 2, 1), strict=True)}
 
 
-@settings(deadline=None)
 @given(SHAPES, st.floats(0.05, 0.5))
 def test_no_group_in_train_and_dev(shape: list[tuple[int, str]], share: float) -> None:
     asked = questions(shape)

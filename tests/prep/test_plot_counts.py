@@ -1,8 +1,8 @@
 """What the plots count and how a chart shows it: figures by hand, words, Korean glyphs."""
 
+import re
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 
 from core.look import BOLD, FAMILY, REGULAR
-from prep.plots.charts import Chart, bars, charts, cloud
+from prep.plots.charts import Chart, bars, charts
+from prep.plots.corpus_tables import cloud
 from prep.plots.counts import Facts, content_words, word_counts
 from tests.support.plot_questions import asked, exam
 
@@ -51,7 +52,7 @@ def test_exam_questions_have_plots_of_what_they_hold() -> None:
     assert found["options"].panels["train", "raw"].to_dict() == {4: 1, 5: 2}
     assert found["categories"].panels["train", "raw"].to_dict() == {"역사": 2, "지리": 1}
     assert list(found["answers"].panels["train", "raw"].index) == ["A", "D", "E"]
-    assert {"characters", "top-words", "word-cloud"} <= set(found)
+    assert {"characters", "top-words"} <= set(found)
     assert all(chart.png().startswith(b"\x89PNG") for chart in found.values())
 
 
@@ -108,11 +109,13 @@ def test_a_missing_glyph_would_be_reported() -> None:
         chart.png()
 
 
-def test_words_in_the_cloud_are_not_empty_boxes() -> None:
-    def pixels(word: str) -> np.ndarray:
-        axes = Figure().subplots()
-        cloud(axes, pd.Series({word: 3}))
-        return np.asarray(axes.images[0].get_array())
-
-    assert not np.array_equal(pixels("우산"), pixels("구름"))
-    assert np.array_equal(pixels("우산"), pixels("우산"))
+def test_the_cloud_colours_what_tells_the_splits_apart() -> None:
+    """One cloud of all splits, of the cleaned texts, in alphabetical order."""
+    train, dev = pd.Series({"우산": 50, "사다": 50}), pd.Series({"우산": 5, "구름": 5})
+    words = {("train", "raw"): train * 9, ("train", "cleaned"): train, ("dev", "cleaned"): dev}
+    found = re.findall(r'class="(\w*)" style="font-size:([\d.]+)em" title="(.+?)">', cloud(words))
+    assert [title.partition(":")[0] for _, _, title in found] == ["구름", "사다", "우산"]
+    assert [kind for kind, _, _ in found] == ["orange", "green", ""]
+    sizes = [float(size) for _, size, _ in found]
+    assert sizes[0] < sizes[1] < sizes[2]
+    assert found[2][2] == "우산: 55; train 500.0, dev 500.0 / 1,000"

@@ -118,6 +118,7 @@ def test_an_inconsistent_preference_is_refused(change: dict[str, Any], sentence:
         Preference(**{**dict(row), **changed})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", ["fold", "keep"])
 def test_axolotl_trains_the_ids_of_the_supervised_row(tmp_path: Path, system: str) -> None:
     from axolotl.core.trainers import AxolotlORPOTrainer

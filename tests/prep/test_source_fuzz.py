@@ -162,6 +162,7 @@ def check(got: Read, records: int | None) -> None:
         jsonl.dump(made).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REGISTRY)
 def test_bad_input_ends_in_rows_removals_or_one_sentence(
     name: str, tmp_path_factory: pytest.TempPathFactory
@@ -171,7 +172,6 @@ def test_bad_input_ends_in_rows_removals_or_one_sentence(
 
     @settings(
         max_examples=TRIES,
-        deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -101,7 +101,7 @@ def test_a_rank_too_small_says_how_much_it_keeps():
     assert kept == pytest.approx(16 / 25)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
 def test_factors_are_the_nearest_product(rows, columns, rank, seed):
     generator = torch.Generator().manual_seed(seed)

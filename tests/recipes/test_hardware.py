@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from axolotl.utils.dict import DictDefault
+from bitsandbytes import cextension
 from safetensors.torch import save_file
 
 from core.errors import UserError
@@ -14,6 +15,7 @@ from core.jsonl import write_json
 from recipes.checks import hardware, preflight
 from recipes.planner.costs import GIB, GPUS
 from recipes.planner.model_shapes import shape_of
+from recipes.weights.base_model import require_full_weights
 from tests.support.paths import ROOT
 
 OLD = (
@@ -116,5 +118,32 @@ def test_a_base_that_is_quantised_already_is_refused(tmp_path: Path, method: str
     quantised = {"model_type": "gemma2", "quantization_config": {"quant_method": method}}
     write_json(tmp_path / "config.json", quantised)
     one = recipe("tiny/stage2.yml", base_model=str(tmp_path))
-    with pytest.raises(UserError, match=rf"quantised already \({method}\), and a recipe"):
+    with pytest.raises(UserError, match=rf"quantised already \({method}\), and training"):
         preflight.preflight(one)
+    # where a model reads pictures too, its text has settings of its own
+    write_json(tmp_path / "config.json", quantised | {"text_config": {"model_type": "gemma2"}})
+    with pytest.raises(UserError, match=rf"quantised already \({method}\)"):
+        require_full_weights(str(tmp_path), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "wanted"),
+    [
+        ("qlora-24gb.yml", {}, "qlora-24gb.yml: load_in_4bit needs"),
+        ("stage2.yml", {"optimizer": "paged_adamw_8bit"}, "optimizer paged_adamw_8bit needs"),
+        ("stage2.yml", {"optimizer": "adamw_torch_8bit"}, None),
+        ("stage2.yml", {}, None),
+    ],
+)
+def test_bitsandbytes_for_another_cuda_is_refused(
+    monkeypatch, name: str, change: dict[str, str], wanted: str | None
+) -> None:
+    fault = cextension.ErrorHandlerMockBNBNativeLibrary("no compatible CUDA binary found")
+    monkeypatch.setattr(cextension, "lib", fault)
+    hardware.require_quantiser(recipe(name, **change))  # on a CPU it does without
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    if wanted is None:
+        hardware.require_quantiser(recipe(name, **change))
+        return
+    with pytest.raises(UserError, match=f"{wanted} .* has no library that loads with CUDA"):
+        hardware.require_quantiser(recipe(name, **change))

@@ -1,6 +1,7 @@
 """recipes/export.py merges an adapter that was trained elsewhere, by its base alone."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from core.errors import UserError
+from core.jsonl import read_json, write_json
 from recipes import export
+from recipes.weights import merging
 from tests.support.tiny_models import save_adapter, save_gemma2
 
 
@@ -73,3 +76,26 @@ def test_what_cannot_be_merged_without_a_recipe_is_said(
     ):
         run(monkeypatch, "--adapter", adapter, "--base", base)
     assert not (tmp_path / "lora-model").exists()
+
+
+def test_a_base_that_is_quantised_already_is_not_merged_into(
+    base: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = shutil.copytree(base, tmp_path / "four")
+    quantised = {"quantization_config": {"quant_method": "gptq"}}
+    write_json(done / "config.json", read_json(done / "config.json") | quantised)
+    with pytest.raises(UserError, match=r"quantised already \(gptq\), and .*name the model they"):
+        run(monkeypatch, "--adapter", adapter, "--base", done)
+    assert not (tmp_path / "lora-model").exists()
+
+
+def test_a_base_too_large_for_the_gpu_is_merged_by_the_cpu(
+    base: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    size = sum(file.stat().st_size for file in base.glob("*.safetensors"))
+    assert merging.device_for(base) == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for memory, device in ((2 * size, "cuda"), (size, "cpu")):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda memory=memory: (0, memory))
+        assert merging.device_for(base) == device
+    assert "too large for this GPU" in capsys.readouterr().out

@@ -164,6 +164,9 @@ def test_a_merged_gemma_is_scored_on_one_4090():
         bits: costs.scoring(step, config, bits, 2048, costs.GPUS["4090"]) for bits in (16, 8, 4)
     }
     assert room[16].weights == 2 * (step.linear + step.kept)
+    assert {one.head for one in room.values()} == {4 * 256_000 * 3584}  # in float32, at any bits
+    left = costs.GPUS["4090"].memory - costs.CONTEXT - room[16].weights - room[16].head
+    assert room[16].prompts == left // room[16].prompt
     assert 0 < room[16].prompts < room[8].prompts < room[4].prompts
 
 

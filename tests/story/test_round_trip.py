@@ -80,6 +80,7 @@ def same(record: Any, path: Path) -> None:
     assert path.read_bytes() == first
 
 
+@pytest.mark.slow
 @tries
 @given(data=st.data())
 def test_records_of_every_kind(data: st.DataObject, tmp_path_factory: Any) -> None:

@@ -1,6 +1,7 @@
 """`make setup` on a machine that lacks something: what is missing is said, and tried again."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -116,3 +117,9 @@ def test_who_activates_the_environment_has_python_and_dvc(place: Path) -> None:
     shell = "source .venv/bin/activate && dvc && command -v python"
     said = subprocess.run(["bash", "-c", shell], cwd=place, capture_output=True, text=True)
     assert said.stdout.splitlines() == ["the story", str(place / ".venv/bin/python")]
+
+
+def test_what_make_runs_is_there() -> None:
+    scripts = re.findall(r"python (\S+\.py)", (ROOT / "Makefile").read_text("utf-8"))
+    assert scripts
+    assert [one for one in scripts if not (ROOT / one).is_file()] == []

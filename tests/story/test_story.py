@@ -21,7 +21,7 @@ DVC = Path(".venv-dvc/bin/dvc")
 HEAVY = {
     *("torch", "torchao", "transformers", "axolotl", "accelerate", "peft", "trl", "datasets"),
     *("bitsandbytes", "vllm", "ray", "llguidance", "sentence_transformers", "kiwipiepy"),
-    *("sklearn", "pandas", "matplotlib", "wordcloud", "numba", "statsmodels"),
+    *("sklearn", "pandas", "matplotlib", "numba", "statsmodels"),
 }
 
 

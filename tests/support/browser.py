@@ -106,6 +106,19 @@ class Browser:
             time.sleep(0.1)
         return value
 
+    def click(self, found: str, until: str, pause: float = 2.0) -> None:
+        """Click what an expression finds until another holds: a page that still loads loses clicks.
+
+        `pause` is how many seconds a click may take to have its effect before the next.
+        """
+        end = time.monotonic() + SECONDS
+        while not self.js(until):
+            assert time.monotonic() < end, f"{found}, {until}: {self.text()[-2000:]}"
+            self.js(f"({found})?.click()")
+            again = time.monotonic() + pause
+            while time.monotonic() < again and not self.js(until):
+                time.sleep(0.1)
+
     def text(self) -> str:
         """The text that the page shows."""
         return str(self.js("document.body?.innerText"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.files import sha256
-from core.jsonl import write_records
+from core.jsonl import read_json, write_json, write_records
 from core.option_orders import each_order, shown
 from core.records import CATEGORIES, LABELS, Message, Prediction, Row
 from eval import predictions
@@ -109,4 +109,11 @@ def save_predictions(path: Path, data: Path, logprobs: dict[str, list[float]]) -
         "letter_mass": {"mean": 0.9, "min": 0.5, "below_half": 0.0},
     }
     predictions.write(path, made, meta)
+    return path
+
+
+def in_bits(path: Path, bits: str | None) -> Path:
+    """Let a prediction file be one of weights loaded in other bits."""
+    sidecar = path.with_suffix(".meta.json")
+    write_json(sidecar, read_json(sidecar) | {"load_in": bits})
     return path
