@@ -32,6 +32,7 @@ from prep.teachers.production import (
 
 COPIED = 6  # letters of an option that a hint must not hold
 TOP = 20  # log-probabilities of a token that OpenAI's protocol gives at most
+PROMPTS = ("reasoning", "exam-reasoning")  # of a dialogue, of a passage
 Kind = Literal["사실 확인", "추론", "비판", "어휘", "적용"]
 
 
@@ -96,13 +97,14 @@ def labels_of(question: Question) -> list[str]:
 
 
 def one_of(labels: Sequence[str]) -> Schema:
-    """The schema of a letter."""
-    return {"enum": list(labels)}
+    """The schema of one of some texts."""
+    return {"type": "string", "enum": list(labels)}
 
 
 def shown(question: Question) -> tuple[str, list[Message]]:
     """The name of the prompt that asks for reasoning, and its messages."""
-    prompt = load_prompt("reasoning" if question.turns else "exam-reasoning")
+    dialogue, passage = PROMPTS
+    prompt = load_prompt(dialogue if question.turns else passage)
     return prompt.name, Renderer(prompt, system="keep").scoring(question).messages
 
 
@@ -139,7 +141,7 @@ class Reasoning(_OfQuestions):
     """A teacher's reasoning and answer by the prompt that a student is asked with."""
 
     name: ClassVar[str] = "reasoning"
-    prompt: ClassVar[str] = "reasoning, exam-reasoning"
+    prompt: ClassVar[str] = ", ".join(load_prompt(name).name for name in PROMPTS)
 
     def calls(self, question: Question) -> list[Call]:
         """The only call."""
@@ -163,7 +165,7 @@ class Hints(_OfQuestions):
     def calls(self, question: Question) -> list[Call]:
         """The hint's, and that of the answer with it: a hint is at most as long as its tokens."""
         kinds = get_args(Kind)
-        schema = schema_of(subject=TEXT, kind={"enum": list(kinds)}, hint=TEXT)
+        schema = schema_of(subject=TEXT, kind=one_of(kinds), hint=TEXT)
         said = wording.messages("hint", asked=wording.asked(question), kinds=kinds)
         longest = "-" * self.max_tokens  # as many bytes as a hint has tokens
         return [
