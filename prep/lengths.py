@@ -92,7 +92,7 @@ def ruler(recipe: Path, tokenizer: str | None = None) -> Ruler:
         raise UserError(
             f"{recipe}: the tokenizer of {name} cannot be loaded "
             f"({str(error).partition(chr(10))[0]}); make or download the model, or name another "
-            "with its tokenizer by --tokenizer"
+            "with its tokenizer (`tokenizer` in the run, --tokenizer on the command line)"
         ) from None
     return Ruler(loaded, keys["sequence_len"])
 

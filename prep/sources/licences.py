@@ -1,7 +1,7 @@
 """What the licences of the registers allow of what is made of a set or a model.
 
-Read on 2026-11-30 as far as passing on is concerned; no licence here is legal advice. A licence
-that is not listed is one that nobody has read for this.
+As their publishers name and summarise them, as far as passing on is concerned; not checked clause
+by clause, and no legal advice. A licence that is not listed is one that nobody has looked at.
 """
 
 from dataclasses import dataclass
