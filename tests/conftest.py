@@ -24,8 +24,8 @@ os.environ.update(OFFLINE)  # read when the libraries are imported, so before an
 # a machine that is busy is no fault of the code
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
-# absl, which rouge_score loads, closes its stream where Axolotl sets up logging: pytest's own, if it
-# were left as it is
+# absl, which rouge_score loads, closes its stream where Axolotl sets up logging: that of pytest, if
+# it is left as it comes
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 Run = Callable[..., subprocess.CompletedProcess[str]]
 CHAIN = {
