@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
-from kiwipiepy import Kiwi, Token
+if TYPE_CHECKING:
+    from kiwipiepy import Kiwi, Token
 
 # nouns, numerals, pronouns, names, roots, verbs, adjectives, adverbs; foreign words, Chinese
 # characters and numbers (Sejong tags). Particles, endings and marks say nothing of a subject.
@@ -12,12 +14,14 @@ SUBJECT = frozenset("NNG NNP NNB NR NP XR VV VA MAG SL SH SN".split())
 
 
 @cache
-def kiwi() -> Kiwi:
+def kiwi() -> "Kiwi":
     """The analyser, on all cores; its model is loaded once."""
+    from kiwipiepy import Kiwi  # half a second to import
+
     return Kiwi(num_workers=len(os.sched_getaffinity(0)))
 
 
-def subject_words(tokens: Sequence[Token]) -> list[str]:
+def subject_words(tokens: "Sequence[Token]") -> list[str]:
     """The words of a text that say what it is about, in their order; 갔어요 is 가다."""
     return [t.lemma.lower() for t in tokens if t.tag.partition("-")[0] in SUBJECT]
 

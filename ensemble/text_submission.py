@@ -56,7 +56,11 @@ def filled(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the submission, and say how many of its texts are no finished answer."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog="example: python ensemble/text_submission.py texts.jsonl --test test.json "
+        "--out submission.json",
+    )
     add = parser.add_argument
     add("texts", type=Path, help="what the model wrote, JSONL")
     add("--test", type=Path, required=True, help="the test file as handed out, JSON")

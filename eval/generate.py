@@ -108,7 +108,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog="example: python eval/generate.py --model outputs/own/model --data rows.jsonl "
+        "--out texts.jsonl",
+    )
     add = parser.add_argument
     add("--model", required=True, help="a model folder, or a hub model as owner/name")
     add("--data", required=True, type=Path, help="rows, as prep/build.py writes them")

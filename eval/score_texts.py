@@ -92,7 +92,10 @@ def table(scores: Scores) -> Table:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read both files, print the table and write what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog="example: python eval/score_texts.py texts.jsonl --references rows.jsonl",
+    )
     add = parser.add_argument
     add("texts", type=Path, help="what the model wrote, JSONL")
     add("--references", type=Path, required=True, help="what is right, JSONL, or rows of prep")

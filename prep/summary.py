@@ -23,6 +23,17 @@ WHY: dict[Reason, str] = {
     "no-answer": "has no answer to train on or to compare with",
     "too-long": "longer than the run allows",
     "not-sampled": "left out by the weight of its source",
+    "refused": "the teacher did not take the request",
+    "cut-off": "the teacher's text did not come to its end",
+    "disagrees": "the teacher's answer is not the right one",
+    "names-answer": "a hint that says which option is right",
+    "letters-missing": "the teacher gave no probability of some letter",
+    "unsupported": "its evidence does not stand in the document",
+    "unanswerable": "the teacher did not find the answer with the document",
+    "needs-no-document": "the teacher found the answer without the document",
+    "length": "shorter or longer than an instruction may be",
+    "language": "not written in Korean",
+    "repetitive": "says the same again and again",
 }
 
 

@@ -7,10 +7,8 @@ scores 0 everywhere, and is counted by its reason.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
-
-from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenizers import Tokenizer
+from functools import cache
+from typing import Any, Literal
 
 from core.morphemes import morphemes
 from core.text import compared
@@ -20,7 +18,7 @@ MEASURES = ("exact", "f1", *ROUGE, "format")
 Unread = Literal["missing", "empty", "cut-off", "wrong-form"]
 
 
-class _Morphemes(Tokenizer):
+class _Morphemes:
     """What ROUGE counts, in Lin's words (2004): here morphemes, as Korean's words are compounds."""
 
     def tokenize(self, text: str) -> list[str]:
@@ -28,7 +26,11 @@ class _Morphemes(Tokenizer):
         return found
 
 
-_SCORER = RougeScorer([*ROUGE], tokenizer=_Morphemes())
+@cache
+def _scorer() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer  # it imports nltk, pandas and scikit-learn
+
+    return RougeScorer([*ROUGE], tokenizer=_Morphemes())
 
 
 def unread(text: str | None, ended: bool, form: re.Pattern[str] | None) -> Unread | None:
@@ -59,7 +61,7 @@ def character_f1(text: str, right: str) -> float:
 
 def rouge(text: str, right: str) -> list[float]:
     """F1 of ROUGE-1, ROUGE-2 and ROUGE-L over morphemes."""
-    found = _SCORER.score(right, text)
+    found = _scorer().score(right, text)
     return [float(found[name].fmeasure) for name in ROUGE]
 
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +28,9 @@ from prep.retrieval import documents
 from prep.retrieval.chunks import Chunk, cut
 from prep.retrieval.documents import KnowledgeDocument
 from prep.retrieval.settings import Cut
+
+if TYPE_CHECKING:
+    from bm25s import BM25
 
 RECORD = "index.json"
 CHUNKS, LEFT_OUT = "chunks.jsonl", "left-out.jsonl"
@@ -61,7 +63,7 @@ class Knowledge:
     """
 
     def __init__(
-        self, name: str, chunks: Sequence[Chunk], bm25: bm25s.BM25, counts: dict[str, Any]
+        self, name: str, chunks: Sequence[Chunk], bm25: "BM25", counts: dict[str, Any]
     ) -> None:
         self.name, self.chunks, self.counts = name, chunks, counts
         self._bm25 = bm25
@@ -168,7 +170,9 @@ def build(
             f"{len(everything)} documents, and none has a word to search for; name others under "
             "`documents`"
         )
-    bm25 = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
+    from bm25s import BM25  # it imports numba
+
+    bm25 = BM25(method="lucene", k1=1.5, b=0.75)
     bm25.index((ids, vocabulary), show_progress=False)
     reasons = Counter(one.reason for one in left_out)
     counts = {"documents": len(everything), "left_out": dict(sorted(reasons.items()))}
@@ -199,5 +203,7 @@ def _load(folder: Path, made_of: dict[str, Any], name: str) -> Knowledge:
             f"{folder}: is not the index of these documents and versions (differs in "
             f"{', '.join(wrong) or 'name'}); move it away, and the next run builds it again"
         )
-    bm25 = bm25s.BM25.load(folder, load_corpus=False, mmap=True, show_progress=False)
+    from bm25s import BM25
+
+    bm25 = BM25.load(folder, load_corpus=False, mmap=True, show_progress=False)
     return Knowledge(name, read_records(folder / CHUNKS, Chunk), bm25, record["counts"])

@@ -1,6 +1,5 @@
 """A model behind an address: eval's choices from a real server, a sentence from any other."""
 
-import asyncio
 import json
 import os
 import socket
@@ -19,12 +18,6 @@ from app.models import Models
 from app.project import open_project
 from core.errors import UserError
 from eval import predictions
-from prep.render import Renderer, load_prompt
-from prep.teachers.answer_store import AnswerStore
-from prep.teachers.client import Client, served
-from prep.teachers.production import Produced, produce
-from prep.teachers.roster import Price, Teacher
-from prep.teachers.solved import Odds
 from tests.support.paths import VLLM
 from tests.support.scoring_engines import TOLERANCE, needs_vllm
 
@@ -95,28 +88,6 @@ def test_a_served_model_chooses_as_the_scoring_command(models: Models, address: 
 
 
 @needs_vllm
-def test_a_teachers_letters_are_those_of_the_scoring_command(
-    models: Models, address: str, tmp_path: Path
-) -> None:
-    scored, _ = predictions.read(Path("predictions/demo/letters.jsonl"))
-    asked = [asking.pick(models.project, "demo", record) for record in list(scored)[:8]]
-    teacher = Teacher(name="real", address=f"{address}/v1", price=Price(prompt=0, completion=0))
-    model = served(teacher)
-    [prompt] = {form.prompt for _, form in asked}
-    odds = Odds(teacher.name, model, renderer=Renderer(load_prompt(prompt)))
-    client = Client(teacher, model, AnswerStore(tmp_path))
-
-    async def ask() -> Produced:
-        async with client:
-            return await produce(odds, [question for question, _ in asked], client)
-
-    done = asyncio.run(ask())
-    assert (model, done.removed, client.spent.completion) == (BASE, [], 8)
-    for one in done.lines:
-        assert one.choice == scored[one.id].choice
-        assert one.logprobs == pytest.approx(scored[one.id].logprobs, abs=TOLERANCE)
-
-
 @pytest.fixture
 def strange() -> Iterator[tuple[str, dict[str, tuple[int, str]]]]:
     """A server that says what it is given to say, by path."""

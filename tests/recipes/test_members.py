@@ -106,7 +106,7 @@ def test_adapters_learn_at_their_teams_rates_and_ours_at_the_usual_one():
     rates = {name: compose(name, MEMBERS).recipe["learning_rate"] for name in MEMBERS.members}
     first = {name: rate for name, rate in rates.items() if name.endswith("-stage1")}
     assert first.pop("demo-stage1") == 1e-3
-    assert first.pop("small-stage1") == 1e-4
+    assert first.pop("small-stage1") == 2e-4
     assert first.pop("cci-stage1") == first.pop("best-gemma-stage1") == 2e-4
     assert set(first.values()) == {2e-5}
     assert {rate for name, rate in rates.items() if name.startswith("malbbungchi-")} == {2e-5}

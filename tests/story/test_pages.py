@@ -50,7 +50,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def test_nothing_lies_off_a_narrow_screen(browser: Browser, pages: list[Path]) -> None:
     for page in pages:
         browser.open(page.as_uri(), NARROW)
-        browser.wait("document.readyState == 'complete' && document.querySelector('nav a')")
+        browser.wait("document.readyState == 'complete' && document.querySelector('nav a') != null")
         assert browser.js("document.documentElement.scrollWidth") <= NARROW
         assert browser.js(OFF) == []
     assert browser.said == []
@@ -59,7 +59,7 @@ def test_nothing_lies_off_a_narrow_screen(browser: Browser, pages: list[Path]) -
 def test_one_switch_turns_a_page_to_korean(browser: Browser, pages: list[Path]) -> None:
     for page in pages:
         browser.open(page.as_uri())
-        browser.wait("document.readyState == 'complete' && document.querySelector('nav a')")
+        browser.wait("document.readyState == 'complete' && document.querySelector('nav a') != null")
         headings = "[...document.querySelectorAll('h1, h2, nav a')].map(x => x.innerText).join('|')"
         english = browser.js(headings)
         assert not re.search("[가-힣]", english.replace("가", "").replace("나", ""))  # two runs
