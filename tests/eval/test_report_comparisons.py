@@ -61,6 +61,7 @@ def test_several_comparisons_are_judged_at_once(two, tmp_path: Path) -> None:
     assert (same["difference"], same["interval95"], same["p"]) == (0, None, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialogues", [1, 2, 9])
 def test_few_dialogues_have_no_interval_and_no_verdict(
     dialogues: int, two, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -55,6 +55,7 @@ def test_to_clean_twice_is_to_clean_once(question: Question) -> None:
     assert bool(changes) == (done != question)
 
 
+@pytest.mark.slow
 @given(QUESTIONS)
 @settings(max_examples=300)
 def test_no_reference_and_no_order_is_lost(question: Question) -> None:

@@ -144,6 +144,7 @@ COLLECTION = [
 ] + [Document(text, 0, f"odd-{rank}") for rank, text in enumerate(["네", "네", "네.", "", ""])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=8)
@@ -215,6 +216,7 @@ def test_a_record_that_differs_in_a_number_alone_stays(method: Method) -> None:
     assert gone(spaced, method) == {1: 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_odd_inputs_finish_and_are_counted(method: Method) -> None:
     big = (OTHER * 5100)[:10_000_000]

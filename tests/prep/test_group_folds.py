@@ -75,6 +75,7 @@ def test_groups_and_near_questions_stay_in_one_fold(
         assert of.setdefault(one.group, number) == number
 
 
+@pytest.mark.slow
 @given(SHAPES, st.randoms())
 def test_folds_do_not_depend_on_the_order_of_the_questions(
     shape: list[tuple[int, str]], rng: random.Random
@@ -86,6 +87,7 @@ def test_folds_do_not_depend_on_the_order_of_the_questions(
     assert first == {q.id: n for q, n in zip(asked, fold_numbers(asked, 2, 1), strict=True)}
 
 
+@pytest.mark.slow
 @given(SHAPES, st.floats(0.05, 0.5))
 def test_no_group_in_train_and_dev(shape: list[tuple[int, str]], share: float) -> None:
     asked = questions(shape)
@@ -116,6 +118,7 @@ def divided(asked: list[Question], numbers: list[int]) -> int:
     return len(pairs) - len({group for group, _ in pairs})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The groups parameter is ignored")
 def test_a_splitter_blind_to_groups_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = like_the_corpus(0)

@@ -120,6 +120,7 @@ def test_predictions(ids: list[str], text: str, tmp_path_factory: Any) -> None:
     assert about.data.path == text
 
 
+@pytest.mark.slow
 @settings(tries, max_examples=40)
 @given(data=st.data())
 def test_all_files_of_a_build(data: st.DataObject, tmp_path_factory: Any) -> None:
