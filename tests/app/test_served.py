@@ -87,7 +87,6 @@ def test_a_served_model_chooses_as_the_scoring_command(models: Models, address: 
         asking.answer(models, f"{address}#other", question, form, "all")
 
 
-@needs_vllm
 @pytest.fixture
 def strange() -> Iterator[tuple[str, dict[str, tuple[int, str]]]]:
     """A server that says what it is given to say, by path."""
