@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.models import Models, Opened
-from app.project import BUILT, Project
+from app.project import Project
 from core.bilingual import Both
 from core.errors import UserError
 from core.jsonl import read_json, read_objects, validated
-from core.layout import DATA
+from core.layout import BUILT, DATA
 from core.option_orders import Orders
 from core.records import Prediction, Question, Row, Turn
 from core.text import nfc, one_line

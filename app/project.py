@@ -6,10 +6,9 @@ from pathlib import Path
 
 from core.bilingual import Both
 from core.errors import UserError
-from core.layout import DATA, PREDICTIONS
+from core.layout import BUILT, DATA, PREDICTIONS
 
 PARAMS = Path("params.yaml")  # what makes a folder a project
-BUILT = "build.json"  # what prep/build.py writes last
 OTHERS = {"removed", "changed", "questions", "preferences"}  # files of a run that hold no rows
 
 

@@ -1,5 +1,6 @@
 """Files read in full and written all or nothing, folders too; and what is asked before."""
 
+import fcntl
 import filecmp
 import hashlib
 import os
@@ -47,6 +48,21 @@ def require_room(path: Path) -> None:
         ) from None
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UserError(f"{path}: its folder cannot be written to; name another place")
+
+
+@contextmanager
+def locked(path: Path, sentence: str) -> Iterator[int]:
+    """Hold a lock file for this process and what it starts; yields its descriptor.
+
+    Raises `UserError` with the sentence where another process holds it.
+    """
+    require_room(path)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(sentence) from None
+        yield file.fileno()
 
 
 def read_text(path: Path) -> str:

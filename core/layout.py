@@ -9,6 +9,7 @@ ANSWERS = DATA / "answers"  # data/answers/HH/HASH.json: what teachers were aske
 OUTPUTS = Path("outputs")  # outputs/MEMBER: recipe.yml, trained, model
 PREDICTIONS = Path("predictions")  # predictions/SET/MEMBER.jsonl, predictions/SET-vote/vote.jsonl
 SUBMISSIONS = Path("submissions")  # submissions/SET.json
+BUILT = "build.json"  # in data/RUN: what prep/build.py writes last
 METRICS = Path("metrics")  # reports, pages and the corpus in figures
 
 

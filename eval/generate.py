@@ -22,9 +22,10 @@ from core.jsonl import write_json, write_records
 from core.records import Row, Strict, draw
 from eval import runner, targets
 from eval.answer_tokens import Tokenizer, split_answers
-from eval.engines.interface import Decoding, Engine
+from eval.engines.interface import Engine
 from eval.executor import LocalExecutor
 from eval.methods.base import Asked
+from eval.methods.generated import asked_for_text, decoding
 from eval.methods.permutations import plan
 from eval.predictions import meta_path
 from eval.rows import read_rows
@@ -53,19 +54,13 @@ class Writing:
         last = row.messages[-1].role == "assistant"
         messages = row.messages[:-1] if last else row.messages
         prompt, [tail] = split_answers(tokenizer, messages, ["답"], f"row {row.id}")
-        stops = set(tail) & set(tokenizer.added_tokens_decoder) | {tokenizer.eos_token_id}
-        longest = len(prompt) + self.max_tokens
-        return Asked(row, [prompt], [[]], longest, frozenset(stops - {None}))
+        return asked_for_text(tokenizer, row, prompt, set(tail), self.max_tokens)
 
     def answers(self, engine: Engine, tokenizer: Tokenizer, asked: Sequence[Asked]) -> list[Reply]:
         """The text of each row; it depends on the row, the seed and the model alone."""
         replies = engine.generate(
             [one.prompts[0] for one in asked],
-            Decoding(
-                max_tokens=self.max_tokens,
-                stops=tuple(sorted(frozenset().union(*(one.stops for one in asked)))),
-                temperature=self.temperature,
-            ),
+            decoding(asked, self.max_tokens, self.temperature),
             seeds=[draw(self.seed, "text", one.row.id) % 2**31 for one in asked],
         )
         return [

@@ -4,7 +4,6 @@ A finished piece says so in its done.json, and is never made again: whoever need
 another change or another experiment. A killed one goes on where its own command can.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -24,7 +23,7 @@ from typing import Any
 import yaml
 
 from core.errors import UserError
-from core.files import atomic_file, sha256
+from core.files import atomic_file, locked, sha256
 from core.jsonl import read_json, write_json
 from core.layout import OUTPUTS
 from recipes.weights import base_model
@@ -167,16 +166,12 @@ def alone() -> Iterator[int]:
 
     Raises `UserError` where another command, or a child that it left, still works on them.
     """
-    PIECES.mkdir(parents=True, exist_ok=True)
-    with (PIECES / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{PIECES}: another ablation, or a training that one left, is still at work there; "
-                "wait for its end"
-            ) from None
-        yield file.fileno()
+    busy = (
+        f"{PIECES}: another ablation, or a training that one left, is still at work there; wait "
+        "for its end"
+    )
+    with locked(PIECES / ".lock", busy) as descriptor:
+        yield descriptor
 
 
 def rows_piece(run: dict[str, Any], stages: Sequence[str], inputs: Sequence[Path]) -> Piece:

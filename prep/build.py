@@ -19,6 +19,7 @@ from rich.console import Console
 from core import jsonl
 from core.errors import UserError, entry
 from core.files import atomic_file
+from core.layout import BUILT
 from prep import corpus
 from prep.assembly import SCORED, Build, build
 from prep.card import card
@@ -35,7 +36,7 @@ def write(done: Build, out: Path, needed: str = "") -> None:
     try:
         with ExitStack() as stack:
             # the stack ends in reverse, so that build.json takes its place last
-            names = ["build.json", "README.md", *done.files]
+            names = [BUILT, "README.md", *done.files]
             opened = {name: stack.enter_context(atomic_file(out / name)) for name in names}
             outputs = {}
             for name, records in sorted(done.files.items()):
@@ -47,7 +48,7 @@ def write(done: Build, out: Path, needed: str = "") -> None:
                 outputs[name] = {"lines": len(records), "sha256": digest.hexdigest()}
             report = {**done.report, "outputs": outputs}
             opened["README.md"].write(card(report, needed))
-            opened["build.json"].write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+            opened[BUILT].write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); check --out") from None
 
@@ -114,7 +115,7 @@ def main() -> None:
     Console(width=None if sys.stdout.isatty() else 160).print(table(done.report))
     for note in said:
         print(f"note: {note}")
-    names = [*sorted(done.files), "README.md", "build.json"]
+    names = [*sorted(done.files), "README.md", BUILT]
     print("\n".join(str(Path(run.out) / name) for name in names))
 
 

@@ -9,15 +9,13 @@ the lines, what was removed and why (removed.jsonl), and what made them (meta.js
 
 import argparse
 import asyncio
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from core import jsonl
 from core.errors import UserError, entry
-from core.files import atomic_dir, require_room
+from core.files import atomic_dir, locked
 from core.layout import ANSWERS
 from core.records import Question, Removed
 from prep import corpus
@@ -98,18 +96,6 @@ def write(out: Path, product: Any, teacher: Teacher, done: Produced, **facts: ob
         jsonl.write_json(folder / MARK, meta)
 
 
-@contextmanager
-def alone(store: Path) -> Iterator[None]:
-    """Hold a store of answers: two commands at once could pay for one answer twice."""
-    require_room(store / ".lock")
-    with (store / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{store}: another command is asking; wait until it is done") from None
-        yield
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Ask, verify and write; or say what that would cost."""
     args = _arguments(argv)
@@ -140,7 +126,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         async with client:
             return await produce(product, items, client)
 
-    with alone(args.answers):
+    # two commands at once could pay for one answer twice
+    busy = f"{args.answers}: another command is asking; wait until it is done"
+    with locked(args.answers / ".lock", busy):
         try:
             done = asyncio.run(asked())
         finally:

@@ -29,10 +29,10 @@ from core import quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.files import read_text, sha256
 from core.jsonl import read_json
+from core.layout import BUILT
 from prep.sources.licences import terms_of
 from recipes.model_card import card_of, weights_of
 
-BUILD = "build.json"
 LISTED = (
     *("*.safetensors", "model.safetensors.index.json", "config.json", "generation_config.json"),
     *("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"),
@@ -82,7 +82,7 @@ def model_parcel(model: Path, agreed: bool) -> Parcel:
 
 def data_parcel(folder: Path) -> Parcel:
     """The rows of a build with their card; raises `UserError` where they may not be passed on."""
-    report = read_json(folder / BUILD)
+    report = read_json(folder / BUILT)
     if not (folder / "README.md").is_file():
         raise UserError(f"{folder}: has no card (README.md); build it by python prep/build.py")
     for name in sorted({title.partition("/")[0] for title in report["inputs"]}):
@@ -90,8 +90,8 @@ def data_parcel(folder: Path) -> Parcel:
         _require_changeable(name, licence)
     for name, about in report["outputs"].items():
         if sha256(folder / name) != about["sha256"]:
-            raise UserError(f"{folder / name}: not what {BUILD} says it is; build it again")
-    names = ("README.md", BUILD, *report["outputs"])
+            raise UserError(f"{folder / name}: not what {BUILT} says it is; build it again")
+    names = ("README.md", BUILT, *report["outputs"])
     return Parcel("dataset", {name: folder / name for name in names}, [])
 
 
@@ -174,7 +174,7 @@ def main() -> None:
         raise UserError(f"{args.repo}: no name of a repository ({error}); name one") from None
     if not args.folder.is_dir():
         raise UserError(f"{args.folder}: no such folder; name that of a model or of a build")
-    built = (args.folder / BUILD).is_file()
+    built = (args.folder / BUILT).is_file()
     parcel = data_parcel(args.folder) if built else model_parcel(args.folder, args.agreed)
     print(f"{args.repo} ({parcel.kind}, {'public' if args.public else 'private'} if new):")
     print("\n".join(lines(parcel)))

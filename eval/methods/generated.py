@@ -94,6 +94,22 @@ Form = Literal["text", "json"]
 TOKENS: dict[Form, int] = {"text": 128, "json": 1024}  # of a reply, where --max-tokens says nothing
 
 
+def asked_for_text(
+    tokenizer: Tokenizer, row: Row, prompt: list[int], after: set[int], max_tokens: int
+) -> Asked:
+    """A prompt, and the tokens that end a reply: EOS, and of those behind an answer the special."""
+    stops = after & set(tokenizer.added_tokens_decoder) | {tokenizer.eos_token_id}
+    return Asked(row, [prompt], [[]], len(prompt) + max_tokens, frozenset(stops - {None}))
+
+
+def decoding(
+    asked: Sequence[Asked], max_tokens: int, temperature: float, samples: int = 1
+) -> Decoding:
+    """How replies to prompts are drawn; each ends at what ends any of them."""
+    stops = tuple(sorted(frozenset().union(*(one.stops for one in asked))))
+    return Decoding(max_tokens=max_tokens, stops=stops, temperature=temperature, samples=samples)
+
+
 def majority(parsed: Sequence[int | None], options: int) -> list[float] | None:
     """Log of each option's smoothed share of the answers read, or None where none was read.
 
@@ -129,20 +145,13 @@ class Generated:
         if self.form == "json":
             _require_json(tokenizer, row)
         after = {token for tail in tails for token in tail[1:2]}
-        stops = after & set(tokenizer.added_tokens_decoder) | {tokenizer.eos_token_id}
-        longest = len(prompt) + self.max_tokens
-        return Asked(row, [prompt], [[]], longest, frozenset(stops - {None}))
+        return asked_for_text(tokenizer, row, prompt, after, self.max_tokens)
 
     def answers(self, engine: Engine, tokenizer: Tokenizer, asked: Sequence[Asked]) -> list[Answer]:
         """What is read from the replies; a row's samples depend on the seed and its id alone."""
         replies = engine.generate(
             [one.prompts[0] for one in asked],
-            Decoding(
-                max_tokens=self.max_tokens,
-                stops=tuple(sorted(frozenset().union(*(one.stops for one in asked)))),
-                temperature=self.temperature,
-                samples=self.samples or 1,
-            ),
+            decoding(asked, self.max_tokens, self.temperature, self.samples or 1),
             seeds=[draw(self.seed, "sample", one.row.id) % 2**31 for one in asked],
             schemas=[schema(one.row.labels or []) for one in asked] if self.structured else None,
         )

@@ -92,7 +92,11 @@ class DocumentQuestions:
     options: int = 4
     max_tokens: int = 1024
     name: ClassVar[str] = SOURCE
-    prompt: ClassVar[str] = ", ".join(map(wording.version, ("question", "right", "guess")))
+
+    @property
+    def prompt(self) -> str:
+        """The wordings of a question, and of it with its text and without."""
+        return ", ".join(map(wording.version, ("question", "right", "guess")))
 
     def calls(self, text: Text) -> list[Call]:
         """The question's; then, twice each, with and without the text, by the longest options."""

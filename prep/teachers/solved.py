@@ -141,7 +141,11 @@ class Reasoning(_OfQuestions):
     """A teacher's reasoning and answer by the prompt that a student is asked with."""
 
     name: ClassVar[str] = "reasoning"
-    prompt: ClassVar[str] = ", ".join(load_prompt(name).name for name in PROMPTS)
+
+    @property
+    def prompt(self) -> str:
+        """Those of a dialogue and of a passage."""
+        return ", ".join(load_prompt(name).name for name in PROMPTS)
 
     def calls(self, question: Question) -> list[Call]:
         """The only call."""
@@ -160,7 +164,11 @@ class Hints(_OfQuestions):
     """Subject, kind and a hint, which names no option; shown with it, the question is answered."""
 
     name: ClassVar[str] = "hints"
-    prompt: ClassVar[str] = f"{wording.version('hint')}, {wording.version('hinted')}"
+
+    @property
+    def prompt(self) -> str:
+        """The hint's wording, and that of the question with it."""
+        return ", ".join(map(wording.version, ("hint", "hinted")))
 
     def calls(self, question: Question) -> list[Call]:
         """The hint's, and that of the answer with it: a hint is at most as long as its tokens."""

@@ -7,13 +7,12 @@ from typing import Any
 
 from core.errors import UserError
 from core.jsonl import read_json
-from core.layout import exported
+from core.layout import BUILT, exported
 from prep.sources.licences import Terms, terms_of
 from recipes.members.tables import BACKBONES, backbones
 from recipes.plugins.run_fingerprint import record_in
 
 MANIFEST = "manifest.json"  # of a base that was made or fetched here
-BUILD = "build.json"
 
 
 @dataclass(frozen=True)
@@ -121,8 +120,8 @@ def _training(record: dict[str, Any]) -> Training:
 def _build(file: Path) -> tuple[dict[str, Any] | None, str]:
     """The report of the build that wrote a file, and what the report calls it."""
     for folder in file.parents:
-        if (folder / BUILD).is_file():
-            return read_json(folder / BUILD), file.relative_to(folder).as_posix()
+        if (folder / BUILT).is_file():
+            return read_json(folder / BUILT), file.relative_to(folder).as_posix()
     return None, file.name
 
 

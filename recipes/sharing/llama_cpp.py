@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from core import pinned_packages
 from core.errors import UserError
 from core.files import atomic_dir, read_text, sha256
 
@@ -29,14 +30,12 @@ def converter(package: Path | None) -> Path:
         _unpack(package)
         return FOLDER
     with tempfile.TemporaryDirectory() as downloads:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        pip += ["--no-deps", "--no-binary", "llama-cpp-python", "--require-hashes"]
-        done = subprocess.run([*pip, "--requirement", str(PINS), "--dest", downloads])
-        if done.returncode:
-            raise UserError(
-                f"{PINS}: pip could not fetch this package, for the reason above; run it again, or "
-                "give its source package by --llama-cpp"
-            )
+        sentence = (
+            "pip could not fetch this package, for the reason above; run it again, or give its "
+            "source package by --llama-cpp"
+        )
+        source = ("--no-binary", "llama-cpp-python")
+        pinned_packages.download(PINS, Path(downloads), source, sentence)
         [fetched] = Path(downloads).glob("*.tar.gz")
         _unpack(fetched)
     return FOLDER

@@ -10,14 +10,12 @@ is not fetched again.
 
 import argparse
 import platform
-import subprocess
-import sys
 import zipfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from core import quiet  # noqa: F401, before the libraries that it quiets
+from core import pinned_packages, quiet  # noqa: F401, before the libraries that it quiets
 from core.errors import UserError, entry
 from core.files import atomic_dir, atomic_file, sha256
 from core.jsonl import write_json
@@ -53,14 +51,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def download(folder: Path) -> Path:
     """Have pip fetch the pinned packages into a folder; raises `UserError` where it cannot."""
     folder.mkdir(parents=True, exist_ok=True)
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    pip += ["--no-deps", "--only-binary=:all:", "--require-hashes"]
-    done = subprocess.run([*pip, "--requirement", str(PINS), "--dest", str(folder)])
-    if done.returncode:
-        raise UserError(
-            f"{PINS}: pip could not fetch these packages, for the reason above; run it again, give "
-            f"a folder that holds them by --packages, {ELSE}"
-        )
+    sentence = (
+        "pip could not fetch these packages, for the reason above; run it again, give a folder "
+        f"that holds them by --packages, {ELSE}"
+    )
+    pinned_packages.download(PINS, folder, ("--only-binary=:all:",), sentence)
     return folder
 
 
