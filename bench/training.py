@@ -2,9 +2,9 @@
 
 Run as: python bench/training.py --orders all
 
-A small random Gemma-2 in float32 takes all rows once, forward and backward, by each way in turn;
-the optimizer's step is the same for all and left out. Seconds are those of the clock and of the
-process, of which the latter count on a machine that others use too.
+A random Gemma-2, or a model of your own, in float32 takes all rows once, forward and backward, by
+each way in turn; the optimizer's step is the same for all and left out. Seconds are those of the
+clock and of the process, of which the latter count on a machine that others use too.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from axolotl.utils.samplers import MultipackBatchSampler
 from torch import Tensor, nn
-from transformers import AutoTokenizer, Gemma2Config, Gemma2ForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemma2ForCausalLM
 
 from bench.meter import status
 from bench.workload import OPTION, TOKENIZER, WORDS, prompts
@@ -101,8 +101,8 @@ def shared(rows: list[Row], length: int) -> Iterator[Batch]:
         yield collate([rows[k] for tree in own for k in found[tree].rows])
 
 
-def model_of(vocabulary: int, width: int, layers: int, cut: bool) -> nn.Module:
-    """A random Gemma-2 in float32 as it trains, with the head for labelled tokens alone or not."""
+def random_model(vocabulary: int, width: int, layers: int) -> nn.Module:
+    """A random Gemma-2 in float32."""
     torch.manual_seed(0)
     config = Gemma2Config(
         vocab_size=vocabulary,
@@ -116,11 +116,15 @@ def model_of(vocabulary: int, width: int, layers: int, cut: bool) -> nn.Module:
         sliding_window=4096,
         use_cache=False,
     )
-    model = Gemma2ForCausalLM._from_config(config, attn_implementation="eager").train()
+    return Gemma2ForCausalLM._from_config(config, attn_implementation="eager")
+
+
+def prepared(model: nn.Module, cut: bool) -> nn.Module:
+    """A model as it trains, with the head for labelled tokens alone and trees, or as it comes."""
     if cut:
         LabelledHead(model)
         take_trees(model)
-    return model
+    return model.train()
 
 
 def measured(model: nn.Module, batches: Iterator[Batch], learnt: int) -> dict[str, Any]:
@@ -166,6 +170,7 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=8192)
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--base", type=Path, help="weights of a model, instead of a random Gemma-2")
     parser.add_argument("--out", type=Path, help="write the figures as JSON too")
     args = parser.parse_args()
 
@@ -183,7 +188,13 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     found: dict[str, dict[str, Any]] = {}
     for name, (cut, batches) in ways.items():
-        model = model_of(args.vocabulary, args.width, args.layers, cut)
+        if args.base:
+            model = AutoModelForCausalLM.from_pretrained(
+                args.base, dtype=torch.float32, attn_implementation="eager"
+            )
+        else:
+            model = random_model(args.vocabulary, args.width, args.layers)
+        model = prepared(model, cut)
         measured(model, iter([next(batches())]), learnt)  # so that nothing is new then
         model.zero_grad()
         found[name] = measured(model, batches(), learnt)

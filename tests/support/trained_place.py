@@ -11,30 +11,19 @@ import yaml
 
 from core.files import sha256
 from core.jsonl import write_json
-from prep import build
-from prep.demo import synthetic
 from recipes import export
 from recipes.plugins.run_fingerprint import run_of
+from tests.support.demo_rows import build_demo, demo_run
 from tests.support.paths import ROOT
 
 BASE = "recipes/tiny/base"
-SIZES = {"train": 4, "dev": 2, "test": 2}  # dialogues
 
 
 def built(folder: Path, **changes: Any) -> Path:
     """Rows of the demo's run in data/demo; `changes` go into every source of its stage 2."""
-    run = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["runs"]["demo"]
+    run = demo_run()
     run["stages"]["stage2"] = [one | changes for one in run["stages"]["stage2"]]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump({"runs": {"demo": run}}, allow_unicode=True))
-    with chdir(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthetic, "SIZES", SIZES)
-        patch.setattr(synthetic, "BROAD", 3)
-        patch.setattr(synthetic, "CHATS", 9)
-        patch.setattr(sys, "argv", ["synthetic.py"])
-        synthetic.main()
-        patch.setattr(sys, "argv", ["build.py", "--run", "demo"])
-        build.main()
+    build_demo(folder, run, {"train": 4, "dev": 2, "test": 2}, broad=3, chats=9)
     return folder / "data/demo"
 
 
