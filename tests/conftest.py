@@ -34,6 +34,7 @@ CHAIN = {
     "test_trained_is_scored.py",
 }  # whose tests take the fixture `chain`
 TRAINING = {"chain", "run", "runs"}  # fixtures over `workplace` that train
+LONG = ("training", "vllm", "dvc", "browser", "slow")  # marks of tests that take seconds or more
 NEEDED = {
     "vllm": ".venv-vllm",
     "dvc": "DVC",
@@ -71,7 +72,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they need, as their fixtures and their reasons to be skipped say it."""
+    """Mark tests by what they need, as their fixtures and their reasons to be skipped say it.
+
+    Files that take long come first, so that no process ends with one while the other has none left.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "workplace" in fixtures and TRAINING & fixtures:
@@ -82,6 +86,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for name, said in NEEDED.items():
                 if said in str(mark.kwargs.get("reason", "")):
                     item.add_marker(name)
+    marked = {item.path for item in items if any(map(item.get_closest_marker, LONG))}
+    items.sort(key=lambda item: (item.path not in marked, is_fast(item.path)))
 
 
 @pytest.fixture(scope="session")
