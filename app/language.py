@@ -21,6 +21,7 @@ KOREAN: dict[str, str] = {
     "page": "쪽",
     "found": "건",
     "all": "전체",
+    "Nothing matches.": "해당하는 것이 없습니다.",
     "Answer": "정답",
     "Option": "선택지",
     "Letter mass": "글자 확률 합",
@@ -110,6 +111,8 @@ KOREAN: dict[str, str] = {
     "Missed by": "틀린 런",
     # Runs
     "Look again": "새로 고침",
+    "Loss (nats a token)": "손실(토큰당 nat)",
+    "Accuracy (0 to 1)": "정확도(0~1)",
     "Training": "학습",
     "State": "상태",
     "Step": "스텝",

@@ -28,6 +28,10 @@ POLICY = (
 )
 FONTS = ["maerak", "system-ui", "sans-serif"]
 THEME = Base(primary_hue=colors.blue, font=FONTS, font_mono=["ui-monospace", "monospace"]).set(
+    color_accent="*primary_600",
+    link_text_color_dark="*primary_300",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
     body_text_color_subdued="*neutral_600",
     body_text_color_subdued_dark="*neutral_300",
     block_info_text_color="*neutral_600",

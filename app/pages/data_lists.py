@@ -20,6 +20,8 @@ def file_of(project: Project, run: str, name: str | None) -> Path:
 
 
 def _pages(found: Any, number: int, pages: int, rows: int, say: Say) -> Markup:
+    if not rows:
+        return fragments.said(say("Nothing matches."))
     return (
         Markup('<p class="note">{} {} · {} {} / {}</p>').format(
             f"{rows:,}", say("found"), say("page"), number, pages

@@ -19,11 +19,12 @@ VIEWS = ("Rows", "Left out", "Altered", "Near-duplicates")
 
 def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage) -> None:
     """The page's components and what they do."""
+    every = (say("all"), "")
     with gr.Row():
         run = gr.Dropdown([], label=say("Run"))
         view = gr.Radio([(say(one), one) for one in VIEWS], value=VIEWS[0], label=say("Show"))
     with gr.Accordion(say("Filters of rows")), gr.Row():
-        file = gr.Dropdown([], label=say("File"), min_width=140)
+        file = gr.Dropdown([], label=say("File"), min_width=220)
         source = gr.Dropdown([], label=say("Source"), min_width=140)
         split = gr.Dropdown([], label=say("Split"), min_width=140)
         category = gr.Dropdown([], label=say("Category"), min_width=140)
@@ -53,13 +54,13 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
         try:
             rows = row_table.read(data_lists.file_of(project, of_run, name))
         except UserError as error:
-            return [*[gr.Dropdown([""], value="")] * 3, fragments.refused(error, say)]
-        lists = [["", *rows.values(column)] for column in ("source", "split", "category")]
+            return [*[gr.Dropdown([every], value="")] * 3, fragments.refused(error, say)]
+        lists = [[every, *rows.values(column)] for column in ("source", "split", "category")]
         return [*(gr.Dropdown(values, value="") for values in lists), gr.skip()]
 
     def of_view(of_run: str, what: str) -> list[Any]:
         records = {"Left out": record_texts.removed, "Altered": record_texts.changed}.get(what)
-        names: list[Any] = [(say("all"), "")]
+        names: list[Any] = [every]
         try:
             found = record_texts.reasons(records(project, of_run)) if records and of_run else []
         except UserError:  # the list says it

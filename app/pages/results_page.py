@@ -25,14 +25,15 @@ KINDS = {
 
 def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage) -> None:
     """The page's components and what they do."""
+    every = (say("all"), "")
     of_set = gr.Dropdown([], label=say("Set"))
     table = gr.HTML()
     with gr.Row():
         kinds = [(say(text), name) for name, text in KINDS.items()]
-        kind = gr.Dropdown(kinds, value="missed", label=say("Items"), min_width=200)
-        first = gr.Dropdown([], label=say("First run"), min_width=140)
-        second = gr.Dropdown([], label=say("Second run"), min_width=140)
-        category = gr.Dropdown([""], value="", label=say("Category"), min_width=140)
+        kind = gr.Dropdown(kinds, value="missed", label=say("Items"), min_width=260)
+        first = gr.Dropdown([], label=say("First run"), min_width=200)
+        second = gr.Dropdown([], label=say("Second run"), min_width=200)
+        category = gr.Dropdown([every], value="", label=say("Category"), min_width=140)
         number = gr.Number(1, label=say("Page"), minimum=1, precision=0, min_width=100)
     listed = gr.HTML(elem_id="items", js_on_load=fragments.ON_CLICK)
     detail = gr.HTML(elem_id="item", js_on_load=fragments.ON_CLICK)
@@ -49,13 +50,13 @@ def build(project: Project, say: Say, tab: gr.Tab, tabs: gr.Tabs, asked: TryPage
             found = set_results.read(project, name)
         except UserError as error:
             none = gr.Dropdown([], value=None)
-            return [fragments.refused(error, say), none, none, gr.Dropdown([""], value="")]
+            return [fragments.refused(error, say), none, none, gr.Dropdown([every], value="")]
         names = found.names
         return [
             _table(found, say),
             gr.Dropdown(names, value=names[0]),
             gr.Dropdown(names, value=names[:2][-1]),
-            gr.Dropdown(["", *found.categories], value=""),
+            gr.Dropdown([every, *found.categories], value=""),
         ]
 
     def show(name: str, what: Any, a: str, b: str, of_category: str, at: Any) -> list[Any]:
@@ -127,7 +128,10 @@ def _items(
     headings = [say("Item"), say("Category"), say("Answer"), a, b, say("Missed by")]
     note = f"{len(items):,} {say('found')} · {say('page')} {at} / {pages}"
     verdict = say(found.verdict(a, b)) if a != b else ""
-    return fragments.heading(verdict, note) + fragments.table(headings, rows)
+    found_none = fragments.said(say("Nothing matches."))
+    return fragments.heading(verdict, note) + (
+        fragments.table(headings, rows) if rows else found_none
+    )
 
 
 def _opened(found: SetResults, item: ItemView, say: Say) -> Markup:

@@ -12,18 +12,29 @@ from app.project import Project
 from core.errors import UserError
 
 SECONDS = 10  # between two looks at what runs
-PLOTS = ("loss", "accuracy")
+# by the end of the trainer's names for them
+PLOTS = {"loss": "Loss (nats a token)", "accuracy": "Accuracy (0 to 1)"}
 
 
 def build(project: Project, say: Say, tab: gr.Tab) -> None:
     """The page's components and what they do."""
     with gr.Row():
-        of_set = gr.Dropdown([("all", "")], value="", label=say("Set"))
+        of_set = gr.Dropdown([(say("all"), "")], value="", label=say("Set"))
         again = gr.Button(say("Look again"), scale=0, min_width=140)
     message = gr.HTML(elem_id="training")
     with gr.Row(elem_id="curves"):
         plots = [
-            gr.LinePlot(x="step", y="value", color="what", title=name, height=280) for name in PLOTS
+            gr.LinePlot(
+                x="step",
+                y="value",
+                color="what",
+                x_title=say("Step"),
+                y_title=say(title),
+                color_title=" ",
+                height=280,
+                elem_id=name,
+            )
+            for name, title in PLOTS.items()
         ]
     listed = gr.HTML(elem_id="trainings", js_on_load=fragments.ON_CLICK)
     opened = gr.State("")
@@ -57,7 +68,9 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
         except UserError as error:
             return [fragments.refused(error, say), *nothing]
         parts = [found[found["what"].str.endswith(kind)] for kind in PLOTS]
-        return [fragments.heading(name), *parts]
+        kinds = [kind for kind, part in zip(PLOTS, parts, strict=True) if part.empty]
+        unseen = fragments.join(Markup('<i class="no-{}"></i>').format(kind) for kind in kinds)
+        return [fragments.heading(name) + unseen, *parts]
 
     def open_one(event: gr.EventData) -> str:
         return str(event.key)
@@ -65,7 +78,9 @@ def build(project: Project, say: Say, tab: gr.Tab) -> None:
     tab.select(start, None, [of_set, message, timer]).then(show, of_set, listed)
     of_set.input(show, of_set, listed)
     again.click(show, of_set, listed).then(draw, opened, [message, *plots])
-    timer.tick(show, of_set, listed, show_progress="hidden")
+    timer.tick(show, of_set, listed, show_progress="hidden").then(
+        draw, opened, [message, *plots], show_progress="hidden"
+    )
     listed.select(open_one, None, opened).then(draw, opened, [message, *plots]).then(
         None, js=fragments.SCROLL.format("#training")
     )

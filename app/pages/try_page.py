@@ -99,6 +99,7 @@ def build(project: Project, models: Models, say: Say) -> TryPage:
                 label=say(what),
                 info=say("A folder, an adapter, a hub name, or the address of a server"),
                 allow_custom_value=True,
+                min_width=260,
             )
             for place, what in enumerate(("Model", "Another model"))
         ]
@@ -223,7 +224,7 @@ def _orders(found: Answered, say: Say) -> Markup:
             "–" if one.prediction.choice is None else LABELS[one.prediction.choice],
             Markup("<div>{}</div>").format(
                 fragments.join(
-                    Markup("<div>{} {}</div>").format(
+                    Markup('<div><span class="letter">{}</span>{}</div>').format(
                         LABELS[k], fragments.share(_exp(one.prediction.logprobs, k))
                     )
                     for k in one.row.order or []

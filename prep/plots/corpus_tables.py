@@ -38,8 +38,8 @@ def shown(chart: Chart) -> Markup:
 
 
 def _bars(title: str, panels: Mapping[str, pd.Series]) -> Markup:
-    """A line a value, a column a panel: count, share and bar."""
-    scale = Scale(0.0, max(float((one / max(1, one.sum())).max()) for one in panels.values()) or 1)
+    """A line a value, a column a panel: count, share and a bar from 0 to 100 %."""
+    scale = Scale(0.0, 1.0)
 
     def cell(name: str, value: Any) -> Markup:
         count, total = int(panels[name][value]), max(1, int(panels[name].sum()))
