@@ -23,8 +23,8 @@ def headline(found: Diagnosis) -> Both:
     said = verdict(found.gain, VOTE, name, n)
     shares = f"{found.score.accuracy:.1%}", f"{best.score.accuracy:.1%}"
     return Both(
-        f"{said[0].upper()}{said[1:]}: {shares[0]} and {shares[1]}",
-        f"{said.ko}: {shares[0]}, {shares[1]}",
+        f"{said[0].upper()}{said[1:]}: vote {shares[0]}, {best.name} {shares[1]}",
+        f"{said.ko}: 투표 {shares[0]}, {best.name} {shares[1]}",
     )
 
 

@@ -220,7 +220,7 @@ def test_many_runs_and_options(tmp_path: Path) -> None:
         files.write(path, given, {"method": "cot", "permutations": "all", "data": about})
         sample.paths.append(path)
     found = sample.page("--mixed")
-    assert "All 15 comparisons" in found
+    assert "Every comparison (15)" in found
     assert "cot3: 1</summary>" in found
     assert found.count(">×<") == 4
     assert "unanswered" in Tags(found).items[0]["data-kind"]

@@ -1,6 +1,8 @@
 """The pipeline of dvc.yaml over the members: what each command makes leads to a submission."""
 
+import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -133,3 +135,41 @@ def test_one_failed_member_loses_no_others_work(story, tmp_path):
         "ensemble/vote.py",
     ]
     assert (tmp_path / "submissions/best.json").is_file()
+
+
+@pytest.mark.skipif(not DVC.exists(), reason="make setup installs DVC into .venv-dvc")
+def test_figures_are_compared_with_those_of_a_commit(tmp_path):
+    """The lines of docs/reports.md, but for the run that makes the new figures."""
+    shown = (ROOT / "docs/reports.md").read_text("utf-8").split("```sh\n")[1:]
+    [lines] = [part for part in shown if "dvc metrics diff" in part.partition("```")[0]]
+    once, commit, new = lines.partition("```")[0].splitlines()
+    new = new.removeprefix("dvc repro report@demo && ")
+    for name in (".dvc/config", ".gitignore", "dvc.yaml", "params.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    shutil.copytree(ROOT / "recipes/members", tmp_path / "recipes/members")
+    figures = tmp_path / "metrics/demo.json"
+    figures.parent.mkdir()
+    user = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.invalid"}
+    user |= {name.replace("AUTHOR", "COMMITTER"): said for name, said in user.items()}
+    path = os.pathsep.join([str(DVC.resolve().parent), os.environ["PATH"]])
+
+    def said(command: str) -> str:
+        env = {**os.environ, **user, "PATH": path, "DVC_TEST": "1"}
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=env, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    figures.write_text(json.dumps({"results": {"vote": {"accuracy": 0.5}}}))
+    said("git init -q && git add . && git commit -qm start")
+    said(once)
+    said(commit)
+    figures.write_text(json.dumps({"results": {"vote": {"accuracy": 0.75}}}))
+    assert said(new).splitlines()[-1].split()[1:] == [
+        "results.vote.accuracy",
+        "0.5",
+        "0.75",
+        "0.25",
+    ]
+    assert said("git status --short").split() == ["M", "metrics/demo.json"]
