@@ -21,7 +21,7 @@ from prep.teachers.solved import teachable
 from tests.support.build_place import TOPICS, item
 from tests.support.own_documents import CLOCK
 from tests.support.paths import ROOT
-from tests.support.teaching_server import Body, TeachingServer, teaching
+from tests.support.teaching_server import Body, TeachingServer, Trouble, teaching
 
 Taught = Callable[..., tuple[list[dict[str, Any]], dict[str, str], dict[str, Any]]]
 
@@ -172,6 +172,32 @@ def test_letters_are_predictions_that_pairs_are_made_of(
     assert c - b == pytest.approx(1.0)
     questions = corpus.questions_of(load_run(Path("params.yaml"), "na"), "train").questions
     assert likeliest(questions[1], mean_logprobs(predictions)) == 0  # the hardest wrong option
+
+
+def test_the_letters_tokens_are_asked_of_a_server_that_tells_them(
+    taught: Taught, server: TeachingServer
+) -> None:
+    """What vLLM's server says at /tokenize, and then of exactly these tokens."""
+    letters = {"A": 65, "B": 66, "C": 67}
+
+    def answer(body: Body) -> str | Trouble:
+        if "add_generation_prompt" in body:
+            tail = body["messages"][1:]
+            ids = [1, 2, *([letters[tail[0]["content"][0]], 9] if tail else [])]
+            return Trouble(text=json.dumps({"tokens": ids}))
+        assert body["logprob_token_ids"] == [65, 66, 67]
+        return json.dumps({"token_id:65": -30.0, "token_id:66": -9999.0, "token_id:67": -31.0})
+
+    server.answer = answer
+    lines, removed, _ = taught("letters", "--count", "1")
+    assert (removed, lines[0]["choice"]) == ({"train-2": "near-scored"}, 0)
+    assert lines[0]["logprobs"] == pytest.approx([-0.3132617, -9969.3132617, -1.3132617])
+    letters["B"] = 65
+    with pytest.raises(UserError, match="letters of model small share a token"):
+        taught("letters", "--count", "1")
+    server.answer = lambda _: Trouble(text=json.dumps({"tokens": [1, 2]}))
+    with pytest.raises(UserError, match="does not make the letter A one token of its own"):
+        taught("letters", "--count", "1")
 
 
 def test_a_question_needs_its_document_and_one_option_is_right(
