@@ -17,7 +17,7 @@ from core.files import atomic_file, locked
 from core.jsonl import write_json
 from core.layout import ANSWERS
 from experiments.pieces import alone
-from experiments.prompt_search import Bench, Found, Search, Rewriter, summary
+from experiments.prompt_search import Bench, Found, Rewriter, Search, summary
 from prep import corpus
 from prep.guards.contamination import Scored
 from prep.guards.group_folds import fold_numbers, near_contexts

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -11,9 +12,16 @@ import yaml
 from core.errors import UserError
 from core.jsonl import read_json
 from eval import score
+from eval.options import gold
+from eval.predictions import read
+from eval.rows import read_rows
 from experiments import search_prompt
 from experiments.pieces import Piece
+from prep.config import load_run
+from prep.corpus import questions_of
+from prep.dedup import Simhash
 from prep.demo.synthetic import corpus
+from prep.guards.group_folds import fold_numbers, near_contexts
 from prep.render import load_prompt
 from tests.support.experiment_place import RUN
 from tests.support.paths import ROOT
@@ -28,7 +36,7 @@ def scorings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """A small corpus in the folder where the test runs; fills as prompts are scored."""
     monkeypatch.chdir(tmp_path)
     Path("data").mkdir()
-    Path("data/train.json").write_text(json.dumps(corpus("train", 8, 7)), "utf-8")
+    Path("data/train.json").write_text(json.dumps(corpus("train", 10, 7)), "utf-8")
     runs = {"demo": RUN | {"stages": {"stage2": [{"source": "cci-2024"}]}}}
     runs["ga"] = runs["demo"] | {"track": "ga"}
     Path("params.yaml").write_text(yaml.safe_dump({"runs": runs}), "utf-8")
@@ -41,7 +49,7 @@ def scorings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         (piece.folder / "rows.jsonl").write_text(piece.files["rows.jsonl"], "utf-8")
         [command] = piece.commands
         score.main([word.replace("{folder}", str(piece.folder)) for word in command[1:]])
-        (piece.folder / "done.json").write_text("{}", "utf-8")
+        (piece.folder / "done.json").write_text('{"seconds": 0}', "utf-8")
         made.append(piece.folder)
         return 0.0
 
@@ -85,17 +93,38 @@ def test_the_estimate_is_of_folds_that_no_search_has_seen(
         assert all(shown)
         assert not (shown[0] | shown[1]) & (shown[2] | shown[3])
 
-        # every accuracy is the scorer's own
+        # the same command makes nothing twice
         again = (Path("found/history.json").read_bytes(), len(scorings))
         search_prompt.main([*ASKED, "--rounds", "2", "--budget", "1"])
         assert (Path("found/history.json").read_bytes(), len(scorings)) == again
         assert len(asked) == 6
-    searches = history["searches"]
+
+    # every accuracy is the scorer's own; the estimate is of each choice on what it has not seen
+    right: dict[str, list[bool]] = {}
+    for folder in scorings:
+        rows, scored = read_rows(folder / "rows.jsonl"), read(folder / "predictions.jsonl")[0]
+        name = str(rows[0].prompt).partition("@")[0]
+        right[name] = [scored[row.record].choice == gold(row) for row in rows]
+    asked_of = questions_of(load_run(Path("params.yaml"), "demo"), "train").questions
+    folds = fold_numbers(asked_of, 2, 42, near_contexts(asked_of, Simhash()))
+    searches, unseen = history["searches"], []
     assert [*searches] == ["0", "1", "all"]
-    best = max(one["accuracy"] for one in searches["all"]["tried"])
-    assert history["flattered"] == pytest.approx(best)
-    assert 0 <= history["nested"]["accuracy"] <= 1
-    assert history["first"]["accuracy"] == searches["all"]["tried"][0]["accuracy"]
+    for fold, one in searches.items():
+        for tried in one["tried"]:
+            seen = [
+                hit
+                for hit, own in zip(right[tried["prompt"]], folds, strict=True)
+                if str(own) != fold
+            ]
+            assert tried["accuracy"] == pytest.approx(fmean(seen), abs=1e-6)
+        assert next(t for t in one["tried"] if t["prompt"] == one["best"])["accuracy"] == max(
+            tried["accuracy"] for tried in one["tried"]
+        )
+        pairs = zip(right[one["best"]], folds, strict=True)
+        unseen += [hit for hit, own in pairs if str(own) == fold]
+    assert history["nested"]["accuracy"] == pytest.approx(fmean(unseen), abs=1e-6)
+    assert history["nested"]["interval95"]
+    assert history["flattered"] == max(tried["accuracy"] for tried in searches["all"]["tried"])
     assert Path(f"found/candidates/{searches['all']['best']}.jinja").read_text("utf-8") == (
         Path("found/prompt.jinja").read_text("utf-8")
     )

@@ -130,7 +130,7 @@ def test_a_training_has_the_loss_by_hand_in_every_batching(done):
     for name in ("taught", "taught-packed", "taught-trees"):
         [loss] = logged(done.place / name, "loss").values()
         assert loss == pytest.approx(sums["taught"] / count, abs=2e-4)
-    assert abs(sums["taught"] - sums["untaught"]) / count > 0.01
+    assert abs(sums["taught"] - sums["untaught"]) / count > 1e-3  # five times what is let pass
 
 
 def test_a_recipe_that_cannot_be_taught_is_told_why():
