@@ -16,7 +16,7 @@ from core.errors import UserError
 from core.records import LABELS, Message, Prediction, Question, Removed, Strict
 from prep.dedup.ngrams import kept_characters
 from prep.guards.contamination import Scored
-from prep.render import Renderer, load_prompt
+from prep.render import Renderer, folded, load_prompt
 from prep.teachers import wording
 from prep.teachers.answer_store import Call
 from prep.teachers.production import (
@@ -150,7 +150,8 @@ class Reasoning(_OfQuestions):
     def calls(self, question: Question) -> list[Call]:
         """The only call."""
         schema = schema_of(reasoning=TEXT, answer=one_of(labels_of(question)))
-        return [conversation(shown(question)[1], self.max_tokens, self.seed, schema)]
+        # folded: the templates of some models, as Gemma's, refuse a system text
+        return [conversation(folded(shown(question)[1]), self.max_tokens, self.seed, schema)]
 
     async def make(self, question: Question, asker: Asker) -> Solved:
         """The reasoning, where it ends with the right answer."""

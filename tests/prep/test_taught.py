@@ -107,6 +107,7 @@ def test_reasoning_stays_where_it_ends_with_the_right_answer(
     assert asked == 5  # the malformed one twice, and not as before
     warm = [body["temperature"] for body in server.asked if TOPICS[1] in said(body)]
     assert warm == [0.0, 0.7]
+    assert all([one["role"] for one in body["messages"]] == ["user"] for body in server.asked)
     taught("reasoning")
     assert Path("corpus/taught/reasoning/rows.jsonl").read_bytes() == before
     assert len(server.asked) == asked
@@ -290,8 +291,7 @@ def test_instructions_come_from_the_models_own_template(
 
     server.answer = answer
     lines, removed, _ = taught("magpie", "--count", "5")
-    assert [line["messages"][0]["content"] for line in lines] == drawn[:1]
-    assert [line["seed"] for line in lines] == [42]
+    assert [(line["messages"][0]["content"], line["seed"]) for line in lines] == [(drawn[0], 42)]
     assert removed == {
         "magpie-000043": "language",
         "magpie-000044": "length",
