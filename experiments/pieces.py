@@ -182,7 +182,7 @@ def rows_piece(run: dict[str, Any], stages: Sequence[str], inputs: Sequence[Path
     command = ("prep/build.py", "--run", "rows", "--params", "{folder}/params.yaml")
     command += ("--out", "{folder}/rows", "--stages", *stages)
     made_of = {"run": run, "stages": [*stages], "inputs": read, "code": prep}
-    return Piece("rows", made_of, files={"params.yaml": params}, commands=(_script(command),))
+    return Piece("rows", made_of, files={"params.yaml": params}, commands=(script(command),))
 
 
 def check_piece(recipes: dict[str, Sequence[dict[str, Any]]]) -> Piece:
@@ -195,7 +195,7 @@ def check_piece(recipes: dict[str, Sequence[dict[str, Any]]]) -> Piece:
             files[f"{name}.{place}.yml"] = _yaml(full)
     command = ("recipes/check.py", *(f"{{folder}}/{name}" for name in files))
     made_of = {"recipes": recipes, "code": code("core", "recipes")}
-    return Piece("check", made_of, files=files, commands=(_script(command),))
+    return Piece("check", made_of, files=files, commands=(script(command),))
 
 
 def train_piece(
@@ -215,7 +215,7 @@ def train_piece(
     places |= {"datasets": [data], "output_dir": "./{folder}/trained"}
     text = _yaml(recipe | places)
     launch = ("-m", "accelerate.commands.launch", "--quiet", "-m", "axolotl.cli.train")
-    export = _script(("recipes/export.py", "{folder}/recipe.yml"))
+    export = script(("recipes/export.py", "{folder}/recipe.yml"))
     commands = ((*launch, "{folder}/recipe.yml"), export)
     return Piece("train", made_of, rate, cost, {"rows.jsonl": rows, "recipe.yml": text}, commands)
 
@@ -234,10 +234,11 @@ def score_piece(
     command = ("eval/score.py", "--model", trained.model.as_posix(), "--data", data.as_posix())
     command += ("--out", "{folder}/predictions.jsonl", *words)
     made_of = {"model": trained.folder.name, "data": read, "scoring": scoring}
-    return Piece("score", made_of, rate, cost, {}, (_script(command),))
+    return Piece("score", made_of, rate, cost, {}, (script(command),))
 
 
-def _script(command: Sequence[str]) -> tuple[str, ...]:
+def script(command: Sequence[str]) -> tuple[str, ...]:
+    """A command of the project, whose first word is the path of its script."""
     return (str(ROOT / command[0]), *command[1:])
 
 

@@ -17,7 +17,7 @@ from core import jsonl
 from core.errors import UserError, entry
 from core.files import atomic_dir, locked
 from core.layout import ANSWERS
-from core.records import Question, Removed
+from core.records import LABELS, Question, Removed
 from prep import corpus
 from prep.config import Run
 from prep.guards.contamination import Scored
@@ -28,6 +28,7 @@ from prep.teachers.answer_store import AnswerStore
 from prep.teachers.client import Client, served
 from prep.teachers.document_questions import DocumentQuestions, texts
 from prep.teachers.instructions import Instructions, template_of
+from prep.teachers.letter_tokens import letter_tokens
 from prep.teachers.production import Produced, forecast, produce
 from prep.teachers.roster import TEACHERS, Teacher, check_teacher, load_teacher
 from prep.teachers.solved import Hints, Odds, Reasoning, teachable
@@ -73,7 +74,9 @@ def planned(
     asked, removed = teachable(got.questions, scored)
     asked = asked[: args.count]
     if args.product == "letters":
-        return Odds(**by, renderer=renderer), asked, removed
+        letters = LABELS[: max((len(one.options) for one in asked), default=0)]
+        tokens = letter_tokens(teacher, model, letters)
+        return Odds(**by, renderer=renderer, tokens=tokens), asked, removed
     return {"reasoning": Reasoning, "hints": Hints}[args.product](**by), asked, removed
 
 

@@ -39,14 +39,15 @@ def problems_of(
     # half a minute to import, and of no use to --help
     from recipes.checks.recipe_rules import family_of, rule_problems
     from recipes.checks.schema import schema_problems
-    from recipes.plugins.shared_prefix import recipe_problems
+    from recipes.plugins import shared_prefix, teacher_letters
 
     unread = list(schema_problems(recipe))
     yield from unread
     if unread:
         return
     yield from rule_problems(path, recipe, others, text)
-    yield from (f"shared_prefix does not go {one}" for one in recipe_problems(recipe))
+    yield from (f"shared_prefix does not go {one}" for one in shared_prefix.recipe_problems(recipe))
+    yield from teacher_letters.recipe_problems(recipe)
     family = family_of(recipe, others)
     if live and family and recipe["base_model"] in backbones():
         from recipes.checks.model_compatibility import live_problems  # heavy, and only wanted here

@@ -178,7 +178,7 @@ def served(teacher: Teacher) -> str:
     try:
         with httpx.Client(timeout=30.0, trust_env=not teacher.here) as client:
             address = f"{teacher.address.rstrip('/')}/models"
-            response = client.get(address, headers=_headers(teacher)).raise_for_status()
+            response = client.get(address, headers=headers(teacher)).raise_for_status()
         names = [one["id"] for one in response.json()["data"]]
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -193,14 +193,15 @@ def served(teacher: Teacher) -> str:
 def _connection(teacher: Teacher, timeout: float, limit: int) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=f"{teacher.address.rstrip('/')}/",
-        headers=_headers(teacher),
+        headers=headers(teacher),
         timeout=timeout,
         trust_env=not teacher.here,  # no proxy stands between this machine and itself
         limits=httpx.Limits(max_connections=limit),
     )
 
 
-def _headers(teacher: Teacher) -> dict[str, str]:
+def headers(teacher: Teacher) -> dict[str, str]:
+    """Those of a request: the teacher's key, where it has one; raises `UserError` as it does."""
     secret = teacher.secret()
     return {"Authorization": f"Bearer {secret}"} if secret else {}
 

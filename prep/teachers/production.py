@@ -16,7 +16,8 @@ from prep.teachers.client import Client, Refused, Unanswered
 
 Shape = TypeVar("Shape", bound=BaseModel)
 Schema = dict[str, Any]
-ATTEMPTS = 2  # of an answer that must have a form, each with a seed of its own
+ATTEMPTS = 2  # of an answer that must have a form
+VARIED = 0.7  # the temperature of all but the first: without one the same answer would come again
 
 
 class Unusable(Exception):
@@ -53,10 +54,10 @@ class Asker:
         return done
 
     async def shaped(self, call: Call, shape: type[Shape]) -> Shape:
-        """An answer of a form; asked once more with another seed where it has not that form."""
+        """An answer of a form; drawn once more where the most probable one has not that form."""
         for attempt in range(ATTEMPTS):
-            seed = call.body["seed"] + attempt
-            one = call.model_copy(update={"body": {**call.body, "seed": seed}})
+            again = {"seed": call.body["seed"] + attempt, "temperature": VARIED}
+            one = call.model_copy(update={"body": {**call.body, **(again if attempt else {})}})
             done = await self.client.complete(one)
             try:
                 found = shape.model_validate(jsonl.loads(done.text))

@@ -5,10 +5,10 @@ removed.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, fsum, log
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from core.errors import UserError
 from core.records import LABELS, Message, Prediction, Question, Removed, Strict
 from prep.dedup.ngrams import kept_characters
 from prep.guards.contamination import Scored
-from prep.render import Renderer, load_prompt
+from prep.render import Renderer, folded, load_prompt
 from prep.teachers import wording
 from prep.teachers.answer_store import Call
 from prep.teachers.production import (
@@ -150,7 +150,8 @@ class Reasoning(_OfQuestions):
     def calls(self, question: Question) -> list[Call]:
         """The only call."""
         schema = schema_of(reasoning=TEXT, answer=one_of(labels_of(question)))
-        return [conversation(shown(question)[1], self.max_tokens, self.seed, schema)]
+        # folded: the templates of some models, as Gemma's, refuse a system text
+        return [conversation(folded(shown(question)[1]), self.max_tokens, self.seed, schema)]
 
     async def make(self, question: Question, asker: Asker) -> Solved:
         """The reasoning, where it ends with the right answer."""
@@ -200,12 +201,14 @@ class Hints(_OfQuestions):
 
 @dataclass(frozen=True)
 class Odds(_OfQuestions):
-    """The probabilities of the letters, by the run's own prompt: exact where the server gives each.
+    """The probabilities of the letters, by the run's own prompt.
 
-    A line is a prediction of a training question, as eval/score.py writes one.
+    A line is a prediction of a training question, as eval/score.py writes one. With the `tokens` of
+    the letters the server gives exactly theirs, else its most probable tokens, as far as it goes.
     """
 
     renderer: Renderer | None = None
+    tokens: Mapping[str, int] | None = None
     name: ClassVar[str] = "letters"
 
     @property
@@ -218,25 +221,36 @@ class Odds(_OfQuestions):
         """The only call."""
         assert self.renderer is not None
         call = conversation(self.renderer.scoring(question).messages, 1, self.seed)
-        more = {"logprobs": True, "top_logprobs": TOP}
+        more: dict[str, Any] = {"logprobs": True, "top_logprobs": TOP}
+        if self.tokens:
+            asked = [self.tokens[label] for label in labels_of(question)]
+            more |= {"logprob_token_ids": asked, "return_tokens_as_token_ids": True}
         return [call.model_copy(update={"body": {**call.body, **more}})]
 
     async def make(self, question: Question, asker: Asker) -> Prediction:
         """The prediction; of tokens that differ by a space, the sum is a letter's."""
         done = await asker.client.complete(self.calls(question)[0])
         asker.answered += 1
-        given: dict[str, list[float]] = {label: [] for label in labels_of(question)}
+        labels = labels_of(question)
+        named = {f"token_id:{self.tokens[label]}": label for label in labels} if self.tokens else {}
+        given: dict[str, list[float]] = {label: [] for label in labels}
         for token, value in (done.first or {}).items():
-            if token.strip() in given:
-                given[token.strip()].append(value)
+            label = named.get(token) if named else token.strip()
+            if label in given:
+                given[label].append(value)
         if not all(given.values()):
             raise Unusable("letters-missing")
-        sums = [log(fsum(map(exp, values))) for values in given.values()]
-        total = log(fsum(map(exp, sums)))
-        logprobs = [value - total for value in sums]
+        sums = [_log_sum(values) for values in given.values()]
+        logprobs = [value - _log_sum(sums) for value in sums]
         order = list(range(len(logprobs)))
         choice = max(order, key=lambda i: logprobs[i])
         return Prediction(id=question.id, order=order, logprobs=logprobs, choice=choice)
+
+
+def _log_sum(logprobs: Sequence[float]) -> float:
+    """Of the probabilities, whose logarithms may be as low as they like."""
+    top = max(logprobs)
+    return top + log(fsum(exp(value - top) for value in logprobs))
 
 
 def _require_right(label: str, question: Question) -> None:

@@ -8,7 +8,7 @@ from core.files import read_text
 from core.jsonl import read_json
 from core.layout import DATA, OUTPUTS, exported
 from core.yaml_io import read_mapping
-from prep.guards.track import Track, check_model
+from prep.guards.track import NAMES, Track, check_model
 from recipes.checks.precision import lost_steps
 from recipes.members.tables import BACKBONES, Family, backbones
 from recipes.weights.lora import HEAD
@@ -183,7 +183,9 @@ def chain_problems(recipe: Recipe, others: Sequence[Recipe]) -> Iterator[str]:
 def track_problems(
     recipe: Recipe, others: Sequence[Recipe], params: Path = Path("params.yaml")
 ) -> Iterator[str]:
-    """A backbone that the track of the recipe's rows refuses."""
+    """A backbone, or a teacher, that the track of the recipe's rows refuses."""
+    if recipe.get("teacher_letters") and track_of(recipe, params) == "ga":
+        yield f"track {NAMES['ga']} allows no teacher; take teacher_letters out"
     first = first_of(recipe, others)
     known = backbones().get(str(first.get("base_model")))
     for verdict in check_model(track_of(recipe, params), known.facts) if known else []:

@@ -70,7 +70,8 @@ def knobs(recipe: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     accumulated = recipe.get("gradient_accumulation_steps") or 1
     optimizer = "paged_adamw_8bit" if recipe.get("adapter") else "adamw_torch_8bit"
     found: list[tuple[str, dict[str, Any]]] = []
-    if not recipe.get("rl") and not fused_loss(recipe):
+    # which leaves a teacher's letters no logits
+    if not recipe.get("rl") and not recipe.get("teacher_letters") and not fused_loss(recipe):
         change = {"liger_fused_linear_cross_entropy": True}
         found.append(("the Liger plugin with liger_fused_linear_cross_entropy: true", change))
     if not checkpointed(recipe):

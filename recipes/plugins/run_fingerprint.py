@@ -52,7 +52,13 @@ HARMLESS = {
 # what decides which checkpoint the run ends with, where it keeps its best
 DECISIVE_FOR_BEST = {"eval_steps", "save_steps"}
 # keys, of a recipe or of its datasets, that may name a file or a folder
-PATHS = ("chat_template_jinja", "deepspeed", "lora_model_dir", "tokenizer_config")
+PATHS = (
+    "chat_template_jinja",
+    "deepspeed",
+    "lora_model_dir",
+    "teacher_letters",
+    "tokenizer_config",
+)
 WEIGHTS = (".safetensors", ".bin")  # ends of the names of files that a training may finish with
 LOG = "debug.log"  # Axolotl's
 

@@ -17,12 +17,20 @@ from app import asking
 from app.models import Models
 from app.project import open_project
 from core.errors import UserError
-from eval import predictions
+from core.jsonl import read_json, read_records, write_json, write_records
+from core.records import Prediction, Removed
+from eval import predictions, score
+from prep import corpus, teach
+from prep.config import load_run
+from prep.render import Renderer, load_prompt
+from tests.support.own_documents import CLOCK
 from tests.support.paths import VLLM
 from tests.support.scoring_engines import TOLERANCE, needs_vllm
 
 BASE = "recipes/tiny/base"
 SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--dtype", "float32")
+# a small model held to JSON may write spaces without an end (docs/teachers.md)
+SHAPED = ("--structured-outputs-config", '{"backend":"xgrammar","disable_any_whitespace":true}')
 CPU = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -49,7 +57,7 @@ def address(app_project: Path) -> Iterator[str]:
     """A real server of the small base."""
     port = free_port()
     env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | CPU
-    command = [VLLM, *SERVER, "--model", BASE, "--port", str(port), "--enforce-eager"]
+    command = [VLLM, *SERVER, "--model", BASE, "--port", str(port), "--enforce-eager", *SHAPED]
     there = f"http://127.0.0.1:{port}"
     with subprocess.Popen(
         command, cwd=app_project, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
@@ -85,6 +93,79 @@ def test_a_served_model_chooses_as_the_scoring_command(models: Models, address: 
         )
     with pytest.raises(UserError, match=f"serves {BASE}, and no other"):
         asking.answer(models, f"{address}#other", question, form, "all")
+
+
+class Taught:
+    """prep/teach.py by a real server on the app's small project, in a folder of its own."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        own = {"address": f"{address}/v1", "training": "allowed", "tokenizer": BASE}
+        own["price"] = {"prompt": 0, "completion": 0}
+        write_json(folder / "teachers.yml", {"teachers": {"real": own}})
+        self.folder = folder
+
+    def ask(self, product: str, *more: str) -> None:
+        """Give the command."""
+        given = ["--run", "demo", "--teacher", "real", "--teachers", f"{self.folder}/teachers.yml"]
+        given += ["--answers", f"{self.folder}/answers", "--out", f"{self.folder}/{product}"]
+        teach.main([product, *given, *more])
+
+
+@pytest.fixture
+def taught(models: Models, address: str, tmp_path: Path) -> Taught:
+    return Taught(address, tmp_path)
+
+
+@needs_vllm
+def test_a_teachers_letters_are_those_of_the_scoring_command(
+    taught: Taught, tmp_path: Path
+) -> None:
+    taught.ask("letters")
+    made = read_records(tmp_path / "letters/predictions.jsonl", Prediction)
+    run = load_run(Path("params.yaml"), "demo")
+    questions = corpus.questions_of(run, "train").questions
+    renderer = Renderer(load_prompt(run.prompt), run.answer, run.system)
+    write_records(tmp_path / "asked.jsonl", [renderer.scoring(one) for one in questions])
+    given = ["--model", BASE, "--backend", "hf", "--data", f"{tmp_path}/asked.jsonl"]
+    score.main([*given, "--out", f"{tmp_path}/scored.jsonl"])
+    scored, _ = predictions.read(tmp_path / "scored.jsonl")
+    # of letters beyond the twenty most probable tokens too: eight of these questions have one
+    assert [one.id for one in made] == [*scored]
+    assert len(made) == len(questions) == 24
+    for one in made:
+        assert one.choice == scored[one.id].choice
+        assert one.logprobs == pytest.approx(scored[one.id].logprobs, abs=TOLERANCE)
+
+
+@needs_vllm
+@pytest.mark.parametrize(
+    ("product", "more"),
+    [
+        ("reasoning", ("--count", "2")),
+        ("hints", ("--count", "2")),
+        ("questions", ()),
+        ("magpie", ("--count", "4")),
+    ],
+)
+def test_a_real_server_takes_what_every_product_asks(
+    taught: Taught,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    product: str,
+    more: tuple[str, ...],
+) -> None:
+    if product == "questions":
+        (tmp_path / "docs").mkdir()
+        (tmp_path / "docs/clock.txt").write_text(CLOCK, "utf-8")
+        more = ("--documents", f"{tmp_path}/docs")
+    taught.ask(product, "--max-tokens", "24", *more)
+    removed = read_records(tmp_path / product / "removed.jsonl", Removed)
+    meta = read_json(tmp_path / product / "meta.json")
+    assert meta["kept"] + len(removed) == meta["read"] > 0
+    assert "refused" not in meta["removed"]  # the tiny base writes nothing of use, and is asked
+    assert "asked: 0 requests" not in capsys.readouterr().out
+    taught.ask(product, "--max-tokens", "24", *more)
+    assert "asked: 0 requests" in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -16,12 +16,11 @@ from prep.config import load_run
 from prep.preferences import likeliest, mean_logprobs
 from prep.sources.source import Source, read
 from prep.teachers.document_questions import Written
-from prep.teachers.instructions import flaw
 from prep.teachers.solved import teachable
 from tests.support.build_place import TOPICS, item
 from tests.support.own_documents import CLOCK
 from tests.support.paths import ROOT
-from tests.support.teaching_server import Body, TeachingServer, teaching
+from tests.support.teaching_server import Body, TeachingServer, Trouble, teaching
 
 Taught = Callable[..., tuple[list[dict[str, Any]], dict[str, str], dict[str, Any]]]
 
@@ -98,23 +97,45 @@ def test_reasoning_stays_where_it_ends_with_the_right_answer(
     assert json.loads(lines[0]["messages"][-1]["content"])["answer"] == "B"
     assert (meta["read"], meta["kept"], meta["removed"]["disagrees"]) == (5, 2, 1)
     assert not any(TOPICS[2] in said(body) for body in server.asked)  # nobody sees what is scored
-    gold = "화자2는 {}에 마음이 간다."
+    texts = [(said(body), t) for body in server.asked for t in TOPICS if t in said(body)]
     assert all(
-        body["messages"][-1]["content"].count(gold.format(t)) == 1
-        for body in server.asked
-        for t in TOPICS
-        if t in said(body)
-    )  # as an option alone
+        text.count(f"화자2는 {t}에 마음이 간다.") == 1 for text, t in texts
+    )  # an option alone
 
     # the same again asks nothing and writes the same bytes; the build reads it as any other source
     before, asked = Path("corpus/taught/reasoning/rows.jsonl").read_bytes(), len(server.asked)
-    assert asked == 5  # the malformed one twice
+    assert asked == 5  # the malformed one twice, and not as before
+    warm = [body["temperature"] for body in server.asked if TOPICS[1] in said(body)]
+    assert warm == [0.0, 0.7]
+    assert all([one["role"] for one in body["messages"]] == ["user"] for body in server.asked)
     taught("reasoning")
     assert Path("corpus/taught/reasoning/rows.jsonl").read_bytes() == before
     assert len(server.asked) == asked
     source = Source(source="messages", name="r", path="corpus/taught/reasoning/rows.jsonl")
     assert [chat.id for chat in read(source).chats] == ["train-3", "train-4"]
     assert source.facts.tracks == ("na",)
+
+
+def test_what_may_not_be_spent_or_learnt_is_not_asked_for(
+    taught: Taught, server: TeachingServer
+) -> None:
+    teachers = Path("teachers.yml")
+    known = yaml.safe_load(teachers.read_text("utf-8"))["teachers"]["t"]
+    for change, more, said in [
+        ({"price": {"prompt": 1, "completion": 1}}, (), "say by --budget what may be spent"),
+        ({"price": {"prompt": 1, "completion": 1}}, ("--budget", "0"), "budget 0: 0.0000 is spent"),
+        ({"price": None}, ("--budget", "1"), "has no price, so that no budget can be kept"),
+        (
+            {"training": "forbidden", "licence": "L"},
+            (),
+            "licence L forbids training on its outputs",
+        ),
+    ]:
+        teachers.write_text(yaml.safe_dump({"teachers": {"t": known | change}}), "utf-8")
+        with pytest.raises(UserError, match=said):
+            taught("reasoning", *more)
+        assert server.asked == []
+        assert not Path("corpus/taught").exists()
 
 
 def test_no_teacher_sees_a_question_of_dev(taught: Taught) -> None:
@@ -174,6 +195,31 @@ def test_letters_are_predictions_that_pairs_are_made_of(
     assert likeliest(questions[1], mean_logprobs(predictions)) == 0  # the hardest wrong option
 
 
+def test_the_letters_tokens_are_asked_of_a_server_that_tells_them(
+    taught: Taught, server: TeachingServer
+) -> None:
+    letters = {"A": 65, "B": 66, "C": 67}
+
+    def answer(body: Body) -> str | Trouble:
+        if "add_generation_prompt" in body:
+            tail = body["messages"][1:]
+            ids = [1, 2, *([letters[tail[0]["content"][0]], 9] if tail else [])]
+            return Trouble(text=json.dumps({"tokens": ids}))
+        assert body["logprob_token_ids"] == [65, 66, 67]
+        return json.dumps({"token_id:65": -30.0, "token_id:66": -9999.0, "token_id:67": -31.0})
+
+    server.answer = answer
+    lines, removed, _ = taught("letters", "--count", "1")
+    assert (removed, lines[0]["choice"]) == ({"train-2": "near-scored"}, 0)
+    assert lines[0]["logprobs"] == pytest.approx([-0.3132617, -9969.3132617, -1.3132617])
+    letters["B"] = 65
+    with pytest.raises(UserError, match="letters of model small share a token"):
+        taught("letters")
+    server.answer = lambda _: Trouble(text=json.dumps({"tokens": [1, 2]}))
+    with pytest.raises(UserError, match="does not make the letter A one token of its own"):
+        taught("letters", "--count", "1")
+
+
 def test_a_question_needs_its_document_and_one_option_is_right(
     taught: Taught, server: TeachingServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,6 +229,7 @@ def test_a_question_needs_its_document_and_one_option_is_right(
         "known": ("겨울 다음 계절은?", "봄철", "겨울이 지나면 봄이 온다."),
         "doubt": ("장에 온 것은?", "소금 장수", "소금 장수와 옹기 장수가 왔다."),
     }
+    words = {"clock": "자격루", "other": "배추", "known": "겨울", "doubt": "옹기"}
     wrong = ["이순신", "홍길동", "옹기 장수"]
 
     def letter(text: str, option: str) -> str:
@@ -192,20 +239,9 @@ def test_a_question_needs_its_document_and_one_option_is_right(
     def answer(body: Body) -> str:
         text = said(body)
         if "객관식 문제" in text:
-            name = next(
-                n
-                for n, words in {
-                    "clock": "자격루",
-                    "other": "배추",
-                    "known": "겨울",
-                    "doubt": "옹기",
-                }.items()
-                if words in text
-            )
-            asked, right, evidence = facts[name]
-            return json.dumps(
-                {"question": asked, "answer": right, "wrong": wrong, "evidence": evidence}
-            )
+            asked, right, evidence = next(facts[n] for n, word in words.items() if word in text)
+            made = {"question": asked, "answer": right, "wrong": wrong, "evidence": evidence}
+            return json.dumps(made)
         right = next(one for asked, one, _ in facts.values() if asked in text)
         if "아는 것만으로" in text:
             guess = right if right == "봄철" else "이순신"
@@ -255,12 +291,10 @@ def test_instructions_come_from_the_models_own_template(
 
     server.answer = answer
     lines, removed, _ = taught("magpie", "--count", "5")
-    assert [line["messages"][0]["content"] for line in lines] == drawn[:1]
-    assert [line["seed"] for line in lines] == [42]
+    assert [(line["messages"][0]["content"], line["seed"]) for line in lines] == [(drawn[0], 42)]
     assert removed == {
         "magpie-000043": "language",
         "magpie-000044": "length",
         "magpie-000045": "repetitive",
         "magpie-000046": "exact-duplicate",
     }
-    assert flaw(drawn[0]) is None
