@@ -12,7 +12,8 @@ from prep import retrieve
 from prep.retrieval import documents, knowledge
 from prep.retrieval.chunks import cut
 from prep.retrieval.documents import KnowledgeDocument
-from prep.retrieval.knowledge import index
+from prep.retrieval.knowledge import Knowledge, index
+from prep.retrieval.ranking import Hit, Wanted, ranked
 from prep.retrieval.settings import Cut
 from tests.support.own_documents import CABBAGE, CLOCK, save_documents
 
@@ -36,9 +37,9 @@ def save_pdf(path: Path, drawn: str) -> None:
     path.write_text(text, "ascii")
 
 
-def words(text: str) -> list[str]:
+def search(found: Knowledge, text: str, k: int, threshold: float = 0.0) -> list[Hit]:
     [tokens] = kiwi().tokenize([text])
-    return subject_words(tokens)
+    return ranked(Wanted(text, subject_words(tokens)), found, None, "bm25", k, threshold)
 
 
 @pytest.fixture(scope="module")
@@ -58,18 +59,18 @@ def test_every_form_is_read_and_doubles_are_left_out(place: Path) -> None:
 
 def test_what_is_found_says_by_which_words(place: Path) -> None:
     found = index([str(place / "documents")], Cut(), place / "indexes")
-    [best] = found.search(words("자격루를 만든 사람은?"), 5)
+    [best] = search(found, "자격루를 만든 사람은?", 5)
     assert best.chunk.document == "clock.txt"
     assert set(best.words) == {"자격루", "만들다", "사람"}
     assert best.score == pytest.approx(sum(best.words.values()), abs=0.001)
-    market, cabbage = found.search(words("소금 장수"), 5)
+    market, cabbage = search(found, "소금 장수", 5)
     assert (market.chunk.document, cabbage.chunk.document) == ("market", "김치.md")
-    assert found.search(words("소금 장수"), 5, cabbage.score) == [market]
-    assert found.search(words("장수 소금 소금"), 1)[0].score == market.score
-    [tied, other] = found.search(words("소금"), 5)
+    assert search(found, "소금 장수", 5, cabbage.score) == [market]
+    assert search(found, "장수 소금 소금", 1)[0].score == market.score
+    [tied, other] = search(found, "소금", 5)
     assert (tied.score, tied.chunk.document) == (other.score, "market")
-    assert found.without(["market"]).search(words("소금 장수"), 5) == [cabbage]
-    assert found.search(words("우주선"), 5) == found.search([], 5) == []
+    assert search(found.without(["market"]), "소금 장수", 5) == [cabbage]
+    assert search(found, "우주선", 5) == search(found, "", 5) == []
 
 
 def test_an_index_is_built_once_and_refused_where_it_is_anothers(
