@@ -153,12 +153,15 @@ def prepared(settings: Retrieve, folder: Path, scored: Sequence[Question], seed:
     """
     knowledge = index(settings.documents, settings.cut, folder)
     leaks = holding(knowledge.texts(), scored)
-    measure: Callable[[str], int] = len
-    if settings.recipe:
-        tokenizer = ruler(Path(settings.recipe), settings.tokenizer).tokenizer
-        measure = lambda text: len(tokenizer.encode(text, add_special_tokens=False))  # noqa: E731
+    measure = counter(settings.recipe, settings.tokenizer) if settings.recipe else len
     dense = meanings(knowledge, settings, folder)
     return Evidence(knowledge.without(leaks), settings, seed, leaks, measure, dense)
+
+
+def counter(recipe: str, tokenizer: str | None) -> Callable[[str], int]:
+    """What counts the tokens of a text as a recipe does, without those around a row."""
+    made = ruler(Path(recipe), tokenizer).tokenizer
+    return lambda text: len(made.encode(text, add_special_tokens=False))
 
 
 def meanings(knowledge: Knowledge, settings: Retrieve, folder: Path) -> Vectors | None:

@@ -70,3 +70,12 @@ class Retrieve(Cut):
     def cut(self) -> Cut:
         """How its documents are cut."""
         return Cut(characters=self.characters, overlap=self.overlap, duplicates=self.duplicates)
+
+
+class Excerpt(Strict):
+    """How much of a passage is shown: where it has more `tokens` of the tokenizer of `recipe`, the
+    sentences that answer its question best."""
+
+    tokens: int = Field(ge=50)
+    recipe: str
+    tokenizer: str | None = None
