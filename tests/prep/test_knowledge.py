@@ -1,5 +1,6 @@
 """Documents are read, cut at sentences and found by their morphemes; an index is built once."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -123,6 +124,34 @@ def test_a_pdf_is_its_text_and_a_scan_is_refused(tmp_path: Path) -> None:
         list(documents.read(documents.files([str(tmp_path)])))
 
 
+def test_a_dump_of_wikipedia_is_its_articles(tmp_path: Path) -> None:
+    pages = [
+        ("7", 0, "자격루", CLOCK),
+        ("8", 1, "토론:자격루", "누가 썼나요?"),
+        ("9", 0, "김치", CABBAGE),
+    ]
+    lines = [
+        json.dumps(line, ensure_ascii=False)
+        for page, space, title, text in pages
+        for line in (
+            {"index": {"_type": "_doc", "_id": page}},
+            {"namespace": space, "title": title, "text": text, "category": []},
+        )
+    ]
+    dump = tmp_path / "kowiki-content.json.gz"
+    dump.write_bytes(gzip.compress("\n".join(lines).encode()))
+    found = list(documents.read(documents.files([str(tmp_path)])))
+    assert [(one.id, one.title, one.text) for one in found] == [
+        ("wiki-7", "자격루", CLOCK),
+        ("wiki-9", "김치", CABBAGE),
+    ]
+    whole = dump.read_bytes()
+    for broken in (whole[: len(whole) // 2], gzip.compress(b'{"text": "a"}\n[]'), b"{}"):
+        dump.write_bytes(broken)
+        with pytest.raises(UserError, match="is no dump of Wikipedia's search index, or cut off"):
+            list(documents.read(documents.files([str(dump)])))
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -148,7 +177,7 @@ def test_what_is_no_document_is_refused_in_one_sentence(
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="none: no such file or folder; correct `documents`"):
         documents.files([str(tmp_path / "none")])
-    with pytest.raises(UserError, match=r"holds no \.jsonl, \.txt, \.md, \.pdf; name another"):
+    with pytest.raises(UserError, match=r"holds no \.jsonl, \.json\.gz, \.txt, \.md, \.pdf; name"):
         documents.files([str(tmp_path)])
     (tmp_path / "a.docx").touch()
     with pytest.raises(UserError, match=r"a\.docx: is none of .*; convert it, or leave it out"):
