@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
 from core.errors import UserError
 from core.records import Question
@@ -83,6 +84,10 @@ def test_rows_of_all_orders_show_the_excerpt_and_the_card_counts_it(
     texts = [row.messages[0].content for row in rows]
     assert len(texts) == 4
     assert all("[…]" in text for text in texts)
+    tokens = AutoTokenizer.from_pretrained(ROOT / "recipes/tiny/base")
+    passages = [text.partition("[지문]\n")[2].partition("\n\n[질문]")[0] for text in texts]
+    sizes = [len(tokens.encode(one, add_special_tokens=False)) for one in passages]
+    assert all(300 < size <= 500 for size in sizes)
     assert [CLOCK in text for text in texts] == [True, True, True, False]
     assert SUNDIAL in texts[3]
     assert not any(OTHERS[17] in text or HILLS[20] in text for text in texts)

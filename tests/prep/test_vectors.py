@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from core.errors import UserError
 from core.jsonl import write_records
@@ -33,10 +36,6 @@ MEANINGS = {
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of words that each have a vector, saved by sentence-transformers."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
     words = {"?": 0, **{word: k for k, word in enumerate(MEANINGS, start=1)}}
     tokenizer = Tokenizer(models.WordLevel(words, "?"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
