@@ -5,22 +5,27 @@ Run as: python bench/retrieval.py found --data ../shared/data/click
 
 `found` takes the passages of CLIcK's questions apart, mixes them, and searches for the passage of
 each question by the question (and its options): recall, reciprocal rank and nDCG of documents, with
-95 % intervals over passages. `speed` builds an index of synthetic documents, one chunk each.
+95 % intervals over passages; with --embedder also by vectors and by both, and what these gain.
+`speed` builds an index of synthetic documents, one chunk each.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import random
 import resource
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.pairs import Maker, plain
 from core.errors import UserError, entry
+from core.layout import INDEXES
 from core.morphemes import kiwi, subject_words
 from core.records import Question
 from eval.metrics.significance import intervals, rounded
@@ -28,7 +33,9 @@ from prep.retrieval.documents import KnowledgeDocument, read
 from prep.retrieval.documents import files as document_files
 from prep.retrieval.evidence import query
 from prep.retrieval.knowledge import Knowledge, build
-from prep.retrieval.settings import Cut
+from prep.retrieval.ranking import ranked
+from prep.retrieval.settings import Cut, Embedder, Query, Ranking
+from prep.retrieval.vectors import Vectors, vectors
 from prep.sources.source import Source
 from prep.sources.source import read as read_source
 
@@ -59,9 +66,12 @@ def questions(data: Path) -> list[Question]:
     return found
 
 
-def rank_of(question: Question, kind: str, knowledge: Knowledge) -> int | None:
+def rank_of(
+    question: Question, kind: Query, knowledge: Knowledge, dense: Vectors | None, method: Ranking
+) -> int | None:
     """The rank of a question's passage among the documents found, the best chunk of each."""
-    hits = knowledge.search(query(question, kind, knowledge), 20 * DEEPEST)
+    wanted = query(question, kind, knowledge)
+    hits = ranked(wanted, knowledge, dense, method, 20 * DEEPEST)
     found = list(dict.fromkeys(hit.chunk.document for hit in hits))
     return found.index(question.group) + 1 if question.group in found else None
 
@@ -81,24 +91,43 @@ def found(args: argparse.Namespace) -> dict[str, object]:
         one = one.model_copy(update={"group": gone.get(one.group) or one.group})
         parts["all"].append(one)
         parts.setdefault("CSAT" if "CSAT" in one.source else "others", []).append(one)
+    dense = _dense(knowledge, args.embedder, args.index)
+    methods: tuple[Ranking, ...] = ("bm25", "dense", "fusion") if dense else ("bm25",)
     result: dict[str, object] = {**knowledge.counts, "characters": args.characters}
-    for kind in ("question", "options"):
-        for name, some in parts.items():
-            values = np.array([figures(rank_of(one, kind, knowledge)) for one in some])
-            groups = [one.group for one in some]
-            ends = intervals(values, groups)
-            result[f"{kind}, {name}"] = {
-                "questions": len(some),
-                "passages": len(set(groups)),
-                **{
-                    measure: {
-                        "mean": round(float(values[:, n].mean()), 4),
-                        "interval95": rounded(ends[n]),
-                    }
-                    for n, measure in enumerate(NAMES)
-                },
-            }
+    kinds: tuple[Query, ...] = ("question", "options")
+    for kind, (name, some) in product(kinds, parts.items()):
+        groups = [one.group for one in some]
+        size = {"questions": len(some), "passages": len(set(groups))}
+        values = {
+            method: np.array(
+                [figures(rank_of(one, kind, knowledge, dense, method)) for one in some]
+            )
+            for method in methods
+        }
+        for method in methods:
+            result[f"{method}, {kind}, {name}"] = {**size, **_means(values[method], groups)}
+        for method in methods[1:]:
+            gained = values[method] - values["bm25"]
+            result[f"{method} - bm25, {kind}, {name}"] = {**size, **_means(gained, groups)}
     return result
+
+
+def _means(values: NDArray[np.float64], groups: Sequence[str]) -> dict[str, object]:
+    """The mean of each measure over questions, with its interval over passages."""
+    ends = intervals(values, groups)
+    return {
+        measure: {"mean": round(float(values[:, n].mean()), 4), "interval95": rounded(ends[n])}
+        for n, measure in enumerate(NAMES)
+    }
+
+
+def _dense(knowledge: Knowledge, model: str | None, folder: Path) -> Vectors | None:
+    """The vectors of an index in memory, kept by a hash of its chunks."""
+    if model is None:
+        return None
+    shown = [chunk.shown for chunk in knowledge.chunks]
+    name = hashlib.sha256("\0".join(shown).encode()).hexdigest()
+    return vectors(shown, name, Embedder(model=model), folder)
 
 
 def speed(args: argparse.Namespace) -> dict[str, object]:
@@ -117,7 +146,7 @@ def speed(args: argparse.Namespace) -> dict[str, object]:
     analysed = time.perf_counter() - begun
     begun = time.perf_counter()
     for some in words:
-        knowledge.search(some, 5)
+        knowledge.best(knowledge.scores(some), 5)
     searched = time.perf_counter() - begun
     each = (time.process_time() - cpu) / len(texts)
     return {
@@ -142,6 +171,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     one.add_argument("--data", type=Path, required=True, help="CLIcK's folder")
     one.add_argument("--distractors", nargs="+", help="files and folders of further documents")
     one.add_argument("--characters", type=int, default=400, help="of a chunk")
+    one.add_argument("--embedder", metavar="MODEL", help="a folder: vectors and both, too")
+    one.add_argument("--index", type=Path, default=INDEXES, help="folder of the indexes")
     one.set_defaults(measure=found)
     one = parts.add_parser("speed", help="how fast an index is built and searched")
     one.add_argument("--chunks", type=int, default=10_000)

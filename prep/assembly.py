@@ -21,7 +21,7 @@ from prep.guards.group_folds import fold_files, near_contexts
 from prep.guards.track import check_augmentation, check_sources, enforce
 from prep.mix import Portion, QuestionSet, Scored, chat_portions, question_portions, without_answer
 from prep.preferences import preferences
-from prep.render import Renderer, load_prompt
+from prep.render import Augmented, Renderer, load_prompt
 from prep.sources.downloads import fingerprint, parted
 from prep.sources.reader import Read
 from prep.sources.source import Source, read
@@ -29,6 +29,7 @@ from prep.summary import counted
 
 if TYPE_CHECKING:
     from prep.retrieval.evidence import Evidence
+    from prep.retrieval.excerpts import Excerpts
 
 SCORED: tuple[Split, ...] = ("dev", "test")
 
@@ -41,6 +42,7 @@ class Build:
     run: Run
     renderer: Renderer
     ray: Ray | None = None
+    excerpts: "Excerpts | None" = None
     evidence: "Evidence | None" = None
     files: dict[str, Sequence[BaseModel]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -77,7 +79,12 @@ class Build:
             from prep.retrieval.evidence import prepared  # its libraries are only needed here
 
             self.evidence = prepared(self.run.retrieve, INDEXES, everything, self.run.seed)
-            self.renderer = replace(self.renderer, evidence=self.evidence)
+        if self.run.excerpts:
+            from prep.retrieval.excerpts import excerpts  # as above
+
+            self.excerpts = excerpts(self.run.excerpts)
+        if self.run.retrieve or self.run.excerpts:
+            self.renderer = replace(self.renderer, evidence=self._augmented)
         for split, got in given.items():
             questions, removed = got.questions, []
             self.notes += got.notes
@@ -204,8 +211,20 @@ class Build:
         """How a source's questions are shown."""
         return replace(self.renderer, prompt=load_prompt(source.prompt or self.run.prompt))
 
+    def _augmented(self, question: Question) -> Augmented:
+        """A question as its prompt shows it: a long passage in part, and evidence with it."""
+        shown = self.excerpts(question) if self.excerpts else question
+        return self.evidence(shown) if self.evidence else Augmented(shown)
+
     def found(self) -> None:
-        """Report the evidence of all rows; a note says so where some have none."""
+        """Report passages shown in part and the evidence of all rows; notes say how many."""
+        if self.excerpts:
+            figures = self.excerpts.figures()
+            self.report["excerpts"] = figures
+            self.notes.append(
+                f"excerpts: the passages of {figures['shortened']} of {figures['questions']} "
+                f"questions have more than {figures['tokens']} tokens and are shown in part"
+            )
         if self.evidence is None:
             return
         figures = self.evidence.figures()

@@ -58,6 +58,7 @@ def card(report: dict[str, Any], options: str = "") -> str:
         why=WHY,
         outputs=report["outputs"],
         others=OTHERS,
+        excerpts=report.get("excerpts"),
         evidence=report.get("evidence"),
         shown=SHOWN,
     )

@@ -15,7 +15,7 @@ from core.yaml_io import read_mapping
 from prep.cleaning import known
 from prep.dedup import Method, Simhash
 from prep.guards.track import Track
-from prep.retrieval.settings import Retrieve
+from prep.retrieval.settings import Excerpt, Retrieve
 from prep.sources.mapping import TABLE, TableMapping
 from prep.sources.registry import SOURCES
 from prep.sources.source import CORPUS, Name, PromptName, Source
@@ -98,6 +98,7 @@ class Run(Strict):
     seed: int = 42
     duplicates: Method = Simhash()
     lengths: Lengths | None = None
+    excerpts: Excerpt | None = None
     retrieve: Retrieve | None = None
     folds: int | None = Field(default=None, ge=2)
     preferences: bool | str = False

@@ -9,28 +9,33 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from core.errors import UserError, entry
+from core.jsonl import validated
 from core.layout import INDEXES
 from core.morphemes import kiwi, subject_words
 from prep import corpus
-from prep.retrieval.knowledge import Hit, index
-from prep.retrieval.settings import Retrieve
+from prep.retrieval.evidence import meanings
+from prep.retrieval.knowledge import index
+from prep.retrieval.ranking import Hit, Wanted, ranked
+from prep.retrieval.settings import Ranking, Retrieve
 
 
 def table(hits: Sequence[Hit], title: str) -> Table:
-    """What was found, the best first: its score and each word's part in it."""
+    """What was found, the best first: its score, each word's part in it, and its ranks."""
     grid = Table(title=title, show_lines=True)
-    for heading in ("score", "document", "matched words", "text"):
+    for heading in ("score", "document", "why", "text"):
         grid.add_column(heading, justify="right" if heading == "score" else "left")
     for hit in hits:
         parts = sorted(hit.words.items(), key=lambda part: (-part[1], part[0]))
-        words = "\n".join(f"{word} {score:.2f}" for word, score in parts)
-        cells = (f"{hit.score:.2f}", hit.chunk.id, words, hit.chunk.shown)
+        why = [f"{name}: rank {rank}" for name, rank in hit.ranks.items()]
+        why += [f"{word} {score:.2f}" for word, score in parts]
+        cells = (f"{hit.score:.4g}", hit.chunk.id, "\n".join(why), hit.chunk.shown)
         grid.add_row(*map(Text, cells))
     return grid
 
@@ -46,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("question", help="the text to search for")
     parser.add_argument("--documents", nargs="+", help="files and folders, instead of the run's")
     parser.add_argument("--k", type=int, help="how many chunks to show")
-    parser.add_argument("--threshold", type=float, help="the BM25 score that they must exceed")
+    parser.add_argument("--threshold", type=float, help="the score that they must exceed")
+    parser.add_argument("--method", choices=get_args(Ranking), help="by words, meaning or both")
+    parser.add_argument("--embedder", metavar="MODEL", help="a folder, for dense and fusion")
     parser.add_argument("--index", type=Path, default=INDEXES, help="folder of the indexes")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args = parser.parse_args(argv)
@@ -57,9 +64,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     words = subject_words(tokens)
     k = settings.k if args.k is None else args.k
     threshold = settings.threshold if args.threshold is None else args.threshold
-    hits = knowledge.search(words, k, threshold)
+    dense = meanings(knowledge, settings, args.index)
+    wanted = Wanted(args.question, words)
+    hits = ranked(wanted, knowledge, dense, settings.method, k, threshold)
     if args.json:
-        found = [{**hit.chunk.model_dump(), "score": hit.score, "words": hit.words} for hit in hits]
+        found = [
+            {**hit.chunk.model_dump(), "score": hit.score, "words": hit.words, "ranks": hit.ranks}
+            for hit in hits
+        ]
         print(
             json.dumps(
                 {"index": knowledge.name, "words": words, "found": found},
@@ -83,16 +95,22 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _settings(args: argparse.Namespace) -> Retrieve:
-    """The settings of the run, or the usual ones for the documents named."""
+    """The settings of the run, or the usual ones for the documents named; method and embedder as
+    the command line names them."""
+    named: dict[str, Any] = {"method": args.method} if args.method else {}
+    named |= {"embedder": {"model": args.embedder}} if args.embedder else {}
+    if args.method == "bm25":
+        named["embedder"] = None
     if args.documents:
-        return Retrieve(documents=args.documents)
+        return validated({"documents": args.documents, **named}, Retrieve, "command line")
     run = corpus.run_of(args)
     if run.retrieve is None:
         raise UserError(
             f"{args.params}, run {args.run}: retrieves nothing; give it `retrieve` "
             "(docs/retrieval.md), or name --documents"
         )
-    return run.retrieve
+    given = {**run.retrieve.model_dump(exclude_unset=True), **named}
+    return validated(given, Retrieve, "command line")
 
 
 if __name__ == "__main__":

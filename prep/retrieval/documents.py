@@ -1,22 +1,26 @@
-"""The documents of a body of knowledge: JSONL, text, Markdown and PDF files, and folders of such.
+"""The documents of a body of knowledge: JSONL, text, Markdown, PDF, Wikipedia; and folders of such.
 
-A line of JSONL has a `text`, and an `id` and a `title` where it is given them; of any other file
-the text is all that it holds, and its id is its path below what was named.
+A line of JSONL has a `text`, and an `id` and a `title` where it is given them. A dump of Wikipedia
+is one of its search index (CirrusSearch, NAME-content.json.gz), whose articles are plain text. Of
+any other file the text is all that it holds, and its id is its path below what was named.
 """
 
+import gzip
 import logging
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
 from core.files import as_spelled, decoded, read_bytes
-from core.jsonl import read_objects, validated
+from core.jsonl import loads, read_objects, validated
 from core.records import Strict
 from core.text import nfc, writable
 
-SUFFIXES = (".jsonl", ".txt", ".md", ".pdf")
+DUMP = ".json.gz"  # of Wikipedia
+SUFFIXES = (".jsonl", DUMP, ".txt", ".md", ".pdf")
 LARGEST = 20_000_000  # bytes of one document: a longer one is no document but a library
 HEADING = re.compile(r"^#{1,6}[ \t]+", re.MULTILINE)  # of Markdown
 
@@ -39,10 +43,10 @@ def files(named: list[str]) -> dict[str, Path]:
         path = as_spelled(Path(name))
         if not path.exists():
             raise UserError(f"{name}: no such file or folder; correct `documents`")
-        below = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        below = sorted(p for p in path.rglob("*") if p.name.lower().endswith(SUFFIXES))
         if path.is_dir() and not below:
             raise UserError(f"{name}: holds no {', '.join(SUFFIXES)}; name another folder")
-        if path.is_file() and path.suffix.lower() not in SUFFIXES:
+        if path.is_file() and not path.name.lower().endswith(SUFFIXES):
             raise UserError(
                 f"{name}: is none of {', '.join(SUFFIXES)}; convert it, or leave it out"
             )
@@ -78,6 +82,9 @@ def _documents(name: str, path: Path) -> Iterator[KnowledgeDocument]:
         for number, value in read_objects(path):
             yield _record(value, f"{name}#{number}", f"{path}, line {number}")
         return
+    if path.name.lower().endswith(DUMP):
+        yield from _articles(path)
+        return
     _require_small(path.stat().st_size, str(path))
     text = _pdf(path) if suffix == ".pdf" else decoded(read_bytes(path), path)
     text = HEADING.sub("", text) if suffix == ".md" else text
@@ -92,6 +99,29 @@ def _record(value: dict[str, Any], name: str, where: str) -> KnowledgeDocument:
     one = validated({"id": name, **writable(kept, where)}, KnowledgeDocument, where)
     _require_small(len(one.text.encode()), where)
     return KnowledgeDocument(id=nfc(one.id), title=nfc(one.title), text=nfc(one.text))
+
+
+def _articles(path: Path) -> Iterator[KnowledgeDocument]:
+    """The articles of a dump of Wikipedia's search index: a line that says which, and the article.
+
+    Redirects have no line of their own; pages of other namespaces are left out.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            page = ""
+            for number, line in enumerate(lines, start=1):
+                where = f"{path}, line {number}"
+                value = loads(line)
+                if "index" in value:
+                    page = str(value["index"]["_id"])
+                elif value.get("namespace") == 0:
+                    kept = {"id": f"wiki-{page}", "title": value["title"], "text": value["text"]}
+                    yield _record(kept, page, where)
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"{path}: is no dump of Wikipedia's search index, or cut off; download "
+            "WIKI-DATE-cirrussearch-content.json.gz again"
+        ) from None
 
 
 def _require_small(size: int, where: str) -> None:

@@ -18,15 +18,17 @@ from prep.guards.contamination import Quotes
 from prep.lengths import ruler
 from prep.render import Augmented
 from prep.retrieval.chunks import Chunk
-from prep.retrieval.knowledge import Hit, Knowledge, index
+from prep.retrieval.knowledge import Knowledge, index
 from prep.retrieval.leaks import holding
+from prep.retrieval.ranking import Hit, Wanted, ranked
 from prep.retrieval.settings import Query, Raft, Retrieve
+from prep.retrieval.vectors import Vectors, vectors
 
 KEYWORDS = 12  # words of a passage that a query takes, those that tell most
 
 
-def query(question: Question, kind: Query, knowledge: Knowledge) -> list[str]:
-    """The words that a question is searched with."""
+def query(question: Question, kind: Query, knowledge: Knowledge) -> Wanted:
+    """What a question is searched with."""
     said = [turn.text for turn in question.turns]
     asked = [turn.text for turn in question.turns if turn.id in question.focus] or said
     texts = [question.question or "\n".join(asked)]
@@ -38,7 +40,8 @@ def query(question: Question, kind: Query, knowledge: Knowledge) -> list[str]:
         times = Counter(subject_words(tokens))
         telling = sorted(times, key=lambda word: (-times[word] * knowledge.rarity(word), word))
         words += telling[:KEYWORDS]
-    return words
+        texts.append(" ".join(telling[:KEYWORDS]))
+    return Wanted("\n".join(filter(None, texts)), words)
 
 
 class _Piece(NamedTuple):
@@ -57,6 +60,7 @@ class Evidence:
     seed: int
     leaks: dict[str, str] = field(default_factory=dict)
     measure: Callable[[str], int] = len
+    vectors: Vectors | None = None
     counts: Counter[str] = field(default_factory=Counter)
     _known: dict[tuple[str, str, str], Augmented] = field(default_factory=dict)
 
@@ -69,14 +73,21 @@ class Evidence:
 
     def hits(self, question: Question, k: int) -> list[Hit]:
         """The best chunks for a question."""
-        words = query(question, self.settings.query, self.knowledge)
-        return self.knowledge.search(words, k, self.settings.threshold)
+        wanted = query(question, self.settings.query, self.knowledge)
+        by, threshold = self.settings.method, self.settings.threshold
+        return ranked(wanted, self.knowledge, self.vectors, by, k, threshold)
 
     def figures(self) -> dict[str, Any]:
         """The index, the documents left out, and what was counted, for a report."""
         shown = ("questions", "without", "chunks", "over_budget", "golden", "golden_left_out")
+        dense = self.vectors and {
+            "index": self.vectors.name,
+            **self.vectors.encoder.said.model_dump(exclude_none=True),
+        }
         return {
             "index": self.knowledge.name,
+            "method": self.settings.method,
+            "vectors": dense,
             **self.knowledge.counts,
             "leaks": self.leaks,
             "shown": {name: self.counts[name] for name in shown},
@@ -142,11 +153,23 @@ def prepared(settings: Retrieve, folder: Path, scored: Sequence[Question], seed:
     """
     knowledge = index(settings.documents, settings.cut, folder)
     leaks = holding(knowledge.texts(), scored)
-    measure: Callable[[str], int] = len
-    if settings.recipe:
-        tokenizer = ruler(Path(settings.recipe), settings.tokenizer).tokenizer
-        measure = lambda text: len(tokenizer.encode(text, add_special_tokens=False))  # noqa: E731
-    return Evidence(knowledge.without(leaks), settings, seed, leaks, measure)
+    measure = counter(settings.recipe, settings.tokenizer) if settings.recipe else len
+    dense = meanings(knowledge, settings, folder)
+    return Evidence(knowledge.without(leaks), settings, seed, leaks, measure, dense)
+
+
+def counter(recipe: str, tokenizer: str | None) -> Callable[[str], int]:
+    """What counts the tokens of a text as a recipe does, without those around a row."""
+    made = ruler(Path(recipe), tokenizer).tokenizer
+    return lambda text: len(made.encode(text, add_special_tokens=False))
+
+
+def meanings(knowledge: Knowledge, settings: Retrieve, folder: Path) -> Vectors | None:
+    """The vectors of an index, where the run searches by them."""
+    if settings.embedder is None:
+        return None
+    shown = [chunk.shown for chunk in knowledge.chunks]
+    return vectors(shown, knowledge.name, settings.embedder, folder)
 
 
 def _piece(chunk: Chunk) -> _Piece:

@@ -1,16 +1,12 @@
 """An index of documents: BM25 over Kiwi's morphemes (bm25s), built once, in a folder of its own.
 
-The folder's index.json says what it was made of and by what; a hash of that is the index's name.
 Robertson & Zaragoza (2009), The Probabilistic Relevance Framework: BM25 and Beyond, in the form of
 Lucene, k1 1.5 and b 0.75.
 """
 
-import hashlib
-import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -20,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import UserError
-from core.files import atomic_dir, sha256
-from core.jsonl import read_json, read_records, write_json, write_records
+from core.files import sha256
+from core.jsonl import read_records, write_records
 from core.records import Strict
 from prep.dedup import Document, duplicates
 from prep.retrieval import documents
 from prep.retrieval.chunks import Chunk, cut
 from prep.retrieval.documents import KnowledgeDocument
 from prep.retrieval.settings import Cut
+from prep.retrieval.store import stored
 
 if TYPE_CHECKING:
     from bm25s import BM25
 
-RECORD = "index.json"
 CHUNKS, LEFT_OUT = "chunks.jsonl", "left-out.jsonl"
 FORM = 1  # of what is written here: another form is another index
 DECIMALS = 4  # of a score
@@ -45,15 +41,6 @@ class LeftOut(Strict):
     id: str
     reason: str
     near: str | None = None
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A chunk found, its BM25 score, and how much of that each word of the query gave."""
-
-    chunk: Chunk
-    score: float
-    words: dict[str, float]
 
 
 class Knowledge:
@@ -90,33 +77,39 @@ class Knowledge:
         holding = int(bounds[place + 1] - bounds[place])
         return float(np.log1p((len(self.chunks) - holding + 0.5) / (holding + 0.5)))
 
-    def search(self, words: Iterable[str], k: int, threshold: float = 0.0) -> list[Hit]:
-        """The `k` chunks with the highest scores above `threshold`; of equal ones, the first.
+    def scores(self, words: Iterable[str]) -> NDArray[np.float64]:
+        """The BM25 score of each chunk; a word counts once, however often the query says it."""
+        known = self._known(words)
+        if not known:
+            return np.zeros(len(self.chunks))
+        return np.round(self._bm25.get_scores(known).astype(np.float64), DECIMALS)
 
-        A word counts once, however often the query says it.
-        """
-        known = [word for word in dict.fromkeys(words) if word in self._bm25.vocab_dict and word]
-        if not known or k < 1:
-            return []
-        scores = np.round(self._bm25.get_scores(known).astype(np.float64), DECIMALS)
+    def best(
+        self, scores: NDArray[np.float64], k: int, threshold: float = 0.0
+    ) -> list[tuple[int, float]]:
+        """The places of the `k` highest scores above `threshold`, and these; of equal ones, the
+        first. Documents that are left out have none."""
+        above = scores > max(threshold, 0.0)
         if self._allowed is not None:
-            scores = np.where(self._allowed, scores, 0.0)
-        places = np.flatnonzero(scores > max(threshold, 0.0))
+            above &= self._allowed
+        places = np.flatnonzero(above)
+        if k < 1:
+            return []
         if len(places) > k:
             least = np.partition(scores[places], len(places) - k)[len(places) - k]
             places = places[scores[places] >= least]
         best = sorted(places.tolist(), key=lambda place: (-scores[place], place))[:k]
-        return [
-            Hit(
-                self.chunks[place],
-                float(scores[place]),
-                {word: part for word in known if (part := self._part(word, place))},
-            )
-            for place in best
-        ]
+        return [(place, float(scores[place])) for place in best]
+
+    def parts(self, words: Iterable[str], place: int) -> dict[str, float]:
+        """What each word gives to the BM25 score of the chunk in a place, where it gives any."""
+        given = {word: self._part(word, place) for word in self._known(words)}
+        return {word: part for word, part in given.items() if part}
+
+    def _known(self, words: Iterable[str]) -> list[str]:
+        return [word for word in dict.fromkeys(words) if word in self._bm25.vocab_dict and word]
 
     def _part(self, word: str, place: int) -> float:
-        """What a word gives to the score of the chunk in a place."""
         matrix = self._bm25.scores
         column = self._bm25.vocab_dict[word]
         start, end = matrix["indptr"][column : column + 2].tolist()
@@ -139,12 +132,15 @@ def index(named: list[str], how: Cut, folder: Path) -> Knowledge:
         "cut": how.model_dump(),
         "packages": {name: version(name) for name in PACKAGES},
     }
-    name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
-    place = folder / name
-    if not place.exists():
-        with atomic_dir(place, RECORD) as part:
-            _save(part, made_of, build(documents.read(there), how, name))
-    return _load(place, made_of, name)
+
+    def make(part: Path, name: str) -> dict[str, Any]:
+        return _save(part, build(documents.read(there), how, name))
+
+    place, counts = stored(folder, made_of, make)
+    from bm25s import BM25
+
+    bm25 = BM25.load(place, load_corpus=False, mmap=True, show_progress=False)
+    return Knowledge(place.name, read_records(place / CHUNKS, Chunk), bm25, counts)
 
 
 def build(
@@ -179,31 +175,9 @@ def build(
     return Knowledge(name, chunks, bm25, {**counts, "chunks": len(chunks)}), left_out
 
 
-def _save(folder: Path, made_of: dict[str, Any], built: tuple[Knowledge, list[LeftOut]]) -> None:
+def _save(folder: Path, built: tuple[Knowledge, list[LeftOut]]) -> dict[str, Any]:
     knowledge, left_out = built
     knowledge._bm25.save(folder, show_progress=False)
     write_records(folder / CHUNKS, knowledge.chunks)
     write_records(folder / LEFT_OUT, left_out)
-    hashes = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-    record = {"name": knowledge.name, **made_of, "counts": knowledge.counts, "sha256": hashes}
-    write_json(folder / RECORD, record)
-
-
-def _load(folder: Path, made_of: dict[str, Any], name: str) -> Knowledge:
-    """The index of a folder; raises `UserError` where it is another's, or damaged."""
-    record = read_json(folder / RECORD)
-    wrong = [key for key, value in made_of.items() if record.get(key) != value]
-    wrong += [
-        file
-        for file, digest in record.get("sha256", {}).items()
-        if not (folder / file).is_file() or sha256(folder / file) != digest
-    ]
-    if wrong or record.get("name") != name:
-        raise UserError(
-            f"{folder}: is not the index of these documents and versions (differs in "
-            f"{', '.join(wrong) or 'name'}); move it away, and the next run builds it again"
-        )
-    from bm25s import BM25
-
-    bm25 = BM25.load(folder, load_corpus=False, mmap=True, show_progress=False)
-    return Knowledge(name, read_records(folder / CHUNKS, Chunk), bm25, record["counts"])
+    return knowledge.counts

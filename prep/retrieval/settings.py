@@ -8,6 +8,7 @@ from core.records import Strict
 from prep.dedup import Method, Simhash
 
 Query = Literal["question", "options", "keywords"]
+Ranking = Literal["bm25", "dense", "fusion"]
 
 
 class Cut(Strict):
@@ -27,15 +28,28 @@ class Raft(Strict):
     without: float = Field(default=0.2, ge=0, lt=1)
 
 
+class Embedder(Strict):
+    """A model of sentence-transformers: a folder, or one of the hub (owner/name) and its commit;
+    and what stands before a query and before a document, where the model itself does not say it."""
+
+    model: str
+    revision: str | None = None
+    query: str | None = None
+    document: str | None = None
+
+
 class Retrieve(Cut):
     """What a run says of its evidence.
 
-    `documents` are files and folders; `k` chunks above the BM25 score `threshold` are shown, as far
+    `documents` are files and folders, searched by words (`bm25`), by the vectors of `embedder`
+    (`dense`), or by both (`fusion`); `k` chunks whose score is above `threshold` are shown, as far
     as they have room in `tokens` of the tokenizer of `recipe`. `query` is made of the question, of
     the question and its options, or of the question and the words that tell most of its passage.
     """
 
     documents: list[str] = Field(min_length=1)
+    method: Ranking = "bm25"
+    embedder: Embedder | None = None
     k: int = Field(default=3, ge=1, le=50)
     threshold: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     query: Query = "options"
@@ -48,9 +62,20 @@ class Retrieve(Cut):
     def _measured(self) -> Self:
         if bool(self.tokens) != bool(self.recipe):
             raise ValueError("tokens and recipe come together: a budget is in a recipe's tokens")
+        if (self.method == "bm25") != (self.embedder is None):
+            raise ValueError("dense and fusion need an `embedder`, and bm25 has none")
         return self
 
     @property
     def cut(self) -> Cut:
         """How its documents are cut."""
         return Cut(characters=self.characters, overlap=self.overlap, duplicates=self.duplicates)
+
+
+class Excerpt(Strict):
+    """How much of a passage is shown: where it has more `tokens` of the tokenizer of `recipe`, the
+    sentences that answer its question best."""
+
+    tokens: int = Field(ge=50)
+    recipe: str
+    tokenizer: str | None = None

@@ -34,7 +34,7 @@ def test_passages_are_taken_apart_and_found(
     (tmp_path / "Made_CSAT.json").write_text(json.dumps(items), "utf-8")
     retrieval.main(["found", "--data", str(tmp_path)])
     said = json.loads(capsys.readouterr().out)
-    part = said["question, CSAT"]
+    part = said["bm25, question, CSAT"]
     assert (said["documents"], said["chunks"], part["questions"], part["passages"]) == (3, 3, 3, 3)
     assert part["recall@1"] == {"mean": 0.6667, "interval95": None}  # too few passages for one
     retrieval.main(["speed", "--chunks", "20", "--queries", "5"])

@@ -40,7 +40,8 @@ def test_a_query_is_made_of_what_is_asked_and_never_of_the_answer(place: Path) -
     found = evidence(place)
     one = asked(passage="장터에는 소금 장수가 왔다. 소금은 귀한 소금이었다.")
     words = {
-        kind: query(one, kind, found.knowledge) for kind in ("question", "options", "keywords")
+        kind: query(one, kind, found.knowledge).words
+        for kind in ("question", "options", "keywords")
     }
     assert words["question"] == ["물시계", "자격루", "만들다", "사람"]
     assert words["options"][4:7] == ["장영실", "이순신", "장군"]
@@ -49,10 +50,10 @@ def test_a_query_is_made_of_what_is_asked_and_never_of_the_answer(place: Path) -
     for answer in (None, 0, 3):
         for kind, expected in words.items():
             other = one.model_copy(update={"answer": answer})
-            assert query(other, kind, found.knowledge) == expected
+            assert query(other, kind, found.knowledge).words == expected
         assert evidence(place)(asked(answer=answer)).documents == found(asked()).documents
     dialogue = exam(passage="").model_copy(update={"question": None, "passage": None})
-    assert query(dialogue, "question", found.knowledge) == []
+    assert query(dialogue, "question", found.knowledge).words == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Documents are read, cut at sentences and found by their morphemes; an index is built once."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from prep import retrieve
 from prep.retrieval import documents, knowledge
 from prep.retrieval.chunks import cut
 from prep.retrieval.documents import KnowledgeDocument
-from prep.retrieval.knowledge import index
+from prep.retrieval.knowledge import Knowledge, index
+from prep.retrieval.ranking import Hit, Wanted, ranked
 from prep.retrieval.settings import Cut
 from tests.support.own_documents import CABBAGE, CLOCK, save_documents
 
@@ -36,9 +38,9 @@ def save_pdf(path: Path, drawn: str) -> None:
     path.write_text(text, "ascii")
 
 
-def words(text: str) -> list[str]:
+def search(found: Knowledge, text: str, k: int, threshold: float = 0.0) -> list[Hit]:
     [tokens] = kiwi().tokenize([text])
-    return subject_words(tokens)
+    return ranked(Wanted(text, subject_words(tokens)), found, None, "bm25", k, threshold)
 
 
 @pytest.fixture(scope="module")
@@ -58,18 +60,18 @@ def test_every_form_is_read_and_doubles_are_left_out(place: Path) -> None:
 
 def test_what_is_found_says_by_which_words(place: Path) -> None:
     found = index([str(place / "documents")], Cut(), place / "indexes")
-    [best] = found.search(words("자격루를 만든 사람은?"), 5)
+    [best] = search(found, "자격루를 만든 사람은?", 5)
     assert best.chunk.document == "clock.txt"
     assert set(best.words) == {"자격루", "만들다", "사람"}
     assert best.score == pytest.approx(sum(best.words.values()), abs=0.001)
-    market, cabbage = found.search(words("소금 장수"), 5)
+    market, cabbage = search(found, "소금 장수", 5)
     assert (market.chunk.document, cabbage.chunk.document) == ("market", "김치.md")
-    assert found.search(words("소금 장수"), 5, cabbage.score) == [market]
-    assert found.search(words("장수 소금 소금"), 1)[0].score == market.score
-    [tied, other] = found.search(words("소금"), 5)
+    assert search(found, "소금 장수", 5, cabbage.score) == [market]
+    assert search(found, "장수 소금 소금", 1)[0].score == market.score
+    [tied, other] = search(found, "소금", 5)
     assert (tied.score, tied.chunk.document) == (other.score, "market")
-    assert found.without(["market"]).search(words("소금 장수"), 5) == [cabbage]
-    assert found.search(words("우주선"), 5) == found.search([], 5) == []
+    assert search(found.without(["market"]), "소금 장수", 5) == [cabbage]
+    assert search(found, "우주선", 5) == search(found, "", 5) == []
 
 
 def test_an_index_is_built_once_and_refused_where_it_is_anothers(
@@ -122,6 +124,34 @@ def test_a_pdf_is_its_text_and_a_scan_is_refused(tmp_path: Path) -> None:
         list(documents.read(documents.files([str(tmp_path)])))
 
 
+def test_a_dump_of_wikipedia_is_its_articles(tmp_path: Path) -> None:
+    pages = [
+        ("7", 0, "자격루", CLOCK),
+        ("8", 1, "토론:자격루", "누가 썼나요?"),
+        ("9", 0, "김치", CABBAGE),
+    ]
+    lines = [
+        json.dumps(line, ensure_ascii=False)
+        for page, space, title, text in pages
+        for line in (
+            {"index": {"_type": "_doc", "_id": page}},
+            {"namespace": space, "title": title, "text": text, "category": []},
+        )
+    ]
+    dump = tmp_path / "kowiki-content.json.gz"
+    dump.write_bytes(gzip.compress("\n".join(lines).encode()))
+    found = list(documents.read(documents.files([str(tmp_path)])))
+    assert [(one.id, one.title, one.text) for one in found] == [
+        ("wiki-7", "자격루", CLOCK),
+        ("wiki-9", "김치", CABBAGE),
+    ]
+    whole = dump.read_bytes()
+    for broken in (whole[: len(whole) // 2], gzip.compress(b'{"text": "a"}\n[]'), b"{}"):
+        dump.write_bytes(broken)
+        with pytest.raises(UserError, match="is no dump of Wikipedia's search index, or cut off"):
+            list(documents.read(documents.files([str(dump)])))
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -147,7 +177,7 @@ def test_what_is_no_document_is_refused_in_one_sentence(
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="none: no such file or folder; correct `documents`"):
         documents.files([str(tmp_path / "none")])
-    with pytest.raises(UserError, match=r"holds no \.jsonl, \.txt, \.md, \.pdf; name another"):
+    with pytest.raises(UserError, match=r"holds no \.jsonl, \.json\.gz, \.txt, \.md, \.pdf; name"):
         documents.files([str(tmp_path)])
     (tmp_path / "a.docx").touch()
     with pytest.raises(UserError, match=r"a\.docx: is none of .*; convert it, or leave it out"):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-NAMES = ("README", "docs/app", "docs/own-task", "docs/scoring", "docs/voting")
+NAMES = ("README", "docs/app", "docs/own-task", "docs/retrieval", "docs/scoring", "docs/voting")
 TWINS = [(ROOT / f"{name}.md", ROOT / f"{name}.ko.md") for name in NAMES]
 PROGRAMS = ("python", "make", "dvc", "docker", "accelerate", "pip", "grep", "source", "export")
 # what a Korean engineer would not say, and what instead
