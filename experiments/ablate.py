@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from core.errors import UserError, entry
-from experiments.comparison import compare, write
 from experiments.experiment import BASE, Loaded, load
 from experiments.jobs import Clock, Job, build, jobs, tokens_of
 from experiments.pieces import Piece, alone, check_piece
@@ -135,6 +134,8 @@ def main() -> None:
     add("--params", type=Path, default=PARAMS, help="the runs that make the rows")
     add("--members", type=Path, default=MEMBERS, help="the members a base may be")
     args = parser.parse_args()
+    from experiments.comparison import compare, write  # seconds to import
+
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
     )  # ends what it started, as Ctrl-C does

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from transformers.utils import cached_file
-from transformers.utils.hub import extract_commit_hash
 
 from core.errors import UserError, full_disk
 from core.files import sha256
@@ -31,6 +29,9 @@ def base_of(name: str, revision: str | None) -> dict[str, str]:
     """
     if Path(name).is_dir():
         return files(Path(name), *FILES)
+    from transformers.utils import cached_file  # seconds to import
+    from transformers.utils.hub import extract_commit_hash
+
     try:
         config = cached_file(name, "config.json", revision=revision)
     except OSError as error:
@@ -43,6 +44,8 @@ def base_of(name: str, revision: str | None) -> dict[str, str]:
 
 def require_full_weights(name: str, revision: str | None) -> None:
     """Raise `UserError` for a base that is quantised already."""
+    from transformers.utils import cached_file
+
     said = read_json(Path(str(cached_file(name, "config.json", revision=revision))))
     for settings in (said, said.get("text_config") or {}):
         if found := settings.get("quantization_config"):

@@ -12,7 +12,7 @@ from recipes.weights import combining
 
 ENTRIES = sorted(
     path
-    for folder in ("prep", "recipes", "eval", "ensemble", "app")
+    for folder in ("prep", "recipes", "eval", "ensemble", "experiments", "app")
     for path in Path(folder).rglob("*.py")
     if "    entry(main)" in path.read_text("utf-8")
 )
