@@ -49,7 +49,19 @@ def load(
         ) from error
     # transformers would draw them at random
     require_none_missing(folder, about["missing_keys"])
+    compute_as_stored(model)
     return model, attention
+
+
+def compute_as_stored(model: nn.Module) -> None:
+    """Have 4-bit layers compute with their weights as they are stored, on any CPU.
+
+    Where one has AVX512-BF16, bitsandbytes 0.50 packs them anew, with scales rounded to bfloat16,
+    and fails at layers whose inputs are no multiple of 64.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def quantisation(load_in: str, dtype: str) -> BitsAndBytesConfig:

@@ -13,6 +13,7 @@ from core.errors import UserError
 from core.jsonl import read_json, write_json
 from eval import model_files, predictions, score
 from eval.engines.hf import Engine
+from eval.engines.load_hf import compute_as_stored
 from eval.targets import require_memory, require_room, weight_bytes
 from tests.support.scored_rows import in_bits, save_rows
 from tests.support.tiny_models import save_gemma2
@@ -56,6 +57,7 @@ def test_four_bits_are_those_of_training(gemma: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(
         gemma, quantization_config=four, attn_implementation="eager", device_map={"": "cpu"}
     ).eval()
+    compute_as_stored(model)
     with torch.inference_mode():
         rows = [model(torch.tensor([p])).logits[0, -1].log_softmax(-1) for p in PROMPTS]
     true = torch.cat([row[letters] for row, letters in zip(rows, LETTERS, strict=True)])
