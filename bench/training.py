@@ -190,8 +190,8 @@ def main() -> None:
     for name, (cut, batches) in ways.items():
         if args.base:
             model = AutoModelForCausalLM.from_pretrained(
-                args.base, dtype=torch.float32, attn_implementation="eager"
-            )
+                args.base, dtype=torch.float32, attn_implementation="eager", use_cache=False
+            )  # with a cache transformers sees no rows in a pack
         else:
             model = random_model(args.vocabulary, args.width, args.layers)
         model = prepared(model, cut)
