@@ -13,8 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -160,8 +160,7 @@ def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True).stdout
 
 
-@contextmanager
-def alone() -> Iterator[int]:
+def alone() -> AbstractContextManager[int]:
     """Hold the pieces for one command; yields a lock that its children hold too, orphans as well.
 
     Raises `UserError` where another command, or a child that it left, still works on them.
@@ -170,8 +169,7 @@ def alone() -> Iterator[int]:
         f"{PIECES}: another ablation, or a training that one left, is still at work there; wait "
         "for its end"
     )
-    with locked(PIECES / ".lock", busy) as descriptor:
-        yield descriptor
+    return locked(PIECES / ".lock", busy)
 
 
 def rows_piece(run: dict[str, Any], stages: Sequence[str], inputs: Sequence[Path]) -> Piece:

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,12 +71,7 @@ class Bench:
     def choices(self, name: str) -> list[int | None]:
         """The option chosen for each question under a candidate."""
         if name not in self._choices:
-            shown = Renderer(
-                self.prompt(name),
-                self.renderer.answer,
-                self.renderer.system,
-                seed=self.renderer.seed,
-            )
+            shown = replace(self.renderer, prompt=self.prompt(name))
             rows = [shown.scoring(one) for one in self.questions]
             text = "".join(f"{row.model_dump_json()}\n" for row in rows)
             words = [

@@ -118,7 +118,7 @@ def main() -> None:
     if args.gpus < 1 or not 0 < args.mfu <= 1:
         raise UserError("--gpus must be at least 1 and --mfu above 0, at most 1")
     # read when the libraries are imported
-    os.environ |= {"HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
+    os.environ["HF_HUB_OFFLINE"] = "1"
     from recipes.planner.estimate import plan  # half a minute to import, and of no use to --help
 
     made = plan(args)

@@ -89,12 +89,12 @@ class Knowledge:
     ) -> list[tuple[int, float]]:
         """The places of the `k` highest scores above `threshold`, and these; of equal ones, the
         first. Documents that are left out have none."""
+        if k < 1:
+            return []
         above = scores > max(threshold, 0.0)
         if self._allowed is not None:
             above &= self._allowed
         places = np.flatnonzero(above)
-        if k < 1:
-            return []
         if len(places) > k:
             least = np.partition(scores[places], len(places) - k)[len(places) - k]
             places = places[scores[places] >= least]

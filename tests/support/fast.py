@@ -12,6 +12,7 @@ SLOW = {"accelerate", "axolotl", "gradio", "kiwipiepy", "lm_eval", "matplotlib",
 SLOW |= {"sentence_transformers", "torch", "transformers", "vllm", "subprocess"}
 
 
+@cache
 def is_fast(file: Path) -> bool:
     """Whether a file imports nothing slow when it is imported, by whatever it imports."""
     done, left = {file}, [file]
