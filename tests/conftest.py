@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +27,7 @@ hypothesis.settings.load_profile("busy")
 # absl, which rouge_score loads, closes its stream where Axolotl sets up logging: that of pytest, if
 # it is left as it comes
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
+GIVEN: dict[Path, bytes] = {}  # the files of `workplace` as they were made
 Run = Callable[..., subprocess.CompletedProcess[str]]
 CHAIN = {
     "test_guard.py",
@@ -97,13 +98,23 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     skip = shutil.ignore_patterns("base", "__pycache__")
     for chapter in ("core", "earlier_systems", "prep", "recipes"):
         shutil.copytree(ROOT / chapter, place / chapter, ignore=skip)
+    shutil.copy(ROOT / "params.yaml", place)
     random_base(place / "recipes/tiny/base")
     orders = list(permutations(range(3)))
     questions = [training_row(n, order) for n in range(8) for order in orders]
     write_rows(place / "data/demo/stage1.jsonl", [chat_row(n) for n in range(8)] + questions)
     write_rows(place / "data/demo/stage2.jsonl", questions[::-1])
     write_rows(place / "data/demo/dev-loss.jsonl", [training_row(n) for n in range(8, 14)])
+    GIVEN.update((file, file.read_bytes()) for file in place.rglob("*") if file.is_file())
     return place
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workplace_kept() -> Iterator[None]:
+    """Fail a file of tests that changes what others find in the workplace: their order varies."""
+    yield
+    changed = [f for f, held in GIVEN.items() if not f.is_file() or f.read_bytes() != held]
+    assert not changed, f"left otherwise than it was found: {changed}"
 
 
 @pytest.fixture(scope="session")

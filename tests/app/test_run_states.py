@@ -45,7 +45,6 @@ def test_a_training_passes_through_its_states(
     workplace: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(workplace)
-    (workplace / "params.yaml").touch()
     project = open_project(Path())
     waiting = {one.name: one for one in run_states.states(project)}["demo-seed1"]
     assert (waiting.state, waiting.set) == ("waiting", "demo")
