@@ -28,7 +28,7 @@ from core.jsonl import write_json
 from core.prefix_tree import trees
 from prep.demo.synthetic import corpus, unmarked
 from prep.render import Renderer, load_prompt
-from prep.sources.cci import SOURCE, question
+from prep.sources.cci import SOURCE, question, read
 from prep.sources.reader import Place
 from recipes.plugins.labelled_head import IGNORED, LabelledHead
 from recipes.plugins.shared_prefix import take_trees
@@ -65,6 +65,22 @@ def cci(dialogues: int, orders: str) -> list[Row]:
 
 
 DATA = {"synthetic": synthetic, "cci": cci}
+
+
+def published(
+    file: Path, tokenizer: Path, dialogues: int, orders: str, vocabulary: int
+) -> list[Row]:
+    """All questions on dialogues drawn from the institute's file, rendered as prep renders them.
+
+    Tokens are taken modulo a smaller vocabulary: what begins alike still does.
+    """
+    found, _ = read(file, "train")
+    drawn = random.Random(1).sample(sorted({one.group for one in found}), dialogues)
+    own = AutoTokenizer.from_pretrained(tokenizer)
+    kept = [one for one in found if one.group in drawn]
+    rows = Renderer(load_prompt("reference"), orders=orders).training(kept)
+    made = [tokenised(row.model_dump(), own, row.id) for row in rows]
+    return [labelled([token % vocabulary for token in ids], start) for ids, start in made]
 
 
 def one_a_batch(rows: list[Row]) -> Iterator[Batch]:
@@ -163,7 +179,9 @@ def main() -> None:
         description=__doc__.split("\n")[0],
         epilog="example: python bench/training.py --data cci --orders all --dialogues 4",
     )
-    parser.add_argument("--data", choices=DATA, default="synthetic", help="whose sharing")
+    parser.add_argument(
+        "--data", default="synthetic", help="whose sharing: synthetic, cci, or the institute's file"
+    )
     parser.add_argument("--orders", choices=("published", "all"), default="published")
     parser.add_argument("--dialogues", type=int, default=12)
     parser.add_argument("--sequence-len", type=int, default=1024, help="tokens a batch")
@@ -171,10 +189,17 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--base", type=Path, help="weights of a model, instead of a random Gemma-2")
+    parser.add_argument(
+        "--tokenizer", type=Path, default=TOKENIZER, help="of the institute's file, without --base"
+    )
     parser.add_argument("--out", type=Path, help="write the figures as JSON too")
     args = parser.parse_args()
 
-    rows = DATA[args.data](args.dialogues, args.orders)
+    if args.data in DATA:
+        rows = DATA[args.data](args.dialogues, args.orders)
+    else:
+        own, words = (args.base, 2**31) if args.base else (args.tokenizer, args.vocabulary)
+        rows = published(Path(args.data), own, args.dialogues, args.orders, words)
     learnt = sum(label != IGNORED for row in rows for label in row["labels"])
     pack, tree = (partial(way, rows, args.sequence_len) for way in (packed, shared))
     ways: dict[str, tuple[bool, Callable[[], Iterator[Batch]]]] = {

@@ -132,6 +132,14 @@ def trainer_for(cfg: Any) -> type[AxolotlTrainer]:
             tokens = self.args.per_device_train_batch_size * cfg.sequence_len
             return TreeBatches([*rows["input_ids"]], self.args, tokens, cfg.shared_prefix_trees)
 
+        def get_train_dataloader(self) -> Any:
+            """Of several processes each has as many batches; rows of others fill up none of them."""
+            even, self.accelerator.even_batches = self.accelerator.even_batches, False
+            try:
+                return super().get_train_dataloader()
+            finally:
+                self.accelerator.even_batches = even  # evaluations have batches of equal rows
+
     return SharedPrefixTrainer
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -14,33 +15,43 @@ from recipes.checks.schema import schema_problems
 from recipes.plugins import guard
 from recipes.plugins.checkpoints import defect
 from tests.support.paths import ROOT
+from tests.support.tiny_trainings import SHORT, recipe
 
 DEEPSPEED = ROOT / "recipes/deepspeed"
+FULL = "recipes/tiny/stage2.yml"
 # packs of one row length, so that a global batch is the same two packs either way
-SAME = "--base-model ./recipes/tiny/base --micro_batch_size 1 --max_steps 5 --warmup_steps 0"
-SAME += " --save_steps 5 --logging_steps 1 --eval_steps 5 --dataset_num_proc 1"
+SAME = SHORT | {"base_model": "./recipes/tiny/base", "micro_batch_size": 1, "max_steps": 5}
+SAME |= {"save_steps": 5, "eval_steps": 5}
+TREES = {"sample_packing": False, "shared_prefix": True, "shared_prefix_trees": 2}
+TREES["plugins"] = [
+    "recipes.plugins.guard.GuardPlugin",
+    "recipes.plugins.shared_prefix.SharedPrefixPlugin",
+    "recipes.plugins.answer_accuracy.AccuracyPlugin",
+]
 
 
-@pytest.fixture(scope="module")
-def trained(workplace, run):
-    """Folders of one recipe, trained by one process and by two."""
-    train = ("-m", "axolotl.cli.train", "recipes/tiny/stage2.yml", *SAME.split())
+@pytest.fixture(scope="module", params=[("packs", {}, 1.25), ("trees", TREES, 2.5)])
+def trained(request, workplace, run):
+    """Folders of one recipe, trained by one process and by two, and the epochs they had."""
+    name, changes, epochs = request.param
+    train = ("-m", "axolotl.cli.train", recipe(workplace, name, FULL, SAME, changes))
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    one = run(*train, "--output-dir", "outputs/one", "--gradient_accumulation_steps", "2")
+    folders = [f"outputs/{name}-{count}" for count in ("one", "two")]
+    one = run(*train, "--output-dir", folders[0], "--gradient_accumulation_steps", "2")
     assert one.returncode == 0, one.stderr[-3000:]
     command = (*torchrun, *train, "--gradient_accumulation_steps", "1")
-    two = run(*command, "--output-dir", "outputs/two")
+    two = run(*command, "--output-dir", folders[1])
     assert two.returncode == 0, two.stderr[-3000:]
-    assert json.loads((workplace / "outputs/two/run.json").read_text())["processes"] == 2
-    assert defect(workplace / "outputs/two/checkpoint-5", 2) is None
-    return workplace / "outputs/one", workplace / "outputs/two"
+    assert json.loads((workplace / folders[1] / "run.json").read_text())["processes"] == 2
+    assert defect(workplace / folders[1] / "checkpoint-5", 2) is None
+    return SimpleNamespace(folders=[workplace / one for one in folders], epochs=epochs)
 
 
 def test_two_processes_follow_the_loss_of_one(trained):
     curves = []
-    for folder in trained:
+    for folder in trained.folders:
         state = json.loads((folder / "checkpoint-5/trainer_state.json").read_text())
-        assert state["log_history"][-1]["epoch"] == pytest.approx(1.25)  # over an epoch's border
+        assert state["log_history"][-1]["epoch"] == pytest.approx(trained.epochs)  # over a border
         curves.append([log["loss"] for log in state["log_history"] if "loss" in log])
     assert len(curves[0]) == 5
     assert curves[1] == pytest.approx(curves[0], abs=1e-5)
@@ -48,7 +59,7 @@ def test_two_processes_follow_the_loss_of_one(trained):
 
 
 def test_two_processes_end_with_the_weights_of_one(trained):
-    one, two = (load_file(folder / "model.safetensors") for folder in trained)
+    one, two = (load_file(folder / "model.safetensors") for folder in trained.folders)
     assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-6
 
 
