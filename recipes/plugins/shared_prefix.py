@@ -133,7 +133,7 @@ def trainer_for(cfg: Any) -> type[AxolotlTrainer]:
             return TreeBatches([*rows["input_ids"]], self.args, tokens, cfg.shared_prefix_trees)
 
         def get_train_dataloader(self) -> Any:
-            """Of several processes each has as many batches; rows of others fill up none of them."""
+            """Each process has as many batches: accelerate, which wants equal rows, adds none."""
             even, self.accelerator.even_batches = self.accelerator.even_batches, False
             try:
                 return super().get_train_dataloader()
