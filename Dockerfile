@@ -70,4 +70,4 @@ COPY --chown=1001:1001 . /opt/maerak
 RUN ln -s /opt/environments/.venv /opt/environments/.venv-vllm /opt/environments/.venv-dvc /opt/maerak/
 WORKDIR /maerak
 ENTRYPOINT ["sh", "-c", "cp -dR --preserve=timestamps --update /opt/maerak/. . && exec \"$@\"", "maerak"]
-CMD ["accelerate", "launch", "-m", "axolotl.cli.train", "recipes/qlora-24gb.yml"]
+CMD ["accelerate", "launch", "--quiet", "-m", "axolotl.cli.train", "recipes/qlora-24gb.yml"]
