@@ -124,7 +124,7 @@ def finish(running: Running, args: argparse.Namespace) -> None:
     """Wait for a part up to its limit or the end of all, and write its line."""
     part, child = running.part, running.child
     try:
-        left = min(running.begun + part.limit, args.end) - time.monotonic()
+        left = min(running.begun + part.limit * args.patience, args.end) - time.monotonic()
         code: int | str = child.wait(max(left, 0.1))
     except subprocess.TimeoutExpired:
         code = "ended at its limit"
@@ -193,6 +193,9 @@ def main() -> None:
     parser.add_argument("--profile", nargs="+", metavar="TRAINING", default=[])
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="in every recipe"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=1, help="times each part's limit, to rehearse on a CPU"
     )
     parser.add_argument("--scratch", type=Path, default=Path("/tmp/rented-gpu"))
     args = parser.parse_args()
