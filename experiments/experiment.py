@@ -21,6 +21,7 @@ from core.records import Strict
 from core.yaml_io import read_mapping
 from eval.methods import arguments
 from prep.config import Run, as_run, load_run
+from prep.guards.track import NAMES
 from prep.render import load_prompt
 from recipes.compose import PARAMS, compose, laid
 from recipes.members.tables import MEMBERS, Members, before, load_members
@@ -35,7 +36,11 @@ EVALUATION += ("eval_sample_packing", "load_best_model_at_end", "metric_for_best
 EVALUATION += ("greater_is_better", "early_stopping_patience")
 PLACES = ("datasets", "output_dir", *EVALUATION)  # what an experiment decides itself
 ACCURACY = "recipes.plugins.answer_accuracy.AccuracyPlugin"
-SHARED_PREFIX = "recipes.plugins.shared_prefix.SharedPrefixPlugin"
+# keys of a recipe, each with the plugin that it brings; a teacher's must be the last
+BROUGHT = {
+    "shared_prefix": "recipes.plugins.shared_prefix.SharedPrefixPlugin",
+    "teacher_letters": "recipes.plugins.teacher_letters.TeacherPlugin",
+}
 ENGINE = (
     "backend",
     "batch_size",
@@ -210,6 +215,8 @@ def _variant(
         Link(link.file, _recipe(where, link, change, links[0], last=link is links[-1]))
         for link in kept
     )
+    if resolved.track == "ga" and any(link.recipe.get("teacher_letters") for link in recipes):
+        raise UserError(f"{where}: track {NAMES['ga']} allows no teacher; take teacher_letters out")
     resolved = resolved.model_copy(update={"out": ""})  # which says its name alone
     return Variant(name, words, given, resolved, recipes, change.scoring, scoring)
 
@@ -229,8 +236,7 @@ def _recipe(where: str, link: Link, change: Change, first: Link, last: bool) -> 
         recipe = laid(start | {key: keys[key] for key in start.keys() & keys}, recipe)
     recipe = {key: value for key, value in recipe.items() if key not in (*EVALUATION, "output_dir")}
     plugins = [one for one in recipe.get("plugins") or [] if one != ACCURACY]
-    if recipe.get("shared_prefix") and SHARED_PREFIX not in plugins:
-        plugins.append(SHARED_PREFIX)
+    plugins += [one for key, one in BROUGHT.items() if recipe.get(key) and one not in plugins]
     return recipe | {"plugins": plugins}
 
 

@@ -26,6 +26,7 @@ from core.errors import UserError
 from core.files import atomic_file, locked, sha256
 from core.jsonl import read_json, write_json
 from core.layout import OUTPUTS
+from recipes.plugins.run_fingerprint import named_files
 from recipes.weights import base_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -208,6 +209,8 @@ def train_piece(
         "rows": hashlib.sha256(rows.encode()).hexdigest(),
         "base": before.folder.name if before else weights(str(recipe["base_model"])),
     }
+    if named := named_files(recipe):  # as a teacher's letters
+        made_of["files"] = named
     places = {"base_model": f"./{before.model.as_posix()}"} if before else {}
     data = {**recipe["datasets"][0], "path": "{folder}/rows.jsonl"}
     places |= {"datasets": [data], "output_dir": "./{folder}/trained"}

@@ -1,37 +1,38 @@
-"""A search over instructions: the best so far is shown with its mistakes, and rewritten.
+"""A search over instructions by GEPA: one of a pool is shown with its mistakes, and rewritten.
 
-As GEPA does (Agrawal et al. 2025), in its simplest form: one line of descent, no pool. Only the
-text of the block `system` changes, so that a candidate shows all of a question that its first
-prompt shows.
+The pool is Agrawal et al.'s (2025): who is rewritten next is drawn from those that no other beats
+on every question. Only the text of the block `system` changes, so that a candidate shows all of a
+question that its first prompt shows.
 """
 
-import hashlib
+import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
+from gepa import EvaluationBatch, optimize
+from gepa.utils import MaxCandidateProposalsStopper
 from pydantic import Field
 
 from core.errors import UserError
-from core.files import atomic_file, read_text
-from core.records import LABELS, Question, Strict, draw
-from eval import predictions
+from core.records import LABELS, Question, Strict
 from eval.metrics.significance import intervals, rounded
-from experiments.pieces import Piece, code, script, weights
-from prep.render import PROMPTS, SUFFIX, Prompt, Renderer, load_prompt
+from experiments.prompt_bench import SYSTEM, Bench, source_of
+from prep.render import Prompt
 from prep.teachers import wording
 from prep.teachers.answer_store import Call
 from prep.teachers.client import Client, Refused
 from prep.teachers.production import TEXT, VARIED, Asker, Unusable, conversation, schema_of
 
-SYSTEM = re.compile(r"({% block system %}\n).*?({% endblock %})", re.DOTALL)
 HEAD = re.compile(r"\A{# \S+ v\d+ #}\n")
 MARKS = ("{{", "{%", "{#")  # which Jinja would read
-SHOWN = 3  # mistakes that a teacher is shown
+BATCH = 8  # questions that a rewriting must do better on to be rewritten in turn
+SHOWN = 3  # mistakes among them that a teacher is shown
+PROMPT = "prompt"  # GEPA's name of the only text that changes: a prompt's file
 LONGEST = 2000  # characters of an instruction
 
 
@@ -39,74 +40,6 @@ class Rewritten(Strict):
     """An instruction as a teacher writes it."""
 
     instruction: str = Field(min_length=1, max_length=LONGEST)
-
-
-@dataclass
-class Bench:
-    """Scores prompts on the questions of all folds; what was scored before is read."""
-
-    model: Path
-    questions: Sequence[Question]
-    folds: Sequence[int]
-    renderer: Renderer
-    out: Path
-    scoring: dict[str, Any]
-    lock: int
-    sources: dict[str, str] = field(default_factory=dict)
-    _choices: dict[str, list[int | None]] = field(default_factory=dict)
-
-    def add(self, source: str) -> str:
-        """Keep a prompt's file among the candidates; its name there."""
-        name = hashlib.sha256(source.encode()).hexdigest()[:12]
-        if name not in self.sources:
-            with atomic_file(self.out / "candidates" / f"{name}{SUFFIX}") as file:
-                file.write(source)
-            self.sources[name] = source
-        return name
-
-    def prompt(self, name: str) -> Prompt:
-        """A candidate."""
-        return load_prompt(str(self.out / "candidates" / f"{name}{SUFFIX}"))
-
-    def choices(self, name: str) -> list[int | None]:
-        """The option chosen for each question under a candidate."""
-        if name not in self._choices:
-            shown = replace(self.renderer, prompt=self.prompt(name))
-            rows = [shown.scoring(one) for one in self.questions]
-            text = "".join(f"{row.model_dump_json()}\n" for row in rows)
-            words = [
-                w for key, v in self.scoring.items() for w in (f"--{key}".replace("_", "-"), str(v))
-            ]
-            command = ("eval/score.py", "--model", str(self.model), "--data", "{folder}/rows.jsonl")
-            command += ("--out", "{folder}/predictions.jsonl", *words)
-            made_of = {
-                "model": weights(str(self.model)) or str(self.model),
-                "rows": hashlib.sha256(text.encode()).hexdigest(),
-                "scoring": self.scoring,
-                "code": code("core", "eval"),
-            }
-            piece = Piece(
-                "prompt", made_of, files={"rows.jsonl": text}, commands=(script(command),)
-            )
-            if not piece.done:
-                print(f"scoring {name} on {len(rows)} questions", flush=True)
-                piece.make(f"prompt {name}", self.lock)
-            scored, _ = predictions.read(piece.folder / "predictions.jsonl")
-            self._choices[name] = [scored[one.id].choice for one in self.questions]
-        return self._choices[name]
-
-    def right(self, name: str) -> list[bool]:
-        """Whether each question is right under a candidate."""
-        pairs = zip(self.choices(name), self.questions, strict=True)
-        return [choice == question.answer for choice, question in pairs]
-
-    def accuracy(self, name: str, held_out: int | None) -> float:
-        """The objective: accuracy on all folds but one."""
-        return float(np.mean([self.right(name)[place] for place in self.inside(held_out)]))
-
-    def inside(self, held_out: int | None) -> list[int]:
-        """The places of the questions that a search may see."""
-        return [place for place, fold in enumerate(self.folds) if fold != held_out]
 
 
 class Found(NamedTuple):
@@ -127,15 +60,17 @@ class Rewriter:
     max_tokens: int
     seed: int
 
-    async def rewrite(self, bench: Bench, name: str, held_out: int | None, turn: int) -> str | None:
-        """The source of a new candidate, or None where the teacher writes nothing of use."""
-        seen, choices, right = bench.inside(held_out), bench.choices(name), bench.right(name)
-        wrong = sorted(
-            (place for place in seen if not right[place]),
-            key=lambda place: draw(self.seed + turn, "mistake", bench.questions[place].id),
-        )
+    def rewrite(
+        self, bench: Bench, name: str, seen: Sequence[int], batch: Sequence[int], turn: int
+    ) -> str | None:
+        """The source of a new candidate, or None where the teacher writes nothing of use.
+
+        `seen` and `batch` are places of questions: all that the search may see, and those whose
+        mistakes are shown. Raises `UserError` as `Client.complete` does.
+        """
+        choices, right = bench.choices(name), bench.right(name)
         mistakes = []
-        for place in wrong[:SHOWN]:
+        for place in [place for place in batch if not right[place]][:SHOWN]:
             one, chosen = bench.questions[place], choices[place]
             answer = "-" if chosen is None else LABELS[chosen]
             mistakes.append((wording.asked(one), answer, LABELS[one.answer or 0]))
@@ -148,14 +83,17 @@ class Rewriter:
             turn=turn,
         )
         try:
-            said = await Asker(self.client).shaped(call, Rewritten)
+            text = asyncio.run(self._said(call)).instruction.strip()
         except (Unusable, Refused):
             return None
-        text = said.instruction.strip()
         if not text or any(mark in text for mark in MARKS):
             return None
         source = HEAD.sub("", bench.sources[name])
         return SYSTEM.sub(lambda found: f"{found[1]}{text}\n{found[2]}", source, count=1)
+
+    async def _said(self, call: Call) -> Rewritten:
+        async with self.client:
+            return await Asker(self.client).shaped(call, Rewritten)
 
     def most(
         self, questions: Sequence[Question], prompts: Sequence[Prompt], count: int
@@ -176,6 +114,53 @@ class Rewriter:
 
 
 @dataclass
+class Pool:
+    """A search as GEPA sees it: data are places of questions, a candidate is a prompt's file.
+
+    `tried` has each candidate by its name, in order, and the one that it was rewritten from.
+    """
+
+    bench: Bench
+    writer: Rewriter
+    seen: Sequence[int]
+    tried: dict[str, str | None]
+    turn: int = 0
+    stopped: UserError | None = None
+
+    def evaluate(
+        self, batch: Sequence[int], candidate: Mapping[str, str], capture_traces: bool = False
+    ) -> EvaluationBatch[int, bool]:
+        """Whether each question is right, 0 or 1; a new candidate is scored on all at once."""
+        right = self.bench.right(self.bench.add(candidate[PROMPT]))
+        own = [right[place] for place in batch]
+        return EvaluationBatch(own, [float(hit) for hit in own], [*batch])
+
+    def make_reflective_dataset(
+        self, candidate: Mapping[str, str], scored: EvaluationBatch[int, bool], names: Sequence[str]
+    ) -> dict[str, list[dict[str, int]]]:
+        """The places of the questions whose mistakes are shown."""
+        return {PROMPT: [{"place": place} for place in scored.trajectories or ()]}
+
+    def propose_new_texts(
+        self,
+        candidate: Mapping[str, str],
+        shown: Mapping[str, Sequence[Mapping[str, int]]],
+        names: Sequence[str],
+    ) -> dict[str, str]:
+        """The teacher's rewriting, if it is of use; GEPA would go on without a teacher's answer."""
+        parent, batch = self.bench.add(candidate[PROMPT]), [one["place"] for one in shown[PROMPT]]
+        self.turn += 1
+        try:
+            source = self.writer.rewrite(self.bench, parent, self.seen, batch, self.turn - 1)
+        except UserError as error:
+            self.stopped, source = error, None
+        if source is None:
+            return {}
+        self.tried.setdefault(self.bench.add(source), parent)
+        return {PROMPT: source}
+
+
+@dataclass
 class Search:
     """Searches that begin with the same prompts, each with another fold held out."""
 
@@ -183,43 +168,35 @@ class Search:
     names: Sequence[str]
     writer: Rewriter | None
     rounds: int
+    seed: int
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[None]:
-        """With the teacher's connection open."""
-        if self.writer is None:
-            yield
-            return
-        async with self.writer.client:
-            yield
+    def without(self, held_out: int | None) -> Found:
+        """The best candidate on all folds but one; of equals the one tried first.
 
-    async def without(self, held_out: int | None) -> Found:
-        """The best candidate on all folds but one; of equals the one tried first."""
-        tried: list[tuple[str, str | None, float]] = []
-        for name in self.names:
-            self._try(tried, self.bench.add(source_of(name)), None, held_out)
-        for turn in range(self.rounds if self.writer else 0):
-            assert self.writer is not None
-            best = max(tried, key=lambda one: one[2])[0]
-            if source := await self.writer.rewrite(self.bench, best, held_out, turn):
-                self._try(tried, self.bench.add(source), best, held_out)
-        return Found(tried, max(tried, key=lambda one: one[2])[0])
-
-    def _try(self, tried: list[Any], name: str, parent: str | None, held_out: int | None) -> None:
-        if name not in [one[0] for one in tried]:
-            tried.append((name, parent, self.bench.accuracy(name, held_out)))
-
-
-def source_of(name: str) -> str:
-    """The file of a prompt; raises `UserError` where there is none, or no block to rewrite."""
-    load_prompt(name)
-    path = Path(name) if name.endswith(SUFFIX) else PROMPTS / f"{name}{SUFFIX}"
-    source = read_text(path)
-    if not SYSTEM.search(source):
-        raise UserError(
-            f"{path}: its block system cannot be found to be rewritten; see docs/prompts.md"
+        Raises `UserError` where the scorer or the teacher fails.
+        """
+        accuracy = partial(self.bench.accuracy, held_out=held_out)
+        tried: dict[str, str | None] = {}
+        tried |= {self.bench.add(source_of(name)): None for name in self.names}
+        if self.writer:
+            seen = self.bench.inside(held_out)
+            pool = Pool(self.bench, self.writer, seen, tried)
+            ends = [MaxCandidateProposalsStopper(self.rounds), lambda _: pool.stopped is not None]
+            optimize(
+                seed_candidate={PROMPT: self.bench.sources[max(tried, key=accuracy)]},
+                trainset=[*seen],
+                adapter=pool,
+                reflection_minibatch_size=BATCH,
+                stop_callbacks=ends,
+                seed=self.seed,
+                logger=SimpleNamespace(log=lambda _: None),
+            )
+            if pool.stopped:
+                raise pool.stopped
+        return Found(
+            [(name, parent, accuracy(name)) for name, parent in tried.items()],
+            max(tried, key=accuracy),
         )
-    return source
 
 
 def summary(bench: Bench, found: dict[int | None, Found], names: Sequence[str]) -> dict[str, Any]:

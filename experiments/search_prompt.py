@@ -8,7 +8,6 @@ written is that of one more search over all folds.
 """
 
 import argparse
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from core.files import atomic_file, locked
 from core.jsonl import write_json
 from core.layout import ANSWERS
 from experiments.pieces import alone
-from experiments.prompt_search import Bench, Found, Rewriter, Search, summary
+from experiments.prompt_bench import Bench
+from experiments.prompt_search import Rewriter, Search, summary
 from prep import corpus
 from prep.guards.contamination import Scored
 from prep.guards.group_folds import fold_numbers, near_contexts
@@ -83,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with alone() as lock, locked(args.answers / ".lock", busy):
         scoring = {"backend": args.backend, "batch_size": args.batch_size}
         bench = Bench(args.model, questions, folds, renderer, args.out, scoring, lock)
-        found = asyncio.run(_searched(Search(bench, names, writer, args.rounds), args.folds))
+        search = Search(bench, names, writer, args.rounds, args.seed)
+        found = {fold: search.without(fold) for fold in [*range(args.folds), None]}
     made = summary(bench, found, names)
     made |= {"run": args.run, "model": str(args.model), "seed": args.seed}
     made |= {"teacher": writer.client.teacher.name if writer else None}
@@ -97,12 +98,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"(95 % {nested['interval95']}), {made['flattered']:.1%} on those it was chosen by; "
         f"{names[0]} has {first['accuracy']:.1%}"
     )
-
-
-async def _searched(search: Search, folds: int) -> dict[int | None, Found]:
-    """One search for each fold held out, and one that holds out none."""
-    async with search.writing():
-        return {fold: await search.without(fold) for fold in [*range(folds), None]}
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

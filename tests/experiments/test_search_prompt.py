@@ -25,7 +25,7 @@ from prep.guards.group_folds import fold_numbers, near_contexts
 from prep.render import load_prompt
 from tests.support.experiment_place import RUN
 from tests.support.paths import ROOT
-from tests.support.teaching_server import Body, TeachingServer, teaching
+from tests.support.teaching_server import Body, TeachingServer, Trouble, teaching
 
 ASKED = ("--model", "base", "--folds", "2", "--out", "found", "--backend", "hf", "--teacher", "t")
 ASKED += ("--teachers", "teachers.yml", "--run", "demo")
@@ -66,9 +66,11 @@ def teacher(server: TeachingServer) -> None:
 def test_the_estimate_is_of_folds_that_no_search_has_seen(
     scorings: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def answer(body: Body) -> str:
+    def answer(body: Body) -> str | Trouble:
         if len(asked) == 1:
             return json.dumps({"instruction": "{% evil %}"})
+        if len(asked) == 4:
+            return Trouble(status=403)
         return json.dumps({"instruction": f"답만 고르세요 {len(asked)}."})
 
     with teaching(answer) as server:
@@ -79,9 +81,13 @@ def test_the_estimate_is_of_folds_that_no_search_has_seen(
         search_prompt.main([*ASKED, "--rounds", "2", "--dry-run"])
         assert "to score at most 7 prompts, 6 of them to be written" in capsys.readouterr().out
         assert (server.asked, scorings) == ([], [])
+        with pytest.raises(UserError, match="status 403, busy; what was answered is kept"):
+            search_prompt.main([*ASKED, "--rounds", "2", "--budget", "1"])
+        assert not Path("found/history.json").exists()
         search_prompt.main([*ASKED, "--rounds", "2", "--budget", "1"])
         history = read_json(Path("found/history.json"))
-        assert len(asked) == 6
+        assert asked[3] == asked[4]  # what was refused, and nothing that was answered
+        assert len(asked) == 7
         assert len(scorings) == 6  # the first, and five of six: one was no text
         said = [body["messages"][0]["content"] for body in asked]
 
@@ -91,13 +97,13 @@ def test_the_estimate_is_of_folds_that_no_search_has_seen(
             {one["id"].rsplit("-", 1)[0] for one in questions if talk(one) in text} for text in said
         ]
         assert all(shown)
-        assert not (shown[0] | shown[1]) & (shown[2] | shown[3])
+        assert not (shown[0] | shown[1]) & (shown[2] | shown[4])
 
         # the same command makes nothing twice
         again = (Path("found/history.json").read_bytes(), len(scorings))
         search_prompt.main([*ASKED, "--rounds", "2", "--budget", "1"])
         assert (Path("found/history.json").read_bytes(), len(scorings)) == again
-        assert len(asked) == 6
+        assert len(asked) == 7
 
     # every accuracy is the scorer's own; the estimate is of each choice on what it has not seen
     right: dict[str, list[bool]] = {}

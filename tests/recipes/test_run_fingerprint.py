@@ -29,6 +29,7 @@ def recipe(tmp_path, monkeypatch):
     Path("models/base/config.json").write_text("{}")
     Path("models/base/tokenizer.json").write_text("{}")
     Path("zero.json").write_text("{}")
+    Path("letters.jsonl").write_text("{}")
     return DictDefault(
         base_model="./models/base",
         datasets=[{"path": "data/rows.jsonl"}],
@@ -36,6 +37,7 @@ def recipe(tmp_path, monkeypatch):
         seed=42,
         auto_resume_from_checkpoints=True,
         deepspeed="zero.json",
+        teacher_letters="letters.jsonl",
     )
 
 
@@ -100,6 +102,7 @@ DIFFERENT = {
         Path("data/rows.jsonl"), [training_row(1)]
     ),
     "files differs in zero.json": edit("zero.json", '{"a": 1}'),
+    "files differs in letters.jsonl": edit("letters.jsonl", '{"id": "1"}'),
 }
 
 

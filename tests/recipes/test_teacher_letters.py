@@ -8,6 +8,7 @@ from torch.nn.functional import log_softmax, one_hot
 
 from core.errors import UserError
 from core.jsonl import read_objects
+from recipes.checks.recipe_rules import track_problems
 from recipes.plugins.labelled_head import LabelledHead
 from recipes.plugins.teacher_letters import (
     add_teacher,
@@ -145,6 +146,17 @@ def test_a_recipe_that_cannot_be_taught_is_told_why():
     ]:
         [problem] = recipe_problems(good | change)
         assert said in problem
+
+
+def test_track_ga_allows_no_teacher(tmp_path):
+    params = tmp_path / "params.yaml"
+    for track, said in [
+        ("ga", ["track 가 allows no teacher; take teacher_letters out"]),
+        ("na", []),
+    ]:
+        params.write_text(f"runs: {{mine: {{track: {track}}}}}")
+        taught = {"teacher_letters": "x.jsonl", "datasets": [{"path": "data/mine/stage2.jsonl"}]}
+        assert [*track_problems(taught, [], params)] == said
 
 
 def test_predictions_of_other_questions_are_refused(workplace, tmp_path):
