@@ -26,10 +26,8 @@ def recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_rows(Path("data/rows.jsonl"), [training_row(0)])
     save_weights(Path("models/base"))
-    Path("models/base/config.json").write_text("{}")
-    Path("models/base/tokenizer.json").write_text("{}")
-    Path("zero.json").write_text("{}")
-    Path("letters.jsonl").write_text("{}")
+    for n in ("models/base/config.json", "models/base/tokenizer.json", "zero.json", "odds.jsonl"):
+        Path(n).write_text("{}")
     return DictDefault(
         base_model="./models/base",
         datasets=[{"path": "data/rows.jsonl"}],
@@ -37,7 +35,7 @@ def recipe(tmp_path, monkeypatch):
         seed=42,
         auto_resume_from_checkpoints=True,
         deepspeed="zero.json",
-        teacher_letters="letters.jsonl",
+        teacher_letters="odds.jsonl",
     )
 
 
@@ -101,8 +99,7 @@ DIFFERENT = {
     "data differs in data/rows.jsonl": lambda recipe: write_rows(
         Path("data/rows.jsonl"), [training_row(1)]
     ),
-    "files differs in zero.json": edit("zero.json", '{"a": 1}'),
-    "files differs in letters.jsonl": edit("letters.jsonl", '{"id": "1"}'),
+    **{f"files differs in {n}": edit(n, '{"a": 1}') for n in ("zero.json", "odds.jsonl")},
 }
 
 
