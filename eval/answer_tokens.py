@@ -12,8 +12,8 @@ from jinja2 import TemplateError, TemplateSyntaxError
 
 from core.errors import UserError
 from core.files import read_text
+from core.model_folder import why
 from core.records import Message, Row
-from eval.model_files import why
 
 
 class Tokenizer(Protocol):

@@ -15,6 +15,7 @@ from core.cuda import require_bitsandbytes
 from core.errors import UserError
 from core.files import sha256
 from core.jsonl import read_json
+from core.model_folder import model_folder
 
 # what stored weights are computed in
 DTYPES = {
@@ -34,14 +35,7 @@ def resolve(model: str) -> Path:
     Raises `UserError` where there is no such model, where it has no safetensors weights, and for an
     adapter.
     """
-    folder = Path(model)
-    if not folder.is_dir():
-        if folder.exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model):
-            raise UserError(
-                f"{model}: no such model folder; name the folder that training wrote, "
-                "or a hub model as owner/name"
-            )
-        folder = _download(model)
+    folder = model_folder(model, FILES, wanted="the folder that training wrote")
     _require_no_adapter(folder)
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no config.json in it; name the folder that holds the model")
@@ -127,12 +121,6 @@ def require_none_missing(folder: Path, names: Collection[str]) -> None:
         )
 
 
-def why(error: Exception) -> str:
-    """A library's error in one line: its first, and the next where the first ends in a colon."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
-
-
 def _require_no_adapter(folder: Path) -> None:
     """An adapter's folder is no model, and of a model in it transformers would load the base."""
     if not (folder / ADAPTER_CONFIG).is_file():
@@ -162,18 +150,6 @@ def _require_weights(folder: Path) -> None:
         raise UserError(f"{folder}: no .safetensors weights in it; save the model as safetensors")
     for file in folder.glob("*.safetensors"):
         shapes(file)
-
-
-def _download(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=FILES))
-    except Exception as error:
-        raise UserError(
-            f"{name}: neither a folder here nor a model that can be downloaded ({why(error)}); "
-            "check the name, your access to it (hf auth login) and the network"
-        ) from None
 
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM can be set to make room for

@@ -14,9 +14,10 @@ from transformers.utils import is_flash_attn_2_available
 
 from core.cuda import flash_attn_fault
 from core.errors import UserError, full_disk
+from core.model_folder import why
 from core.tree_attention import FAMILIES
 from eval.engines import shared_attention
-from eval.model_files import ADAPTER_WEIGHTS, require_none_missing, shapes, why
+from eval.model_files import ADAPTER_WEIGHTS, require_none_missing, shapes
 
 
 def load(

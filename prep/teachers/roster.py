@@ -1,13 +1,12 @@
 """The teachers that may be asked: address, model, price, and whether outputs may train a model."""
 
 import os
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field
 
+from core import addresses
 from core.errors import UserError
 from core.jsonl import validated
 from core.records import Strict
@@ -28,7 +27,7 @@ class Teacher(Strict):
     """One teacher; the comments of teachers.yml explain its keys. Without a price none is known."""
 
     name: str
-    address: str
+    address: Annotated[str, AfterValidator(addresses.checked)]
     model: str | None = None
     key: str | None = None
     licence: str | None = None
@@ -36,33 +35,14 @@ class Teacher(Strict):
     price: Price | None = None
     tokenizer: str | None = None
 
-    @model_validator(mode="after")
-    def _reachable(self) -> Self:
-        parts = urlsplit(self.address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"address {self.address} is no http address, as http://127.0.0.1:8000")
-        if parts.username or parts.password:
-            raise ValueError("address holds a secret; name its environment variable under key")
-        if parts.scheme == "http" and not self.here:
-            raise ValueError(f"address {self.address} is not of this machine; give it as https")
-        return self
-
     @property
     def here(self) -> bool:
         """Whether it is served on this machine."""
-        host = urlsplit(self.address).hostname or ""
-        try:
-            return ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+        return addresses.here(self.address)
 
     def secret(self) -> str | None:
         """Its key; raises `UserError` where the environment does not hold it."""
-        if self.key is None:
-            return None
-        if not os.environ.get(self.key):
-            raise UserError(f"teacher {self.name}: environment variable {self.key} is not set")
-        return os.environ[self.key]
+        return addresses.secret(self.key, f"teacher {self.name}")
 
     def cost(self, prompt: int, completion: int) -> float | None:
         """What so many tokens cost, or None where the price is not known."""
