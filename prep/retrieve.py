@@ -22,7 +22,8 @@ from core.morphemes import kiwi, subject_words
 from prep import corpus
 from prep.retrieval.evidence import meanings
 from prep.retrieval.knowledge import index
-from prep.retrieval.ranking import Hit, Wanted, ranked
+from prep.retrieval.ranking import Hit, Wanted
+from prep.retrieval.reranking import Reranker, best
 from prep.retrieval.settings import Ranking, Retrieve
 
 
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threshold", type=float, help="the score that they must exceed")
     parser.add_argument("--method", choices=get_args(Ranking), help="by words, meaning or both")
     parser.add_argument("--embedder", metavar="MODEL", help="a folder, for dense and fusion")
+    parser.add_argument("--reranker", metavar="MODEL", help="a folder of a cross-encoder")
     parser.add_argument("--index", type=Path, default=INDEXES, help="folder of the indexes")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args = parser.parse_args(argv)
@@ -62,11 +64,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     knowledge = index(settings.documents, settings.cut, args.index)
     [tokens] = kiwi().tokenize([args.question])
     words = subject_words(tokens)
-    k = settings.k if args.k is None else args.k
-    threshold = settings.threshold if args.threshold is None else args.threshold
     dense = meanings(knowledge, settings, args.index)
+    reranker = Reranker(settings.rerank) if settings.rerank else None
     wanted = Wanted(args.question, words)
-    hits = ranked(wanted, knowledge, dense, settings.method, k, threshold)
+    hits = best(wanted, knowledge, dense, reranker, settings, settings.k)
     if args.json:
         found = [
             {**hit.chunk.model_dump(), "score": hit.score, "words": hit.words, "ranks": hit.ranks}
@@ -91,7 +92,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if hits:
         Console().print(table(hits, args.question))
     else:
-        print(f"nothing scores above {threshold:g}: the question would be shown without evidence")
+        above = f"nothing scores above {settings.threshold:g}"
+        print(f"{above}: the question would be shown without evidence")
 
 
 def _settings(args: argparse.Namespace) -> Retrieve:
@@ -99,8 +101,11 @@ def _settings(args: argparse.Namespace) -> Retrieve:
     the command line names them."""
     named: dict[str, Any] = {"method": args.method} if args.method else {}
     named |= {"embedder": {"model": args.embedder}} if args.embedder else {}
+    named |= {"rerank": {"model": args.reranker}} if args.reranker else {}
+    given = {"k": args.k, "threshold": args.threshold}
+    named |= {key: value for key, value in given.items() if value is not None}
     if args.method == "bm25":
-        named["embedder"] = None
+        named |= {"embedder": None, "store": None}
     if args.documents:
         return validated({"documents": args.documents, **named}, Retrieve, "command line")
     run = corpus.run_of(args)
@@ -109,8 +114,8 @@ def _settings(args: argparse.Namespace) -> Retrieve:
             f"{args.params}, run {args.run}: retrieves nothing; give it `retrieve` "
             "(docs/retrieval.md), or name --documents"
         )
-    given = {**run.retrieve.model_dump(exclude_unset=True), **named}
-    return validated(given, Retrieve, "command line")
+    said = {**run.retrieve.model_dump(exclude_unset=True), **named}
+    return validated(said, Retrieve, "command line")
 
 
 if __name__ == "__main__":

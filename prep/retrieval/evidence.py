@@ -20,7 +20,8 @@ from prep.render import Augmented
 from prep.retrieval.chunks import Chunk
 from prep.retrieval.knowledge import Knowledge, index
 from prep.retrieval.leaks import holding
-from prep.retrieval.ranking import Hit, Wanted, ranked
+from prep.retrieval.ranking import Hit, Wanted
+from prep.retrieval.reranking import Reranker, best
 from prep.retrieval.settings import Query, Raft, Retrieve
 from prep.retrieval.vectors import Vectors, vectors
 
@@ -61,6 +62,7 @@ class Evidence:
     leaks: dict[str, str] = field(default_factory=dict)
     measure: Callable[[str], int] = len
     vectors: Vectors | None = None
+    reranker: Reranker | None = None
     counts: Counter[str] = field(default_factory=Counter)
     _known: dict[tuple[str, str, str], Augmented] = field(default_factory=dict)
 
@@ -74,8 +76,7 @@ class Evidence:
     def hits(self, question: Question, k: int) -> list[Hit]:
         """The best chunks for a question."""
         wanted = query(question, self.settings.query, self.knowledge)
-        by, threshold = self.settings.method, self.settings.threshold
-        return ranked(wanted, self.knowledge, self.vectors, by, k, threshold)
+        return best(wanted, self.knowledge, self.vectors, self.reranker, self.settings, k)
 
     def figures(self) -> dict[str, Any]:
         """The index, the documents left out, and what was counted, for a report."""
@@ -88,6 +89,7 @@ class Evidence:
             "index": self.knowledge.name,
             "method": self.settings.method,
             "vectors": dense,
+            "rerank": self.reranker and self.reranker.said.model_dump(exclude_none=True),
             **self.knowledge.counts,
             "leaks": self.leaks,
             "shown": {name: self.counts[name] for name in shown},
@@ -155,7 +157,8 @@ def prepared(settings: Retrieve, folder: Path, scored: Sequence[Question], seed:
     leaks = holding(knowledge.texts(), scored)
     measure = counter(settings.recipe, settings.tokenizer) if settings.recipe else len
     dense = meanings(knowledge, settings, folder)
-    return Evidence(knowledge.without(leaks), settings, seed, leaks, measure, dense)
+    reranker = Reranker(settings.rerank) if settings.rerank else None
+    return Evidence(knowledge.without(leaks), settings, seed, leaks, measure, dense, reranker)
 
 
 def counter(recipe: str, tokenizer: str | None) -> Callable[[str], int]:
@@ -169,7 +172,12 @@ def meanings(knowledge: Knowledge, settings: Retrieve, folder: Path) -> Vectors 
     if settings.embedder is None:
         return None
     shown = [chunk.shown for chunk in knowledge.chunks]
-    return vectors(shown, knowledge.name, settings.embedder, folder)
+    made = vectors(shown, knowledge.name, settings.embedder, folder)
+    if settings.store is None:
+        return made
+    from prep.retrieval.vector_store import in_store  # its library takes seconds to import
+
+    return in_store(made, [chunk.id for chunk in knowledge.chunks], settings.store)
 
 
 def _piece(chunk: Chunk) -> _Piece:

@@ -63,6 +63,11 @@ class Knowledge:
         other._allowed = np.array([chunk.document not in left_out for chunk in self.chunks])
         return other
 
+    @property
+    def left_out(self) -> int:
+        """How many chunks are of documents that are left out."""
+        return 0 if self._allowed is None else int(np.count_nonzero(~self._allowed))
+
     def texts(self) -> Iterator[tuple[str, str]]:
         """The id and the text of each document."""
         for document, part in groupby(self.chunks, lambda chunk: chunk.document):

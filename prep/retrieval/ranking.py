@@ -53,7 +53,8 @@ def ranked(
     if method == "bm25" or vectors is None:
         best = knowledge.best(knowledge.scores(wanted.words), k, threshold)
         return [_hit(knowledge, wanted, place, score) for place, score in best]
-    found = vectors.scores(wanted.text)
+    depth = k if method == "dense" else DEPTH
+    found = vectors.scores(wanted.text, depth + knowledge.left_out)
     if method == "dense":
         best = knowledge.best(found, k, threshold)
         return [Hit(knowledge.chunks[place], score, {}) for place, score in best]

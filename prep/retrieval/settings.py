@@ -1,9 +1,10 @@
 """What a run of params.yaml says of its evidence, under `retrieve`."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from core import addresses
 from core.records import Strict
 from prep.dedup import Method, Simhash
 
@@ -38,11 +39,28 @@ class Embedder(Strict):
     document: str | None = None
 
 
+class VectorStore(Strict):
+    """A Qdrant that runs already: its address, and the environment variable that holds its key."""
+
+    address: Annotated[str, AfterValidator(addresses.checked)]
+    key: str | None = None
+
+
+class Rerank(Strict):
+    """A cross-encoder of sentence-transformers, named as an embedder is, and how many of the best
+    chunks it puts in order."""
+
+    model: str
+    revision: str | None = None
+    candidates: int = Field(default=30, ge=2, le=1000)
+
+
 class Retrieve(Cut):
     """What a run says of its evidence.
 
     `documents` are files and folders, searched by words (`bm25`), by the vectors of `embedder`
-    (`dense`), or by both (`fusion`); `k` chunks whose score is above `threshold` are shown, as far
+    (`dense`), or by both (`fusion`); vectors lie in a file, or in a `store`; `rerank` puts the best
+    in order. `k` chunks whose score is above `threshold` are shown, as far
     as they have room in `tokens` of the tokenizer of `recipe`. `query` is made of the question, of
     the question and its options, or of the question and the words that tell most of its passage.
     """
@@ -50,6 +68,8 @@ class Retrieve(Cut):
     documents: list[str] = Field(min_length=1)
     method: Ranking = "bm25"
     embedder: Embedder | None = None
+    store: VectorStore | None = None
+    rerank: Rerank | None = None
     k: int = Field(default=3, ge=1, le=50)
     threshold: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     query: Query = "options"
@@ -64,6 +84,8 @@ class Retrieve(Cut):
             raise ValueError("tokens and recipe come together: a budget is in a recipe's tokens")
         if (self.method == "bm25") != (self.embedder is None):
             raise ValueError("dense and fusion need an `embedder`, and bm25 has none")
+        if self.store and self.method == "bm25":
+            raise ValueError("store holds vectors, and bm25 has none; take store out")
         return self
 
     @property

@@ -4,7 +4,6 @@ The model is a folder or one of the hub: of a transformer, or of words that each
 (model2vec's). Its weights are safetensors, and code that comes with a model is not run.
 """
 
-import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 
 from core.errors import UserError
 from core.files import sha256
+from prep.retrieval.sentence_models import READ, folder_of, loaded
 from prep.retrieval.settings import Embedder
 from prep.retrieval.store import stored
 
 FORM = 1  # of what is written here: another form is another index
 MATRIX = "vectors.npy"
 DECIMALS = 4  # of a cosine
-READ = ["*.json", "*.safetensors", "*.txt", "*.model"]  # of a model
 PACKAGES = ("sentence-transformers", "transformers", "torch")
 
 
@@ -31,20 +30,9 @@ class Encoder:
     def __init__(self, said: Embedder) -> None:
         from sentence_transformers import SentenceTransformer  # seconds to import
 
-        self.said, self.folder = said, _folder(said)
+        self.said, self.folder = said, folder_of(said.model, said.revision, "embedder")
         self._asked: dict[str, NDArray[np.float32]] = {}
-        try:
-            self._model = SentenceTransformer(
-                str(self.folder),
-                trust_remote_code=False,
-                local_files_only=True,
-                model_kwargs={"use_safetensors": True},
-            )
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{said.model}: sentence-transformers cannot load it "
-                f"({str(error).partition(chr(10))[0]}); name another model under `embedder`"
-            ) from None
+        self._model = loaded(SentenceTransformer, self.folder, "embedder")
 
     @property
     def made_of(self) -> dict[str, Any]:
@@ -78,8 +66,9 @@ class Vectors:
     def __init__(self, name: str, matrix: NDArray[np.float32], encoder: Encoder) -> None:
         self.name, self.matrix, self.encoder = name, matrix, encoder
 
-    def scores(self, text: str) -> NDArray[np.float64]:
-        """The cosine of each chunk's vector and the text's, -1 to 1."""
+    def scores(self, text: str, depth: int) -> NDArray[np.float64]:
+        """The cosine of each chunk's vector and the text's, -1 to 1; those behind the `depth` best
+        may be given as 0."""
         return np.round((self.matrix @ self.encoder.query(text)).astype(np.float64), DECIMALS)
 
 
@@ -100,36 +89,3 @@ def vectors(chunks: Sequence[str], of: str, said: Embedder, indexes: Path) -> Ve
     folder, _ = stored(indexes, made_of, make)
     matrix = np.load(folder / MATRIX, mmap_mode="r", allow_pickle=False)
     return Vectors(folder.name, matrix, encoder)
-
-
-def _folder(said: Embedder) -> Path:
-    """The model's folder, downloaded if need be; its weights are safetensors and nothing else."""
-    folder = Path(said.model)
-    if not folder.is_dir():
-        if folder.exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", said.model):
-            raise UserError(
-                f"{said.model}: no such folder; under `embedder` name a model of "
-                "sentence-transformers, a folder or of the hub as owner/name"
-            )
-        if said.revision is None:
-            raise UserError(f"{said.model}: give its commit as `revision`, or name a folder")
-        folder = _download(said.model, said.revision)
-    pickled = [path for path in folder.rglob("pytorch_model.bin")]
-    pickled = [path for path in pickled if not (path.parent / "model.safetensors").is_file()]
-    if pickled or not any(folder.rglob("*.safetensors")):
-        raise UserError(
-            f"{folder}: has no weights as safetensors, and others are not read; save them so"
-        )
-    return folder
-
-
-def _download(model: str, revision: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(model, revision=revision, allow_patterns=READ))
-    except (OSError, ValueError) as error:  # the hub's errors are of these
-        raise UserError(
-            f"{model}: cannot be downloaded ({str(error).partition(chr(10))[0]}); check name, "
-            "revision and network, or name a folder"
-        ) from None

@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 from core.errors import UserError
 from core.jsonl import write_records
@@ -19,31 +16,13 @@ from prep.retrieval.ranking import Hit, Wanted, ranked
 from prep.retrieval.settings import Cut, Embedder, Ranking, Retrieve
 from prep.retrieval.vectors import Encoder, vectors
 from tests.support.questions import exam
-
-TEXTS = {"clock": "자격루 소리", "well": "우물 물 소리", "market": "장터 소금"}
-# a vector for each word: 시계 means what 자격루 does, and stands in no document
-MEANINGS = {
-    "자격루": (1, 0, 0),
-    "시계": (1, 0.1, 0),
-    "소리": (0.1, 0.1, 0),
-    "우물": (0, 1, 0),
-    "물": (0, 1, 0.1),
-    "장터": (0, 0, 1),
-    "소금": (0, 0, 1),
-}
+from tests.support.word_vectors import TEXTS, save_embedder
 
 
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of words that each have a vector, saved by sentence-transformers."""
-    words = {"?": 0, **{word: k for k, word in enumerate(MEANINGS, start=1)}}
-    tokenizer = Tokenizer(models.WordLevel(words, "?"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    weights = np.array([(0, 0, 0), *MEANINGS.values()], dtype=np.float32)
-    module = StaticEmbedding(tokenizer, embedding_weights=weights)
-    folder = tmp_path_factory.mktemp("embedder")
-    SentenceTransformer(modules=[module]).save(str(folder), create_model_card=False)
-    return folder
+    return save_embedder(tmp_path_factory.mktemp("embedder"))
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +107,8 @@ def test_what_is_no_embedder_is_refused_in_one_sentence(
     (strange / "modules.json").write_text(json.dumps([{**modules[0], "type": "mine.Model"}]))
     (strange / "mine.py").write_text("raise SystemExit('code of a model was run')")
     cases = {
-        "none": "none: no such folder; under `embedder` name a model",
-        "owner/name": "owner/name: give its commit as `revision`, or name a folder",
+        "none": "none: no such model folder; name a folder of a model of sentence-transformers",
+        "owner/name": "owner/name: no such folder; name one under `embedder`, or give",
         str(pickled): "has no weights as safetensors, and others are not read; save them so",
         str(strange): "sentence-transformers cannot load it .*mine.Model",
     }
@@ -139,7 +118,7 @@ def test_what_is_no_embedder_is_refused_in_one_sentence(
         assert "\n" not in str(caught.value)
     offline = Embedder(model="owner/name", revision="0" * 40)
     with pytest.raises(
-        UserError, match=r"owner/name: cannot be downloaded .*; check name, revision"
+        UserError, match=r"owner/name: neither a folder here nor a model that can be downloaded"
     ):
         Encoder(offline)
     for wrong in ({"method": "dense"}, {"embedder": {"model": "m"}}):

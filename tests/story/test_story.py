@@ -21,6 +21,7 @@ DVC = Path(".venv-dvc/bin/dvc")
 HEAVY = {
     *("torch", "torchao", "transformers", "axolotl", "accelerate", "peft", "trl", "datasets"),
     *("bitsandbytes", "vllm", "ray", "llguidance", "sentence_transformers", "kiwipiepy"),
+    "qdrant_client",
     *("sklearn", "pandas", "matplotlib", "numba", "statsmodels"),
 }
 

@@ -9,7 +9,7 @@ from tests.support.paths import ROOT
 
 # to import all of them takes longer than the fast tests take together
 SLOW = {"accelerate", "axolotl", "gradio", "kiwipiepy", "lm_eval", "matplotlib", "peft", "ray"}
-SLOW |= {"sentence_transformers", "torch", "transformers", "vllm", "subprocess"}
+SLOW |= {"qdrant_client", "sentence_transformers", "torch", "transformers", "vllm", "subprocess"}
 
 
 @cache
