@@ -1,12 +1,14 @@
 """Measure retrieval: whether the passage of a question is found, and how fast among how many.
 
 Run as: python bench/retrieval.py found --data ../shared/data/click
+        python bench/retrieval.py read --data ../shared/data/click
         python bench/retrieval.py speed --chunks 10000
 
 `found` takes the passages of CLIcK's questions apart, mixes them, and searches for the passage of
 each question by the question (and its options): recall, reciprocal rank and nDCG of documents, with
 95 % intervals over passages; with --embedder also by vectors and by both, and what these gain.
-`speed` builds an index of synthetic documents, one chunk each.
+`read` lets a reader that compares words answer these questions, by their passage, by what is found
+and by nothing. `speed` builds an index of synthetic documents, one chunk each.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import hashlib
 import json
 import math
 import random
+import re
 import resource
 import time
 from collections.abc import Sequence
@@ -41,6 +44,9 @@ from prep.sources.source import read as read_source
 
 DEEPEST = 10  # documents that are looked at
 RECALL = (1, 3, 5, 10)
+DENIED = re.compile("않은|않는|아닌|없는|못한|틀린|거리가 먼")  # of what an answer is not
+READ = ("nothing", "retrieved", "passage")
+READ += ("retrieved - nothing", "passage - nothing", "passage - retrieved")
 NAMES = (*(f"recall@{k}" for k in RECALL), f"MRR@{DEEPEST}", f"nDCG@{DEEPEST}")
 
 
@@ -76,8 +82,8 @@ def rank_of(
     return found.index(question.group) + 1 if question.group in found else None
 
 
-def found(args: argparse.Namespace) -> dict[str, object]:
-    """How well passages are found, by kind of query and part of CLIcK."""
+def _apart(args: argparse.Namespace) -> tuple[Knowledge, dict[str, list[Question]]]:
+    """The passages taken apart and mixed, and the questions, all and by part of CLIcK."""
     asked = questions(args.data)
     passages = {one.group: one.passage or "" for one in asked}
     documents = [KnowledgeDocument(id=group, text=text) for group, text in passages.items()]
@@ -91,6 +97,12 @@ def found(args: argparse.Namespace) -> dict[str, object]:
         one = one.model_copy(update={"group": gone.get(one.group) or one.group})
         parts["all"].append(one)
         parts.setdefault("CSAT" if "CSAT" in one.source else "others", []).append(one)
+    return knowledge, parts
+
+
+def found(args: argparse.Namespace) -> dict[str, object]:
+    """How well passages are found, by kind of query and part of CLIcK."""
+    knowledge, parts = _apart(args)
     dense = _dense(knowledge, args.embedder, args.index)
     methods: tuple[Ranking, ...] = ("bm25", "dense", "fusion") if dense else ("bm25",)
     result: dict[str, object] = {**knowledge.counts, "characters": args.characters}
@@ -112,12 +124,54 @@ def found(args: argparse.Namespace) -> dict[str, object]:
     return result
 
 
-def _means(values: NDArray[np.float64], groups: Sequence[str]) -> dict[str, object]:
+def read_by_words(args: argparse.Namespace) -> dict[str, object]:
+    """How often a reader that compares words alone is right, by what it is shown."""
+    knowledge, parts = _apart(args)
+    places: dict[str, list[int]] = {}
+    for place, chunk in enumerate(knowledge.chunks):
+        places.setdefault(chunk.document, []).append(place)
+
+    def shown(one: Question) -> list[list[int]]:
+        words = query(one, "options", knowledge).words
+        best = knowledge.best(knowledge.scores(words), args.k)
+        return [[], [place for place, _ in best], places[one.group]]
+
+    result: dict[str, object] = {"k": args.k}
+    for name, some in parts.items():
+        groups = [one.group for one in some]
+        values = np.array([[chance(one, knowledge, p) for p in shown(one)] for one in some])
+        nothing, retrieved, passage = values.T
+        gains = np.stack((retrieved - nothing, passage - nothing, passage - retrieved), axis=1)
+        size = {"questions": len(some), "passages": len(set(groups))}
+        told = _means(np.hstack((values, gains)), groups, READ)
+        result[name] = {**size, **told}
+    return result
+
+
+def chance(question: Question, knowledge: Knowledge, places: Sequence[int]) -> float:
+    """How likely the reader is right that is shown the chunks in these places.
+
+    It takes the option of whose words they hold the largest share, the smallest where the question
+    asks for what is not so, and draws among equals.
+    """
+    shares = []
+    for tokens in kiwi().tokenize(list(question.options)):
+        words = set(subject_words(tokens))
+        held = {word for place in places for word in knowledge.parts(words, place)}
+        shares.append(len(held) / max(1, len(words)))
+    sought = min(shares) if DENIED.search(question.question or "") else max(shares)
+    taken = [number for number, share in enumerate(shares) if share == sought]
+    return (question.answer in taken) / len(taken)
+
+
+def _means(
+    values: NDArray[np.float64], groups: Sequence[str], names: Sequence[str] = NAMES
+) -> dict[str, object]:
     """The mean of each measure over questions, with its interval over passages."""
     ends = intervals(values, groups)
     return {
         measure: {"mean": round(float(values[:, n].mean()), 4), "interval95": rounded(ends[n])}
-        for n, measure in enumerate(NAMES)
+        for n, measure in enumerate(names)
     }
 
 
@@ -163,17 +217,23 @@ def speed(args: argparse.Namespace) -> dict[str, object]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure one of the two and print JSON."""
+    """Measure one of the three and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
     parts = parser.add_subparsers(required=True)
-    one = parts.add_parser("found", help="whether the passage of a question is found")
-    one.add_argument("--data", type=Path, required=True, help="CLIcK's folder")
-    one.add_argument("--distractors", nargs="+", help="files and folders of further documents")
-    one.add_argument("--characters", type=int, default=400, help="of a chunk")
+    of_click = argparse.ArgumentParser(add_help=False)
+    of_click.add_argument("--data", type=Path, required=True, help="CLIcK's folder")
+    of_click.add_argument("--distractors", nargs="+", help="files and folders of more documents")
+    of_click.add_argument("--characters", type=int, default=400, help="of a chunk")
+    told = "whether the passage of a question is found"
+    one = parts.add_parser("found", help=told, parents=[of_click])
     one.add_argument("--embedder", metavar="MODEL", help="a folder: vectors and both, too")
     one.add_argument("--index", type=Path, default=INDEXES, help="folder of the indexes")
     one.set_defaults(measure=found)
+    told = "how often a reader that compares words is right"
+    one = parts.add_parser("read", help=told, parents=[of_click])
+    one.add_argument("--k", type=int, default=3, help="chunks that are shown")
+    one.set_defaults(measure=read_by_words)
     one = parts.add_parser("speed", help="how fast an index is built and searched")
     one.add_argument("--chunks", type=int, default=10_000)
     one.add_argument("--queries", type=int, default=500)

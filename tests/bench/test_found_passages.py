@@ -22,14 +22,14 @@ def test_passages_are_taken_apart_and_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = {
-        CLOCK: "자격루를 만든 사람은?",
-        CABBAGE: "김장은 언제 하는가?",
-        MARKET: "알 수 없는 것은?",
+        CLOCK: ("자격루를 만든 사람은?", ["정약용", "장영실"]),
+        CABBAGE: ("김장을 하는 때가 아닌 것은?", ["여름", "겨울"]),
+        MARKET: ("알 수 없는 것은?", ["ㄱ", "ㄴ"]),
     }
     items = [
-        {"id": f"CSAT_{k}", "paragraph": passage, "question": text, "choices": ["ㄱ", "ㄴ"]}
-        | {"answer": "ㄱ"}
-        for k, (passage, text) in enumerate(asked.items())
+        {"id": f"CSAT_{k}", "paragraph": passage, "question": text, "choices": choices}
+        | {"answer": choices[k % 2 == 0]}
+        for k, (passage, (text, choices)) in enumerate(asked.items())
     ]
     (tmp_path / "Made_CSAT.json").write_text(json.dumps(items), "utf-8")
     retrieval.main(["found", "--data", str(tmp_path)])
@@ -37,6 +37,13 @@ def test_passages_are_taken_apart_and_found(
     part = said["bm25, question, CSAT"]
     assert (said["documents"], said["chunks"], part["questions"], part["passages"]) == (3, 3, 3, 3)
     assert part["recall@1"] == {"mean": 0.6667, "interval95": None}  # too few passages for one
+    retrieval.main(["read", "--data", str(tmp_path), "--k", "1"])
+    part = json.loads(capsys.readouterr().out)["CSAT"]
+    means = {name: one["mean"] for name, one in part.items() if isinstance(one, dict)}
+    # two of the three passages tell the answer, and these are found
+    assert means["nothing"] == 0.5
+    assert means["retrieved"] == means["passage"] == pytest.approx((1 + 1 + 0.5) / 3, abs=1e-4)
+    assert means["passage - nothing"] == pytest.approx(1 / 3, abs=1e-4)
     retrieval.main(["speed", "--chunks", "20", "--queries", "5"])
     said = json.loads(capsys.readouterr().out)
     assert said["documents"] == 20
