@@ -159,11 +159,11 @@ def write(out: Path, name: str, items: Sequence[dict[str, Any]], settings: dict[
         file.write(text)
 
 
-def command(folder: Path, out: Path, name: str, longest: int) -> str:
+def command(folder: Path, out: Path, name: str, longest: int, batch: int = 16) -> str:
     """What runs the task with a model as scoring would: no BOS added, the soft-cap kept.
 
     lm-eval keeps the logits of all tokens of a batch, twice in float32: of rows of `longest` tokens
-    it takes as many at once as leave these below `LOGITS`.
+    it takes as many at once, at most `batch`, as leave these below `LOGITS`.
     """
     settings = {
         "pretrained": folder,
@@ -174,7 +174,7 @@ def command(folder: Path, out: Path, name: str, longest: int) -> str:
     if model_files.config(folder).get("attn_logit_softcapping"):
         settings["attn_implementation"] = "eager"
     logits = 2 * 4 * longest * model_files.config(folder)["vocab_size"]
-    batch = min(16, max(1, LOGITS // logits))
+    batch = min(batch, max(1, LOGITS // logits))
     given = ",".join(f"{key}={value}" for key, value in settings.items())
     return (
         f"lm_eval --model hf --model_args {given} --include_path {out} --tasks {name} "
