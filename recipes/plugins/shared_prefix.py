@@ -130,7 +130,8 @@ def trainer_for(cfg: Any) -> type[AxolotlTrainer]:
         def _get_train_sampler(self, train_dataset: Any = None) -> TreeBatches:
             rows = self.train_dataset if train_dataset is None else train_dataset
             tokens = self.args.per_device_train_batch_size * cfg.sequence_len
-            return TreeBatches([*rows["input_ids"]], self.args, tokens, cfg.shared_prefix_trees)
+            with refusing():
+                return TreeBatches([*rows["input_ids"]], self.args, tokens, cfg.shared_prefix_trees)
 
         def get_train_dataloader(self) -> Any:
             """Each process has as many batches: accelerate, which wants equal rows, adds none."""

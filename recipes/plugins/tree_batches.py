@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from axolotl.utils.samplers import MultipackBatchSampler
 
+from core.errors import UserError
 from core.prefix_tree import Ids, Pack, pack, trees
 from recipes.plugins.labelled_head import IGNORED
 from recipes.plugins.resumable import Batches, EpochSampler, EvenPacks
@@ -15,7 +16,8 @@ from recipes.plugins.resumable import Batches, EpochSampler, EvenPacks
 class TreeBatches(EvenPacks):
     """Batches of whole trees, as many each epoch; a tree is parted only to fill up their number.
 
-    A batch holds trees of `tokens` at most, or where `count` is given so many trees.
+    A batch holds trees of `tokens` at most, or where `count` is given so many trees. Raises
+    `UserError` where there are fewer rows than processes.
     """
 
     def __init__(self, rows: Sequence[Ids], args: Any, tokens: int, count: int | None) -> None:
@@ -31,6 +33,11 @@ class TreeBatches(EvenPacks):
             num_processes=1,
         )
         super().__init__(order, order.packs, args)
+        if self.count > len(rows):  # a process without one would leave the others waiting
+            raise UserError(
+                f"shared_prefix: {len(rows)} rows cannot be shared out to {args.world_size} "
+                "processes; start fewer"
+            )
         self.batch_size = None  # each batch has a number of rows of its own
 
     def batches(self, epoch: int) -> Batches:

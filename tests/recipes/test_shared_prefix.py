@@ -177,6 +177,13 @@ def test_a_number_of_trees_is_a_batch():
     assert {len(trees([rows[row] for row in batch], 10_000)) for batch in found} == {4}
 
 
+def test_fewer_rows_than_processes_are_refused():
+    rows = [row["input_ids"] for row in rows_of(dialogues=1)]
+    assert len(list(batches(rows, world_size=len(rows)))) == len(rows)
+    with pytest.raises(UserError, match="cannot be shared out to 99 processes; start fewer"):
+        batches(rows, world_size=99)
+
+
 def refused(**recipe):
     with pytest.raises(SystemExit) as left:
         SharedPrefixPlugin().register({"axolotl_config_path": "r.yml", **recipe})
