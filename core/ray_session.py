@@ -3,9 +3,11 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field
 
@@ -24,6 +26,7 @@ class Ray(Strict):
     smallest: int = Field(default=200_000, ge=0)
 
 
+Given, Made = TypeVar("Given"), TypeVar("Made")
 CORE = Path(__file__).resolve().parent
 # Read when Ray is imported: no statistics sent, and the loopback interface instead of the host's
 LOCAL = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -69,6 +72,29 @@ def session(ray: Ray, *packages: Path) -> Iterator[None]:
         yield
     finally:
         engine.shutdown()
+
+
+def in_order(
+    work: Callable[[Given], Made], parts: Iterable[Given], ray: Ray, *packages: Path
+) -> Iterator[Made]:
+    """What `work` makes of each part, in the parts' order, on Ray.
+
+    A task asks for as many cores as the smallest machine has: `work` uses all of them by itself,
+    and a machine holds what it loads once.
+    """
+    with session(ray, *packages):
+        import ray as engine
+
+        cores = [n["Resources"].get("CPU", 0) for n in engine.nodes() if n["Alive"]]
+        able = [count for count in cores if count]
+        task = engine.remote(num_cpus=min(able))(work)
+        waiting: deque[object] = deque()
+        for part in parts:
+            waiting.append(task.remote(part))
+            if len(waiting) > 2 * len(able):
+                yield engine.get(waiting.popleft())
+        while waiting:
+            yield engine.get(waiting.popleft())
 
 
 def require_answer(address: str) -> None:

@@ -78,7 +78,8 @@ class Build:
         if self.run.retrieve:
             from prep.retrieval.evidence import prepared  # its libraries are only needed here
 
-            self.evidence = prepared(self.run.retrieve, INDEXES, everything, self.run.seed)
+            said, seed = self.run.retrieve, self.run.seed
+            self.evidence = prepared(said, INDEXES, everything, seed, self.ray)
         if self.run.excerpts:
             from prep.retrieval.excerpts import excerpts  # as above
 

@@ -92,8 +92,8 @@ def main() -> None:
     corpus.add_arguments(parser)
     parser.add_argument("--out", type=Path, help="folder to write, instead of the run's own")
     parser.add_argument("--stages", nargs="+", metavar="STAGE", help="build these stages only")
-    parser.add_argument("--ray", action="store_true", help="sign many texts on Ray, here")
-    parser.add_argument("--ray-address", metavar="ADDRESS", help="sign them on this Ray cluster")
+    parser.add_argument("--ray", action="store_true", help="sign and analyse many texts on Ray")
+    parser.add_argument("--ray-address", metavar="ADDRESS", help="the same on this Ray cluster")
     args = parser.parse_args()
 
     run = corpus.run_of(args)

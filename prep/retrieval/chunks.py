@@ -4,14 +4,17 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from core.morphemes import kiwi, subject_words
+from core.ray_session import Ray, in_order
 from core.records import Strict
 from prep.retrieval.documents import KnowledgeDocument
 
 PIECE = 10_000  # characters that Kiwi is given at a time, cut where paragraphs or words end
 TOGETHER = 256  # documents analysed together: as many as keep all cores at work
+PACKAGE = Path(__file__).resolve().parent.parent  # prep, which the workers import
 PARAGRAPH = re.compile(r"\n\s*\n")
 
 
@@ -39,30 +42,41 @@ class _Sentence(NamedTuple):
 
 
 def cut(
-    documents: Iterable[KnowledgeDocument], characters: int, overlap: int
+    documents: Iterable[KnowledgeDocument], characters: int, overlap: int, ray: Ray | None = None
 ) -> Iterator[tuple[Chunk, list[str]]]:
     """Chunks of at most `characters`, and their words; a chunk begins with the last `overlap`
-    sentences of the one before it.
+    sentences of the one before it. With `ray` they are cut there: the same chunks.
 
     A sentence that is longer is cut where words end. The words of its title are those of a chunk
     too, so that it is found by its subject even where it says "he" or "there".
     """
     left = iter(documents)
-    while some := list(islice(left, TOGETHER)):
-        titles = [subject_words(tokens) for tokens in kiwi().tokenize([d.title for d in some])]
-        for document, title, sentences in zip(
-            some, titles, _sentences(some, characters), strict=True
-        ):
-            groups = _grouped(sentences, characters, overlap)
-            for number, (again, part) in enumerate(groups, start=1):
-                chunk = Chunk(
-                    id=f"{document.id}~{number}",
-                    document=document.id,
-                    title=document.title,
-                    text=" ".join(one.text for one in part),
-                    repeated=sum(len(one.text) + 1 for one in part[:again]),
-                )
-                yield chunk, [*title, *(word for one in part for word in one.words)]
+    groups = iter(lambda: list(islice(left, TOGETHER)), [])
+
+    def work(some: list[KnowledgeDocument]) -> list[tuple[Chunk, list[str]]]:
+        return list(_cut(some, characters, overlap))
+
+    done = in_order(work, groups, ray, PACKAGE) if ray else map(work, groups)
+    for part in done:
+        yield from part
+
+
+def _cut(
+    some: list[KnowledgeDocument], characters: int, overlap: int
+) -> Iterator[tuple[Chunk, list[str]]]:
+    titles = [subject_words(tokens) for tokens in kiwi().tokenize([d.title for d in some])]
+    split = _sentences(some, characters)
+    for document, title, sentences in zip(some, titles, split, strict=True):
+        groups = _grouped(sentences, characters, overlap)
+        for number, (again, part) in enumerate(groups, start=1):
+            chunk = Chunk(
+                id=f"{document.id}~{number}",
+                document=document.id,
+                title=document.title,
+                text=" ".join(one.text for one in part),
+                repeated=sum(len(one.text) + 1 for one in part[:again]),
+            )
+            yield chunk, [*title, *(word for one in part for word in one.words)]
 
 
 def _sentences(documents: list[KnowledgeDocument], longest: int) -> list[list[_Sentence]]:

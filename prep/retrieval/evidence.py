@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.morphemes import kiwi, subject_words
+from core.ray_session import Ray
 from core.records import Question, draw
 from prep.guards.contamination import Quotes
 from prep.lengths import ruler
@@ -148,12 +149,14 @@ class Evidence:
         return shown
 
 
-def prepared(settings: Retrieve, folder: Path, scored: Sequence[Question], seed: int) -> Evidence:
+def prepared(
+    settings: Retrieve, folder: Path, scored: Sequence[Question], seed: int, ray: Ray | None = None
+) -> Evidence:
     """The evidence of a run: its index, without the documents that hold a scored question.
 
     Raises `UserError` where the index or the recipe's tokenizer cannot be had.
     """
-    knowledge = index(settings.documents, settings.cut, folder)
+    knowledge = index(settings.documents, settings.cut, folder, ray)
     leaks = holding(knowledge.texts(), scored)
     measure = counter(settings.recipe, settings.tokenizer) if settings.recipe else len
     dense = meanings(knowledge, settings, folder)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from core.errors import UserError
 from core.files import sha256
 from core.jsonl import read_records, write_records
+from core.ray_session import Ray
 from core.records import Strict
 from prep.dedup import Document, duplicates
 from prep.retrieval import documents
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 CHUNKS, LEFT_OUT = "chunks.jsonl", "left-out.jsonl"
 FORM = 1  # of what is written here: another form is another index
 DECIMALS = 4  # of a score
+SIGNED = 100  # texts that are signed while one is analysed, or more
 PACKAGES = ("kiwipiepy", "kiwipiepy_model", "bm25s")
 
 
@@ -123,9 +125,9 @@ class Knowledge:
         return round(float(matrix["data"][at]), DECIMALS) if there else 0.0
 
 
-def index(named: list[str], how: Cut, folder: Path) -> Knowledge:
+def index(named: list[str], how: Cut, folder: Path, ray: Ray | None = None) -> Knowledge:
     """The index of the documents in files and folders: as it lies in a folder below `folder`, or
-    built now and put there.
+    built now and put there; many documents are signed and analysed on Ray, if it is given.
 
     Raises `UserError` where a document cannot be read, none has a text, or what lies there is not
     the index that its name says.
@@ -139,7 +141,7 @@ def index(named: list[str], how: Cut, folder: Path) -> Knowledge:
     }
 
     def make(part: Path, name: str) -> dict[str, Any]:
-        return _save(part, build(documents.read(there), how, name))
+        return _save(part, build(documents.read(there), how, name, ray))
 
     place, counts = stored(folder, made_of, make)
     from bm25s import BM25
@@ -149,13 +151,13 @@ def index(named: list[str], how: Cut, folder: Path) -> Knowledge:
 
 
 def build(
-    read: Iterable[KnowledgeDocument], how: Cut, name: str
+    read: Iterable[KnowledgeDocument], how: Cut, name: str, ray: Ray | None = None
 ) -> tuple[Knowledge, list[LeftOut]]:
     """An index of documents in memory, and the documents that it leaves out."""
     everything = list(read)
     left_out = [LeftOut(id=one.id, reason="empty") for one in everything if not one.text]
     texts = [one for one in everything if one.text]
-    near = duplicates([Document(one.text, 0, one.id) for one in texts], how.duplicates).removed
+    near = duplicates([Document(one.text, 0, one.id) for one in texts], how.duplicates, ray).removed
     left_out += [
         LeftOut(id=texts[k].id, reason=found.reason, near=texts[found.kept].id)
         for k, found in sorted(near.items())
@@ -163,7 +165,8 @@ def build(
     kept = [one for k, one in enumerate(texts) if k not in near]
     vocabulary: dict[str, int] = {}
     chunks, ids = [], []
-    for chunk, words in cut(kept, how.characters, how.overlap):
+    there = ray if ray and len(kept) * SIGNED >= ray.smallest else None
+    for chunk, words in cut(kept, how.characters, how.overlap, there):
         chunks.append(chunk)
         ids.append(array("i", [vocabulary.setdefault(word, len(vocabulary)) for word in words]))
     if not vocabulary:

@@ -10,14 +10,18 @@ from core import ray_session
 from core.errors import UserError
 from prep.dedup import Document, MinHash, Ray, Simhash, duplicates, methods
 from prep.dedup.methods import sign
+from prep.retrieval import chunks
+from prep.retrieval.documents import KnowledgeDocument
 
 TEXTS = [record.text for record in collection(300, 9)] + ["", "네\0네네네", "\ud800가나다라", "🙂"]
+CLEAN = [text for text in TEXTS if text.isprintable() and text]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 def test_two_workers_sign_as_one_process(monkeypatch, tmp_path):
     monkeypatch.setattr(methods, "ROWS", 40)  # eight tasks
+    monkeypatch.setattr(chunks, "TOGETHER", 70)  # five tasks of Kiwi's
     monkeypatch.chdir(tmp_path)  # workers find the code from wherever a script is started
     two = Ray(workers=2, smallest=100)
     items = [Document(text, 0, f"{i:04}") for i, text in enumerate(TEXTS)]
@@ -29,6 +33,12 @@ def test_two_workers_sign_as_one_process(monkeypatch, tmp_path):
             assert here.grams.tobytes() == there.grams.tobytes()
             assert here.values.dtype == there.values.dtype
             assert duplicates(items, method, two) == duplicates(items, method)
+        documents = [
+            KnowledgeDocument(id=f"d{i}", title="마을", text=x) for i, x in enumerate(CLEAN)
+        ]
+        here, there = (list(chunks.cut(documents, 100, 1, on)) for on in (None, two))
+        assert here == there
+        assert len(here) > len(documents)
         started = set(psutil.Process().children(recursive=True)) - set(before)
         sockets = [c for p in started for c in p.net_connections("inet") if c.status == "LISTEN"]
         assert sockets
