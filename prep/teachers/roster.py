@@ -54,8 +54,10 @@ class Teacher(Strict):
 def load_teacher(name: str, path: Path = TEACHERS) -> Teacher:
     """A teacher of a file; raises `UserError` naming the file, the teacher, the field and why."""
     known = read_mapping(path).get("teachers")
-    if not isinstance(known, dict) or name not in known:
-        names = ", ".join(map(str, known)) if isinstance(known, dict) else "none"
+    if not known or not isinstance(known, dict):
+        raise UserError(f"{path}: names no teachers; list them under `teachers:`")
+    if name not in known:
+        names = ", ".join(map(str, known))
         raise UserError(f"{path}: no teacher {name!r}; choose one of {names}, or add it there")
     where = f"{path}, teacher {name}"
     if not isinstance(known[name], dict):

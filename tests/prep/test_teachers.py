@@ -152,6 +152,9 @@ def test_teachers_are_refused_by_track_and_licence(
         enforce(check_teacher(None, load_teacher("x", own)))
     with pytest.raises(UserError, match="no teacher 'y'; choose one of x"):
         load_teacher("y", own)
+    own.write_text("x: {address: http://localhost:1, training: allowed}", "utf-8")
+    with pytest.raises(UserError, match="names no teachers; list them under `teachers:`"):
+        load_teacher("x", own)
     with pytest.raises(UserError, match="variable TEACHER_ADDRESS is not set"):
         load_teacher("hosted")
     monkeypatch.setenv("TEACHER_ADDRESS", "http://example.org/v1")
