@@ -27,7 +27,18 @@ docs/ablations.md explains the file."""
 
 
 def prepare(loaded: Loaded, names: Sequence[str], lock: int) -> list[Job]:
-    """Check the recipes, build the rows, and say what there is to train and to score."""
+    """Check the recipes, build the rows, and say what there is to train and to score.
+
+    Raises `UserError` where a recipe is not sound, or its teacher's letters are not there.
+    """
+    for name in names:
+        for link in loaded.variants[name].links:
+            letters = link.recipe.get("teacher_letters")
+            if letters and not Path(letters).is_file():
+                raise UserError(
+                    f"{loaded.path}, {name}: {letters}: no such file; make it by "
+                    "prep/teach.py letters"
+                )
     check = check_piece(
         {name: [link.recipe for link in loaded.variants[name].links] for name in names}
     )

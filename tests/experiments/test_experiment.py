@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from core.errors import UserError
+from experiments.ablate import prepare
 from experiments.experiment import ACCURACY, BROUGHT, EVALUATION, load
 from experiments.jobs import build
 from experiments.pieces import alone, train_piece
@@ -141,7 +142,10 @@ def test_variants_are_what_they_say(place: Path) -> None:
 
 
 def test_other_letters_of_a_teacher_are_another_training(place: Path) -> None:
-    taught = load(save(place, changes={"x": {"recipe": TAUGHT}})).variants["x"].links[-1].recipe
+    loaded = load(save(place, changes={"x": {"recipe": TAUGHT}}))
+    with pytest.raises(UserError, match=r"x: letters\.jsonl: no such file; make it by prep/teach"):
+        prepare(loaded, ["base", "x"], lock=-1)  # before anything is made
+    taught = loaded.variants["x"].links[-1].recipe
     folders = []
     for text in ("1", "2", "1"):
         Path("letters.jsonl").write_text(text)
