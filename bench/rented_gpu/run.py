@@ -167,8 +167,9 @@ def ready(running: Running, name: str, args: argparse.Namespace) -> bool:
 
 def in_turns(started: list[Running], args: argparse.Namespace) -> None:
     """Let trainings have the GPU one by one; while one trains, the next loads."""
-    if started:
-        turn(started[0], "load", args)
+    if not started:
+        return
+    turn(started[0], "load", args)
     for running, after in zip(started, [*started[1:], None], strict=True):
         here = ready(running, "train", args)
         turn(running, "train", args)
@@ -214,11 +215,11 @@ def main() -> None:
     wanted = [part for part in trainings(args) if part.name in args.only or not args.only]
     begun = [start(part, args) for part in first(args) if part.name in args.only or not args.only]
     if begun:
-        finish(begun[0], args)  # the base
+        finish(begun.pop(0), args)  # the base
     waiting = [start(part, args) for part in wanted]
     if not args.only or "scoring" in args.only:
         begun.append(start(scoring(args), args))
-    for running in begun[1:]:
+    for running in begun:
         finish(running, args)
     in_turns(waiting, args)
 

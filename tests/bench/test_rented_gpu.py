@@ -49,6 +49,9 @@ def test_trainings_have_the_gpu_one_by_one_and_each_ends_at_its_limit(
     assert found["too-long"]["meter"].keys() == {"begun"}  # what it noted before
     first, last = found["first"]["meter"], found["last"]["meter"]
     assert first["ended"] <= found["too-long"]["meter"]["begun"] < last["begun"]
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--only", "scoring"])  # and no training
+    run.main()
+    assert len((tmp_path / "out/results.jsonl").read_text().splitlines()) == len(lines) + 1
 
 
 @pytest.mark.parametrize("gpu", ["h100", "h200"])
