@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from recipes.weights import base_model
 ROOT = Path(__file__).resolve().parents[1]
 PIECES = OUTPUTS / "ablations"
 BEAT = 5.0  # seconds between two notes of how long a piece has run
+GRACE = 10.0  # seconds that a command has to end by itself
 LINES = 20  # of a log that are looked through for what went wrong
 
 
@@ -93,10 +94,7 @@ class Piece:
                     while _runs(running):
                         write_json(beat, round(before + time.monotonic() - started, 1))
                 except BaseException:
-                    os.killpg(
-                        running.pid, signal.SIGINT
-                    )  # all of it: a launcher does not pass it on
-                    running.wait()
+                    _end(running)
                     raise
             if running.returncode:
                 raise UserError(f"{label}: {_said(log, running.returncode)}")
@@ -117,6 +115,19 @@ def _runs(process: subprocess.Popen[bytes]) -> bool:
     except subprocess.TimeoutExpired:
         return True
     return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and its process group, as a launcher passes no signal on.
+
+    By SIGTERM: what a shell's script starts in the background ignores SIGINT.
+    """
+    os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _said(log: Path, code: int) -> str:

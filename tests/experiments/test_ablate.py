@@ -122,12 +122,27 @@ def test_recipes_that_cannot_be_trained_are_refused_first(place: Path) -> None:
     assert len(list((place / "outputs/ablations").glob("train-*"))) == before
 
 
-def test_a_command_told_to_end_ends_what_it_started(place: Path) -> None:
-    save(place, changes={"third-seed": {"recipe": {"seed": 3}}})
-    running = start(place)
+@pytest.mark.parametrize(
+    ("change", "last", "unfinished"),
+    [
+        ({"recipe": {"seed": 3}}, "train third", "train-*/model"),
+        ({"scoring": {"permutations": "cyclic"}}, "score third", "score-*/predictions.jsonl"),
+    ],
+)
+def test_a_command_told_to_end_ends_what_it_started(
+    place: Path, change: dict[str, Any], last: str, unfinished: str
+) -> None:
+    """In the background of a shell's script too, which has all that it starts ignore Ctrl-C."""
+    save(place, changes={"third": change})
+    before = set((place / "outputs/ablations").glob(unfinished))
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is started inherits it
+    try:
+        running = start(place)
+    finally:
+        signal.signal(signal.SIGINT, heard)
     assert running.stdout is not None
     for line in running.stdout:
-        if "train third-seed" in line:
+        if last in line:
             break
     time.sleep(2)
     children = psutil.Process(running.pid).children(recursive=True)
@@ -136,3 +151,4 @@ def test_a_command_told_to_end_ends_what_it_started(place: Path) -> None:
     running.communicate(timeout=300)
     assert running.returncode == 130
     assert psutil.wait_procs(children, timeout=60)[1] == []
+    assert set((place / "outputs/ablations").glob(unfinished)) == before
