@@ -6,7 +6,8 @@ Run as: python bench/retrieval.py found --data ../shared/data/click
 
 `found` takes the passages of CLIcK's questions apart, mixes them, and searches for the passage of
 each question by the question (and its options): recall, reciprocal rank and nDCG of documents, with
-95 % intervals over passages; with --embedder also by vectors and by both, and what these gain.
+95 % intervals over passages; with --embedder also by vectors and by both, with --reranker also in
+a cross-encoder's order of what words found, and what these gain.
 `read` lets a reader that compares words answer these questions, by their passage, by what is found
 and by nothing. `speed` builds an index of synthetic documents, one chunk each.
 """
@@ -19,7 +20,8 @@ import random
 import re
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -36,12 +38,14 @@ from prep.retrieval.documents import KnowledgeDocument, read
 from prep.retrieval.documents import files as document_files
 from prep.retrieval.evidence import query
 from prep.retrieval.knowledge import Knowledge, build
-from prep.retrieval.ranking import ranked
-from prep.retrieval.settings import Cut, Embedder, Query, Ranking
+from prep.retrieval.ranking import Hit, Wanted, ranked
+from prep.retrieval.reranking import Reranker, best
+from prep.retrieval.settings import Cut, Embedder, Query, Ranking, Rerank, Retrieve
 from prep.retrieval.vectors import Vectors, vectors
 from prep.sources.source import Source
 from prep.sources.source import read as read_source
 
+Search = Callable[[Wanted], Sequence[Hit]]
 DEEPEST = 10  # documents that are looked at
 RECALL = (1, 3, 5, 10)
 DENIED = re.compile("않은|않는|아닌|없는|못한|틀린|거리가 먼")  # of what an answer is not
@@ -72,14 +76,32 @@ def questions(data: Path) -> list[Question]:
     return found
 
 
-def rank_of(
-    question: Question, kind: Query, knowledge: Knowledge, dense: Vectors | None, method: Ranking
-) -> int | None:
+def rank_of(question: Question, hits: Sequence[Hit]) -> int | None:
     """The rank of a question's passage among the documents found, the best chunk of each."""
-    wanted = query(question, kind, knowledge)
-    hits = ranked(wanted, knowledge, dense, method, 20 * DEEPEST)
     found = list(dict.fromkeys(hit.chunk.document for hit in hits))
     return found.index(question.group) + 1 if question.group in found else None
+
+
+def searches(args: argparse.Namespace, knowledge: Knowledge) -> dict[str, Search]:
+    """The ways of searching that are compared, by name; what others gain, they gain on `bm25`."""
+    dense = _dense(knowledge, args.embedder, args.index)
+    methods: tuple[Ranking, ...] = ("bm25", "dense", "fusion") if dense else ("bm25",)
+    deep = 20 * DEEPEST
+    found: dict[str, Search] = {
+        method: partial(ranked, knowledge=knowledge, vectors=dense, method=method, k=deep)
+        for method in methods
+    }
+    if args.reranker:
+        said = Retrieve(documents=[str(args.data)], rerank=Rerank(model=args.reranker))
+        found["rerank"] = partial(
+            best,
+            knowledge=knowledge,
+            vectors=None,
+            reranker=Reranker(said.rerank),
+            said=said,
+            k=said.rerank.candidates,
+        )
+    return found
 
 
 def _apart(args: argparse.Namespace) -> tuple[Knowledge, dict[str, list[Question]]]:
@@ -103,24 +125,24 @@ def _apart(args: argparse.Namespace) -> tuple[Knowledge, dict[str, list[Question
 def found(args: argparse.Namespace) -> dict[str, object]:
     """How well passages are found, by kind of query and part of CLIcK."""
     knowledge, parts = _apart(args)
-    dense = _dense(knowledge, args.embedder, args.index)
-    methods: tuple[Ranking, ...] = ("bm25", "dense", "fusion") if dense else ("bm25",)
+    ways = searches(args, knowledge)
     result: dict[str, object] = {**knowledge.counts, "characters": args.characters}
     kinds: tuple[Query, ...] = ("question", "options")
     for kind, (name, some) in product(kinds, parts.items()):
         groups = [one.group for one in some]
         size = {"questions": len(some), "passages": len(set(groups))}
+        wanted = [query(one, kind, knowledge) for one in some]
         values = {
-            method: np.array(
-                [figures(rank_of(one, kind, knowledge, dense, method)) for one in some]
+            way: np.array(
+                [figures(rank_of(*pair)) for pair in zip(some, map(search, wanted), strict=True)]
             )
-            for method in methods
+            for way, search in ways.items()
         }
-        for method in methods:
-            result[f"{method}, {kind}, {name}"] = {**size, **_means(values[method], groups)}
-        for method in methods[1:]:
-            gained = values[method] - values["bm25"]
-            result[f"{method} - bm25, {kind}, {name}"] = {**size, **_means(gained, groups)}
+        for way, of_questions in values.items():
+            result[f"{way}, {kind}, {name}"] = {**size, **_means(of_questions, groups)}
+            if way != "bm25":
+                gained = of_questions - values["bm25"]
+                result[f"{way} - bm25, {kind}, {name}"] = {**size, **_means(gained, groups)}
     return result
 
 
@@ -228,6 +250,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     told = "whether the passage of a question is found"
     one = parts.add_parser("found", help=told, parents=[of_click])
     one.add_argument("--embedder", metavar="MODEL", help="a folder: vectors and both, too")
+    one.add_argument("--reranker", metavar="MODEL", help="a folder: in its order, too")
     one.add_argument("--index", type=Path, default=INDEXES, help="folder of the indexes")
     one.set_defaults(measure=found)
     told = "how often a reader that compares words is right"

@@ -7,6 +7,7 @@ import pytest
 
 from bench import retrieval
 from core.errors import UserError
+from tests.support.cross_encoder import save_cross_encoder
 from tests.support.own_documents import CABBAGE, CLOCK, MARKET
 
 
@@ -48,6 +49,13 @@ def test_passages_are_taken_apart_and_found(
     said = json.loads(capsys.readouterr().out)
     assert said["documents"] == 20
     assert said["searches_per_second"] > 0
+    model = str(save_cross_encoder(tmp_path.parent / "reranker"))
+    retrieval.main(["found", "--data", str(tmp_path), "--reranker", model])
+    said = json.loads(capsys.readouterr().out)
+    put, gained = (said[f"rerank{name}, question, CSAT"] for name in ("", " - bm25"))
+    assert gained["recall@10"]["mean"] == 0  # the same passages, in an order drawn at random
+    assert gained["MRR@10"]["mean"] < 0
+    assert put["MRR@10"]["mean"] == pytest.approx(0.6667 + gained["MRR@10"]["mean"], abs=2e-4)
     (tmp_path / "Made_CSAT.json").write_text(json.dumps([{**items[0], "paragraph": ""}]), "utf-8")
     with pytest.raises(UserError, match="holds no question with a passage; name CLIcK's folder"):
         retrieval.main(["found", "--data", str(tmp_path)])

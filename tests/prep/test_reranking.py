@@ -5,14 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import (
-    AutoTokenizer,
-    BertConfig,
-    BertForSequenceClassification,
-    BertModel,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoTokenizer, BertForSequenceClassification, BertModel
 
 from core.errors import UserError
 from core.jsonl import write_records
@@ -22,38 +15,11 @@ from prep.retrieval.evidence import prepared
 from prep.retrieval.ranking import Wanted, ranked
 from prep.retrieval.reranking import Reranker, best
 from prep.retrieval.settings import Rerank, Retrieve
+from tests.support.cross_encoder import WORDS, save_cross_encoder
 from tests.support.questions import exam
 from tests.support.word_vectors import save_embedder
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-WORDS = "소금 장터 우물 시계 자격루 김치 마을 겨울".split()
 TEXTS = [f"소금 {WORDS[k % 8]} {WORDS[k * 3 % 7]} {WORDS[k // 4]}" for k in range(24)]
-
-
-def save(folder: Path, kind: type = BertForSequenceClassification, labels: int = 1) -> Path:
-    """A BERT drawn at random, and its words."""
-    known = {word: k for k, word in enumerate((*SPECIAL, *WORDS))}
-    tokenizer = Tokenizer(models.WordLevel(known, "[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
-    torch.manual_seed(1)
-    size = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
-    config = BertConfig(
-        vocab_size=len(known),
-        num_hidden_layers=1,
-        max_position_embeddings=64,
-        initializer_range=1.0,
-        num_labels=labels,
-        **size,
-    )
-    kind(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +27,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reranked")
     lines = [{"id": f"d{k}", "text": text} for k, text in enumerate(TEXTS)]
     write_records(folder / "texts.jsonl", lines)
-    save(folder / "model")
+    save_cross_encoder(folder / "model")
     return folder
 
 
@@ -125,8 +91,12 @@ def test_what_puts_nothing_in_order_is_refused(place: Path, tmp_path: Path) -> N
     pickled.mkdir()
     (pickled / "pytorch_model.bin").write_bytes(b"")
     cases = {
-        save(tmp_path / "headless", BertModel): "a BertModel, which puts nothing in order; name a",
-        save(tmp_path / "three", labels=3): "a classifier of 3 labels, which puts nothing",
+        save_cross_encoder(
+            tmp_path / "headless", BertModel
+        ): "a BertModel, which puts nothing in order; name a",
+        save_cross_encoder(
+            tmp_path / "three", labels=3
+        ): "a classifier of 3 labels, which puts nothing",
         save_embedder(tmp_path / "embedder"): "a model without a head, which puts nothing in order",
         pickled: "has no weights as safetensors, and others are not read",
         Path("owner/name"): "no such folder; name one under `rerank`, or give its `revision`",
