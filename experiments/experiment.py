@@ -28,8 +28,8 @@ from recipes.members.tables import MEMBERS, Members, before, load_members
 
 BASE = "base"
 # what a change may say of the run; the rest decides which questions there are, and their folds
-RUN = ("answer", "clean", "duplicates", "lengths", "orders", "preferences", "prompt", "stages")
-RUN += ("system", "track")
+RUN = ("answer", "clean", "duplicates", "excerpts", "lengths", "orders", "preferences", "prompt")
+RUN += ("retrieve", "stages", "system", "track")
 ORDERS = {1: "published", 3: "cyclic", 6: "all"}  # of three options, by their number
 EVALUATION = ("test_datasets", "val_set_size", "eval_strategy", "eval_steps", "evals_per_epoch")
 EVALUATION += ("eval_sample_packing", "load_best_model_at_end", "metric_for_best_model")

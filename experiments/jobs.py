@@ -20,6 +20,7 @@ from core.jsonl import loads, read_json, write_json
 from eval.options import gold
 from eval.rows import read_rows
 from experiments.experiment import Loaded, Variant, options
+from experiments.inputs import inputs
 from experiments.pieces import PIECES, ROOT, Piece, digest, rows_piece, score_piece, train_piece
 
 
@@ -61,10 +62,7 @@ def build(variant: Variant) -> Piece:
         for name, mix in run.stages.items()
         if name in asked or any(part.at_corpus for part in mix)
     ]
-    mixed = [part for name in stages for part in run.stages[name]]
-    named = [*run.corpus.files().values(), *(part.path for part in mixed)]
-    named += [run.prompt, *(part.prompt for part in mixed)]
-    return rows_piece(variant.settings, stages, [Path(name) for name in named if name])
+    return rows_piece(variant.settings, stages, inputs(run, stages))
 
 
 def jobs(loaded: Loaded, variant: Variant, tokens: Mapping[Path, float]) -> Iterator[Job]:

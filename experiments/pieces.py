@@ -184,14 +184,13 @@ def alone() -> AbstractContextManager[int]:
     return locked(PIECES / ".lock", busy)
 
 
-def rows_piece(run: dict[str, Any], stages: Sequence[str], inputs: Sequence[Path]) -> Piece:
-    """A build of a run with its folds; `inputs` are the files that it reads."""
-    read = {str(path): sha256(path) for path in inputs if path.is_file()}
+def rows_piece(run: dict[str, Any], stages: Sequence[str], inputs: dict[str, str]) -> Piece:
+    """A build of a run with its folds; `inputs` are the hashes of the files that it reads."""
     prep = code("core", "earlier_systems", "prep")
     params = _yaml({"runs": {"rows": run}})
     command = ("prep/build.py", "--run", "rows", "--params", "{folder}/params.yaml")
     command += ("--out", "{folder}/rows", "--stages", *stages)
-    made_of = {"run": run, "stages": [*stages], "inputs": read, "code": prep}
+    made_of = {"run": run, "stages": [*stages], "inputs": inputs, "code": prep}
     return Piece("rows", made_of, files={"params.yaml": params}, commands=(script(command),))
 
 

@@ -1,6 +1,7 @@
 """An experiment is read in full before anything runs: what it resolves to, and what it refuses."""
 
 import copy
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from core.errors import UserError
 from experiments.ablate import prepare
 from experiments.experiment import ACCURACY, BROUGHT, EVALUATION, load
 from experiments.jobs import build
-from experiments.pieces import alone, train_piece
+from experiments.pieces import alone, train_piece, weights
 from tests.support.experiment_place import RUN, SMALL, make_place, save
 from tests.support.paths import ROOT
 
@@ -151,6 +152,50 @@ def test_other_letters_of_a_teacher_are_another_training(place: Path) -> None:
         Path("letters.jsonl").write_text(text)
         folders.append(train_piece(taught, "{}\n", None, "", 0.0).folder)
     assert folders[0] == folders[2] != folders[1]
+
+
+def test_whatever_a_run_reads_makes_other_rows(place: Path) -> None:
+    """Files by pattern, in folders, named by Hangul composed otherwise, and what is no corpus."""
+    read = {
+        "data/task/train.json": (place / "data/train.json").read_text("utf-8"),
+        unicodedata.normalize("NFD", "data/말.jsonl"): '{"messages": []}',
+        "data/known/deep/one.md": "물시계",
+        "data/model/model.safetensors": "weights",
+        "data/model/config.json": "{}",
+        "data/own.jinja": "{{ question }}",
+        "data/long.yml": "sequence_len: 512",
+    }
+    for name, text in read.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text, "utf-8")
+    talk = {"source": "messages", "name": "talk", "path": "data/말.jsonl"}
+    mixed = [{"source": "cci-2024"}, talk | {"prompt": "data/own.jinja"}]
+    run = RUN | {
+        "corpus": {"train": "data/*/train.json"},
+        "lengths": {"recipes": {"stage2": "data/long.yml"}},
+        "retrieve": {"documents": ["data/known"], "rerank": {"model": "data/model"}},
+        "stages": {**RUN["stages"], "stage2": mixed},
+    }
+    (place / "params.yaml").write_text(yaml.safe_dump({"runs": {"demo": run}}), "utf-8")
+
+    def rows() -> Path:
+        weights.cache_clear()
+        return build(load(save(place)).variants["base"]).folder
+
+    folders = {rows()}
+    for name, text in read.items():
+        (place / name).write_text(text + " ", "utf-8")
+        folders.add(rows())
+    assert len(folders) == 1 + len(read)
+
+
+def test_evidence_is_a_change(place: Path) -> None:
+    (place / "data/known.txt").write_text("물시계", "utf-8")
+    shown = {"retrieve": {"documents": ["data/known.txt"], "k": 1}, "prompt": "exam-evidence"}
+    made = load(save(place, changes={"evidence": {"run": shown}})).variants
+    assert made["base"].run.retrieve is None
+    assert made["evidence"].run.retrieve is not None
+    assert build(made["evidence"]).folder != build(made["base"]).folder
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yml")), ids=lambda p: p.name)
