@@ -93,12 +93,13 @@ def validated(value: Any, model: type[Record], where: str) -> Record:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
-        field = short(".".join(map(str, first["loc"]))) or "record"
+        place = short(".".join(map(str, first["loc"])))
+        field = f"field {place}: " if place else ""  # without one it is about all of them
         message = first["msg"].removeprefix("Value error, ")
         lost = [".".join(map(str, e["loc"])) for e in error.errors() if e["type"] == "missing"]
         if first["type"] == "missing" and len(lost) > 1:
             message += f", as are {', '.join(map(short, lost[1:]))}"
-        raise UserError(f"{where}: field {field}: {message}") from None
+        raise UserError(f"{where}: {field}{message}") from None
 
 
 def dump(record: BaseModel | dict[str, Any]) -> str:

@@ -107,14 +107,12 @@ class Row(Strict):
     def _consistent(self) -> Self:
         if (self.labels is None) != (self.order is None):
             raise ValueError("labels and order come together or not at all")
-        if self.labels is not None and sorted(self.order or []) != list(range(len(self.labels))):
-            raise ValueError(f"order {self.order} is no permutation of the published options")
-        if self.labels is not None and not 2 <= len(self.labels) <= len(LABELS):
-            raise ValueError(f"{len(self.labels)} options; a question has two to {len(LABELS)}")
+        if self.labels is not None and self.order is not None:
+            _require_order(self.labels, self.order)
         if self.options is not None and len(self.options) != len(self.labels or []):
             raise ValueError(f"{len(self.options)} options do not fit the labels {self.labels}")
-        if self.answer is not None and self.answer not in (self.labels or []):
-            raise ValueError(f"answer {self.answer} is not among the labels {self.labels}")
+        if self.answer is not None:
+            _require_label(self.answer, self.labels or [])
         return self
 
 
@@ -146,9 +144,24 @@ class Preference(Strict):
             raise ValueError("chosen and rejected answer different prompts")
         if self.chosen[-1] == self.rejected[-1]:
             raise ValueError("chosen and rejected are the same answer")
+        _require_order(self.labels, self.order)
+        _require_label(self.answer, self.labels)
         if self.wrong == self.order[self.labels.index(self.answer)]:
             raise ValueError(f"wrong {self.wrong} is the option of the answer {self.answer}")
         return self
+
+
+def _require_order(labels: list[str], order: list[int]) -> None:
+    """Raise `ValueError` unless the labels stand for two options or more, in some order."""
+    if sorted(order) != list(range(len(labels))):
+        raise ValueError(f"order {order} is no permutation of the published options")
+    if not 2 <= len(labels) <= len(LABELS):
+        raise ValueError(f"{len(labels)} options; a question has two to {len(LABELS)}")
+
+
+def _require_label(answer: str, labels: list[str]) -> None:
+    if answer not in labels:
+        raise ValueError(f"answer {answer} is not among the labels {labels}")
 
 
 class Prediction(Strict):

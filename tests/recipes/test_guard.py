@@ -251,8 +251,9 @@ def test_both_answers_of_a_preference_are_rendered_and_compared(tmp_path, tokeni
     ("row", "said"),
     [
         (training_row(0), "no chosen and rejected answer"),
-        (preference(wrong=0), "field record: wrong 0 is the option of the answer B"),
-        (preference(answer="D"), "row t-0~BAC: field record: "),
+        (preference(wrong=0), "row t-0~BAC: wrong 0 is the option of the answer B"),
+        (preference(answer="D"), "row t-0~BAC: answer D is not among the labels"),
+        (preference(order=[1, 0]), r"row t-0~BAC: order \[1, 0\] is no permutation"),
         (preference(rejected=preference()["chosen"]), "the same answer"),
         (
             preference(
