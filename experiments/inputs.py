@@ -1,9 +1,9 @@
 """What the rows of a run are made of: a change of any of these files makes other rows."""
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-from core.files import sha256
 from experiments.pieces import digest, weights
 from prep.config import Run
 from prep.retrieval import documents
@@ -19,11 +19,13 @@ def inputs(run: Run, stages: Iterable[str]) -> dict[str, str]:
     """
     parts = [part for stage in stages for part in run.stages[stage]]
     found = {name: _read(name) for name in run.corpus.files().values()}
-    found |= {part.path: _read(part.path, part.member) for part in parts if part.path}
+    for part in parts:
+        if part.path:  # of which two parts may read other members
+            found[f"{part.path}!{part.member}"] = _read(part.path, part.member)
     found |= {name: _read(name) for name in _others(run, parts)}
     if run.retrieve:
         shown = documents.files(run.retrieve.documents)
-        found |= {f"documents/{name}": sha256(path) for name, path in shown.items()}
+        found |= {f"documents/{name}": _read(str(path)) for name, path in shown.items()}
         models = [one.model for one in (run.retrieve.embedder, run.retrieve.rerank) if one]
         found |= {name: digest(weights(name)) for name in models}
     return {name: hash_ for name, hash_ in found.items() if hash_}
@@ -37,6 +39,7 @@ def _others(run: Run, parts: Iterable[Source]) -> list[str]:
     return [name for name in named if isinstance(name, str) and Path(name).is_file()]
 
 
+@cache  # variants share their files, and are asked for more than once
 def _read(name: str, member: str | None = None) -> str | None:
     """The hash of what a name stands for, or None where there is nothing."""
     path = Path(name)

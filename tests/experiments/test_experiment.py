@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from core.errors import UserError
+from experiments import inputs
 from experiments.ablate import prepare
 from experiments.experiment import ACCURACY, BROUGHT, EVALUATION, load
 from experiments.jobs import build
@@ -159,6 +160,8 @@ def test_whatever_a_run_reads_makes_other_rows(place: Path) -> None:
     read = {
         "data/task/train.json": (place / "data/train.json").read_text("utf-8"),
         unicodedata.normalize("NFD", "data/말.jsonl"): '{"messages": []}',
+        "data/many/a.jsonl": '{"messages": []}',
+        "data/many/b.jsonl": '{"messages": []}',
         "data/known/deep/one.md": "물시계",
         "data/model/model.safetensors": "weights",
         "data/model/config.json": "{}",
@@ -170,6 +173,10 @@ def test_whatever_a_run_reads_makes_other_rows(place: Path) -> None:
         (place / name).write_text(text, "utf-8")
     talk = {"source": "messages", "name": "talk", "path": "data/말.jsonl"}
     mixed = [{"source": "cci-2024"}, talk | {"prompt": "data/own.jinja"}]
+    mixed += [
+        {"source": "messages", "name": name, "path": "data/many", "member": f"{name}.jsonl"}
+        for name in "ab"
+    ]
     run = RUN | {
         "corpus": {"train": "data/*/train.json"},
         "lengths": {"recipes": {"stage2": "data/long.yml"}},
@@ -179,7 +186,8 @@ def test_whatever_a_run_reads_makes_other_rows(place: Path) -> None:
     (place / "params.yaml").write_text(yaml.safe_dump({"runs": {"demo": run}}), "utf-8")
 
     def rows() -> Path:
-        weights.cache_clear()
+        for kept in (weights, inputs._read):
+            kept.cache_clear()
         return build(load(save(place)).variants["base"]).folder
 
     folders = {rows()}
