@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import safe_open
 
 from core.errors import UserError
 from core.jsonl import read_json
+from core.model_folder import why
 from prep.retrieval.knowledge import Knowledge
 from prep.retrieval.ranking import Hit, Wanted, ranked
 from prep.retrieval.sentence_models import folder_of, loaded
@@ -30,18 +32,23 @@ class Reranker:
 
         self.said, folder = said, folder_of(said.model, said.revision, "rerank")
         names, own = (_said(folder / file, key) for file, key in SAYING.items())
-        # of any other the head would be drawn at random, without an error
         if own != "CrossEncoder" and not str(names[0]).endswith(KINDS):
             raise self._refused(f"a {names[0] or 'model without a head'}")
         self._model = loaded(CrossEncoder, folder, "rerank")
         if self._model.num_labels != 1:
             raise self._refused(f"a classifier of {self._model.num_labels} labels")
+        if unsaved := _unsaved_head(self._model.model, folder):
+            raise self._refused(f"a model whose files lack {unsaved}")
         self._raw = Identity()
+        self.scores("물음", ["글"])  # what cannot score a pair is refused before there is work
 
     def scores(self, text: str, shown: Sequence[str]) -> list[float]:
         """How well each text answers the query: the model's own score, without bounds."""
         pairs = [(text, one) for one in shown]
-        found = self._model.predict(pairs, activation_fn=self._raw, show_progress_bar=False)
+        try:
+            found = self._model.predict(pairs, activation_fn=self._raw, show_progress_bar=False)
+        except ValueError as error:  # a chat template without a place for a query and a document
+            raise self._refused(f"a model that reads no pair ({why(error)})") from None
         values = np.round(np.asarray(found, dtype=np.float64), DECIMALS)
         if not np.isfinite(values).all():
             raise self._refused("a model whose scores are no numbers")
@@ -52,6 +59,17 @@ class Reranker:
             f"{self.said.model}: {what}, which puts nothing in order; name a cross-encoder with "
             "one score under `rerank`"
         )
+
+
+def _unsaved_head(model: Any, folder: Path) -> str | None:
+    """A weight of a model's head that its files lack: transformers draws it, without an error."""
+    saved: set[str] = set()
+    for file in folder.rglob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            saved.update(weights.keys())
+    body = f"{model.base_model_prefix}."
+    names = [name for name, _ in model.named_parameters() if not name.startswith(body)]
+    return next((name for name in names if name not in saved), None)
 
 
 def _said(file: Path, key: str) -> Any:

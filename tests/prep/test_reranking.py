@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BertForSequenceClassification, BertModel
 
 from core.errors import UserError
@@ -89,6 +90,10 @@ def test_rows_command_and_card_say_it(place: Path, capsys: pytest.CaptureFixture
 def test_what_puts_nothing_in_order_is_refused(place: Path, tmp_path: Path) -> None:
     pickled = tmp_path / "pickled"
     pickled.mkdir()
+    lacking = save_cross_encoder(tmp_path / "lacking")
+    weights = load_file(lacking / "model.safetensors")
+    del weights["classifier.weight"]
+    save_file(weights, lacking / "model.safetensors", {"format": "pt"})
     (pickled / "pytorch_model.bin").write_bytes(b"")
     cases = {
         save_cross_encoder(
@@ -98,6 +103,8 @@ def test_what_puts_nothing_in_order_is_refused(place: Path, tmp_path: Path) -> N
             tmp_path / "three", labels=3
         ): "a classifier of 3 labels, which puts nothing",
         save_embedder(tmp_path / "embedder"): "a model without a head, which puts nothing in order",
+        lacking: "a model whose files lack classifier.weight, which puts nothing in order",
+        Path("recipes/tiny/base"): "a model that reads no pair .*, which puts nothing in order",
         pickled: "has no weights as safetensors, and others are not read",
         Path("owner/name"): "no such folder; name one under `rerank`, or give its `revision`",
     }
