@@ -153,7 +153,8 @@ def atomic_dir(folder: Path, mark: str, inputs: Iterable[Path] = ()) -> Iterator
     part, old = (folder.with_name(f".{folder.name}.{what}") for what in ("part", "old"))
     _settle(folder, part, old)
     _require_made(folder, mark)
-    part.mkdir(parents=True)
+    require_room(part)
+    part.mkdir()
     try:
         yield part
         if folder.exists():

@@ -149,6 +149,7 @@ def test_what_a_link_leads_to_is_replaced(tmp_path):
         ("foreign", "holds thesis.txt, which this command did not make"),
         ("made", "holds another, which this command did not make"),
         ("file", "is a file"),
+        ("file/in", "its folder cannot be made"),
     ],
 )
 def test_inputs_and_foreign_contents_are_not_replaced(tmp_path, out, said):
