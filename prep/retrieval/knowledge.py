@@ -71,9 +71,10 @@ class Knowledge:
         return 0 if self._allowed is None else int(np.count_nonzero(~self._allowed))
 
     def texts(self) -> Iterator[tuple[str, str]]:
-        """The id and the text of each document."""
+        """The id of each document, and all that is shown of it: its title and its text."""
         for document, part in groupby(self.chunks, lambda chunk: chunk.document):
-            yield document, " ".join(chunk.text[chunk.repeated :] for chunk in part)
+            first, *others = part
+            yield document, " ".join([first.shown, *(one.text[one.repeated :] for one in others)])
 
     def rarity(self, word: str) -> float:
         """How much a word tells: the more, the fewer chunks hold it; 0 where none does."""

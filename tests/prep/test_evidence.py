@@ -3,10 +3,12 @@
 import csv
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
 from core.errors import UserError
+from core.jsonl import write_records
 from core.records import Question
 from prep.assembly import Build, build
 from prep.card import card
@@ -62,16 +64,47 @@ def test_a_query_is_made_of_what_is_asked_and_never_of_the_answer(place: Path) -
         (f"{ASKED} 1) 장영실 2) 이순신 장군 3) 정약용 선생 4) 홍대용 선생", True),
         (f"문제: 물시계인  자격루를, 만든 사람은 {' '.join(OPTIONS[::-1])}", True),
         (f"{ASKED} {' '.join(OPTIONS[:3])} 그리고 다른 한 사람", True),
+        (normalize("NFD", f"{ASKED} {' '.join(OPTIONS)}"), True),
+        (f"{ASKED.replace(' ', '&nbsp;')}<br>{'<br/>'.join(OPTIONS)}", True),
+        (f'<p class="q">물시계인 <u>자격루</u>를 만든 사람은?</p> {" ".join(OPTIONS)}', True),
+        (f"| {ASKED} |\n|---|\n| {' | '.join(OPTIONS)} |", True),
         (f"{ASKED} 이순신 장군", False),
         (" ".join(OPTIONS), False),
         (CLOCK, False),
     ],
-    ids=["as-printed", "other-order-and-marks", "most-options", "one", "no-question", "a-source"],
+    ids=[
+        "as-printed",
+        "other-order-and-marks",
+        "most-options",
+        "decomposed",
+        "entities",
+        "tags",
+        "a-table",
+        "one",
+        "no-question",
+        "a-source",
+    ],
 )
 def test_a_document_that_holds_a_scored_question_is_found(text: str, leaks: bool) -> None:
     others = [asked(id="other", question="김장을 하는 때는 언제인가?")]
     found = holding([("d", text), ("e", MARKET)], [*others, asked(id="s-1")])
     assert found == ({"d": "s-1"} if leaks else {})
+
+
+def test_a_leak_in_full_width_is_found_and_signs_of_comparison_hide_none() -> None:
+    asked_of_years = asked(id="s-1", question="1945년 8월에 끝난 것은 a<b일 때 무엇인가?")
+    wide = str.maketrans("0123456789", "０１２３４５６７８９")
+    text = f"x<y이다. {asked_of_years.question} {' '.join(OPTIONS)} y>x이다."
+    assert holding([("d", text.translate(wide))], [asked_of_years]) == {"d": "s-1"}
+
+
+def test_a_question_in_the_title_of_its_options_is_a_leak(tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    line = {"id": "qa", "title": ASKED, "text": f"{', '.join(OPTIONS)}. 정답은 장영실이다."}
+    write_records(tmp_path / "documents/qa.jsonl", [line])
+    guarded = evidence(tmp_path, [asked(id="s-1", split="test", answer=None)])
+    assert guarded.leaks == {"qa": "s-1"}
+    assert guarded(asked()).documents == ()
 
 
 def test_a_leak_is_no_evidence(tmp_path: Path) -> None:

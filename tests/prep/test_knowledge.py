@@ -50,7 +50,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_form_is_read_and_doubles_are_left_out(place: Path) -> None:
     found = index([str(place / "documents")], Cut(), place / "indexes")
-    assert dict(found.texts())["김치.md"] == f"김치 {CABBAGE}"
+    assert dict(found.texts())["김치.md"] == f"김치: 김치 {CABBAGE}"
     assert [chunk.document for chunk in found.chunks] == ["clock.txt", "market", "김치.md"]
     reasons = {"empty": 1, "exact-duplicate": 1}
     assert found.counts == {"documents": 5, "left_out": reasons, "chunks": 3}
