@@ -19,6 +19,7 @@ from core.errors import UserError, entry
 from core.jsonl import validated
 from core.layout import INDEXES
 from core.morphemes import kiwi, subject_words
+from core.text import writable
 from prep import corpus
 from prep.retrieval.evidence import meanings
 from prep.retrieval.knowledge import index
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     settings = _settings(args)
     knowledge = index(settings.documents, settings.cut, args.index)
-    [tokens] = kiwi().tokenize([args.question])
+    [tokens] = kiwi().tokenize([writable(args.question, "the question")])
     words = subject_words(tokens)
     dense = meanings(knowledge, settings, args.index)
     reranker = Reranker(settings.rerank) if settings.rerank else None

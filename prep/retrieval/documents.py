@@ -16,6 +16,7 @@ from typing import Any
 from core.errors import UserError
 from core.files import as_spelled, decoded, read_bytes
 from core.jsonl import loads, read_objects, validated
+from core.model_folder import why
 from core.records import Strict
 from core.text import nfc, writable
 
@@ -36,14 +37,15 @@ class KnowledgeDocument(Strict):
 def files(named: list[str]) -> dict[str, Path]:
     """The files of a body of knowledge by name: those named, and all in a folder that is named.
 
-    Raises `UserError` where one is not there, holds none, or two have one name.
+    Raises `UserError` where one is not there, holds none, has no name in UTF-8, or two have one.
     """
     found: dict[str, Path] = {}
     for name in named:
         path = as_spelled(Path(name))
         if not path.exists():
             raise UserError(f"{name}: no such file or folder; correct `documents`")
-        below = sorted(p for p in path.rglob("*") if p.name.lower().endswith(SUFFIXES))
+        below = [p for p in path.rglob("*") if p.name.lower().endswith(SUFFIXES)]
+        below = sorted(p for p in below if not p.is_dir())
         if path.is_dir() and not below:
             raise UserError(f"{name}: holds no {', '.join(SUFFIXES)}; name another folder")
         if path.is_file() and not path.name.lower().endswith(SUFFIXES):
@@ -54,6 +56,9 @@ def files(named: list[str]) -> dict[str, Path]:
             title = nfc(str(one.relative_to(path if path.is_dir() else path.parent)))
             if title in found:
                 raise UserError(f"{one}: {found[title]} has the same name; rename one of them")
+            if not one.is_file():
+                raise UserError(f"{one}: is a link to no file; mend it, or take it out")
+            writable(title, f"the name {title!a}")
             found[title] = one
     return found
 
@@ -135,7 +140,6 @@ def _require_small(size: int, where: str) -> None:
 def _pdf(path: Path) -> str:
     """The text of a PDF, its pages one after another."""
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
 
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # it warns of what it corrects
     try:
@@ -143,8 +147,12 @@ def _pdf(path: Path) -> str:
         if reader.is_encrypted:
             raise UserError(f"{path}: is encrypted; save it without a password")
         text = "\n\n".join(page.extract_text() for page in reader.pages)
-    except (PyPdfError, ValueError, KeyError, OSError) as error:
-        raise UserError(f"{path}: cannot be read as PDF ({error}); save it again") from None
+    except UserError:
+        raise
+    except Exception as error:  # pypdf raises what it likes of a file that is damaged
+        raise UserError(f"{path}: cannot be read as PDF ({why(error)}); save it again") from None
+    # it takes halves of a pair of surrogates for characters
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if not nfc(text):
         raise UserError(
             f"{path}: holds no text, as of scanned pages; recognise it (OCR), or leave it out"

@@ -34,7 +34,7 @@ CHUNKS, LEFT_OUT = "chunks.jsonl", "left-out.jsonl"
 FORM = 1  # of what is written here: another form is another index
 DECIMALS = 4  # of a score
 SIGNED = 100  # texts that are signed while one is analysed, or more
-PACKAGES = ("kiwipiepy", "kiwipiepy_model", "bm25s")
+PACKAGES = ("kiwipiepy", "kiwipiepy_model", "bm25s", "pypdf")
 
 
 class LeftOut(Strict):

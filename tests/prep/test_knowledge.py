@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -19,22 +21,24 @@ from prep.retrieval.settings import Cut
 from tests.support.own_documents import CABBAGE, CLOCK, save_documents
 
 
-def save_pdf(path: Path, drawn: str) -> None:
-    """A PDF of one page."""
+def save_pdf(path: Path, drawn: str, unicode: str = "") -> None:
+    """A PDF of one page; `unicode` says what its letters mean, as in "<41> <AC00>"."""
+    meant = f"1 begincodespacerange <00> <FF> endcodespacerange 1 beginbfchar {unicode} endbfchar"
     page = "<</Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Contents 4 0 R /Resources 5 0 R>>"
     objects = [
         "<</Type /Catalog /Pages 2 0 R>>",
         "<</Type /Pages /Kids [3 0 R] /Count 1>>",
         page,
         f"<</Length {len(drawn)}>>\nstream\n{drawn}\nendstream",
-        "<</Font <</F <</Type /Font /Subtype /Type1 /BaseFont /Helvetica>>>>>>",
+        "<</Font <</F <</Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R>>>>>>",
+        f"<</Length {len(meant)}>>\nstream\n{meant}\nendstream",
     ]
     text, places = "%PDF-1.4\n", []
     for number, one in enumerate(objects, start=1):
         places.append(f"{len(text):010d} 00000 n \n")
         text += f"{number} 0 obj\n{one}\nendobj\n"
-    table = f"xref\n0 6\n0000000000 65535 f \n{''.join(places)}"
-    text += f"{table}trailer\n<</Size 6 /Root 1 0 R>>\nstartxref\n{len(text)}\n%%EOF\n"
+    table = f"xref\n0 7\n0000000000 65535 f \n{''.join(places)}"
+    text += f"{table}trailer\n<</Size 7 /Root 1 0 R>>\nstartxref\n{len(text)}\n%%EOF\n"
     path.write_text(text, "ascii")
 
 
@@ -86,6 +90,9 @@ def test_an_index_is_built_once_and_refused_where_it_is_anothers(
         patch.setattr(knowledge, "build", None)
         assert index(named, Cut(), tmp_path / "a").name == first.name
     assert index(named, Cut(overlap=0), tmp_path / "a").name != first.name
+    with monkeypatch.context() as patch:  # another pypdf reads another text
+        patch.setattr(knowledge, "version", lambda name: "0" if name == "pypdf" else version(name))
+        assert index(named, Cut(), tmp_path / "a").name != first.name
     record = json.loads((folder / "index.json").read_text("utf-8"))
     for change, what in ({"files": {}}, "files"), ({"packages": {"bm25s": "0.1"}}, "packages"):
         (folder / "index.json").write_text(json.dumps({**record, **change}), "utf-8")
@@ -119,9 +126,19 @@ def test_a_pdf_is_its_text_and_a_scan_is_refused(tmp_path: Path) -> None:
     save_pdf(tmp_path / "a.pdf", "0 0 50 50 re f")
     with pytest.raises(UserError, match=r"a\.pdf: holds no text, as of scanned pages; recognise"):
         list(documents.read(documents.files([str(tmp_path)])))
-    (tmp_path / "a.pdf").write_text("no pdf at all")
-    with pytest.raises(UserError, match=r"a\.pdf: cannot be read as PDF"):
-        list(documents.read(documents.files([str(tmp_path)])))
+    save_pdf(tmp_path / "a.pdf", "BT /F 12 Tf 20 100 Td (BAB) Tj ET", "<41> <D83D>")
+    [half] = documents.read(documents.files([str(tmp_path)]))
+    assert half.text == "B\ufffdB"
+    save_pdf(tmp_path / "a.pdf", "BT /F 12 Tf 20 100 Td (A) Tj ET")
+    whole = (tmp_path / "a.pdf").read_bytes()
+    without = (
+        whole.replace(b"trailer\n", b"trailer\nnull "),
+        whole.replace(b"/Length ", b"/Length /"),
+    )
+    for broken in (b"no pdf at all", *without):
+        (tmp_path / "a.pdf").write_bytes(broken)
+        with pytest.raises(UserError, match=r"a\.pdf: cannot be read as PDF"):
+            list(documents.read(documents.files([str(tmp_path)])))
 
 
 def test_a_dump_of_wikipedia_is_its_articles(tmp_path: Path) -> None:
@@ -178,6 +195,16 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="none: no such file or folder; correct `documents`"):
         documents.files([str(tmp_path / "none")])
     with pytest.raises(UserError, match=r"holds no \.jsonl, \.json\.gz, \.txt, \.md, \.pdf; name"):
+        documents.files([str(tmp_path)])
+    (tmp_path / "folder.md").mkdir()
+    (tmp_path / "folder.md/a.txt").touch()
+    assert list(documents.files([str(tmp_path)])) == ["folder.md/a.txt"]
+    (tmp_path / "folder.md/b.txt").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"b\.txt: is a link to no file; mend it, or take it out"):
+        documents.files([str(tmp_path)])
+    (tmp_path / "folder.md/b.txt").unlink()
+    (tmp_path / os.fsdecode(b"\xb1\xe8.txt")).touch()  # as an archive of another system leaves it
+    with pytest.raises(UserError, match=r"^the name '.*udcb1.*txt': holds half a character"):
         documents.files([str(tmp_path)])
     (tmp_path / "a.docx").touch()
     with pytest.raises(UserError, match=r"a\.docx: is none of .*; convert it, or leave it out"):
