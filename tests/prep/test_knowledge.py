@@ -18,6 +18,7 @@ from prep.retrieval.documents import KnowledgeDocument
 from prep.retrieval.knowledge import Knowledge, index
 from prep.retrieval.ranking import Hit, Wanted, ranked
 from prep.retrieval.settings import Cut
+from prep.retrieval.store import stored
 from tests.support.own_documents import CABBAGE, CLOCK, save_documents
 
 
@@ -98,10 +99,26 @@ def test_an_index_is_built_once_and_refused_where_it_is_anothers(
         (folder / "index.json").write_text(json.dumps({**record, **change}), "utf-8")
         with pytest.raises(UserError, match=rf"differs in {what}\); move it away"):
             index(named, Cut(), tmp_path / "a")
+    for damaged in ("", "[]", *(json.dumps(record | {key: None}) for key in ("counts", "sha256"))):
+        (folder / "index.json").write_text(damaged, "utf-8")
+        with pytest.raises(UserError, match=r"differs in index\.json\); move it away"):
+            index(named, Cut(), tmp_path / "a")
     (folder / "index.json").write_text(json.dumps(record), "utf-8")
     (folder / "chunks.jsonl").write_text("", "utf-8")
     with pytest.raises(UserError, match=r"differs in chunks\.jsonl"):
         index(named, Cut(), tmp_path / "a")
+
+
+def test_an_index_that_another_run_makes_is_left_to_it(tmp_path: Path) -> None:
+    def make(part: Path, name: str) -> dict[str, int]:
+        (part / "first").write_text("half")
+        with pytest.raises(UserError, match="another run is making this index; wait until it"):
+            stored(tmp_path, {"of": 1}, make)
+        return {"files": len(list(part.iterdir()))}
+
+    folder, counts = stored(tmp_path, {"of": 1}, make)
+    assert counts == {"files": 1}
+    assert stored(tmp_path, {"of": 1}, make) == (folder, counts)
 
 
 def test_chunks_end_with_sentences_and_overlap() -> None:
