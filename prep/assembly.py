@@ -215,7 +215,7 @@ class Build:
     def _augmented(self, question: Question) -> Augmented:
         """A question as its prompt shows it: a long passage in part, and evidence with it."""
         shown = self.excerpts(question) if self.excerpts else question
-        return self.evidence(shown) if self.evidence else Augmented(shown)
+        return self.evidence(question, shown.passage) if self.evidence else Augmented(shown)
 
     def found(self) -> None:
         """Report passages shown in part and the evidence of all rows; notes say how many."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from core.morphemes import kiwi, subject_words
 from core.ray_session import Ray
 from core.records import Question, draw
+from prep.dedup.ngrams import kept_characters
 from prep.guards.contamination import Quotes
 from prep.lengths import ruler
 from prep.render import Augmented
@@ -67,11 +68,14 @@ class Evidence:
     counts: Counter[str] = field(default_factory=Counter)
     _known: dict[tuple[str, str, str], Augmented] = field(default_factory=dict)
 
-    def __call__(self, question: Question) -> Augmented:
-        """What is shown with a question: the same however often it is asked for."""
+    def __call__(self, question: Question, passage: str | None = None) -> Augmented:
+        """What is shown with a question: the same however often it is asked for.
+
+        Where a part of its `passage` is shown, this is it; what is searched for is all of it.
+        """
         key = (question.source, question.split, question.id)
         if key not in self._known:
-            self._known[key] = self._found(question)
+            self._known[key] = self._found(question, passage or question.passage)
         return self._known[key]
 
     def hits(self, question: Question, k: int) -> list[Hit]:
@@ -96,11 +100,11 @@ class Evidence:
             "shown": {name: self.counts[name] for name in shown},
         }
 
-    def _found(self, question: Question) -> Augmented:
+    def _found(self, question: Question, passage: str | None) -> Augmented:
         raft = self.settings.raft
-        golden = question.passage if raft else None
+        golden = passage if raft else None
         if raft and golden:
-            pieces = self._distractors(question, golden, raft)
+            pieces = self._distractors(question, raft)
         else:
             pieces = [_piece(hit.chunk) for hit in self.hits(question, self.settings.k)]
         given = [_Piece(question.group, golden)] if golden else []
@@ -118,7 +122,7 @@ class Evidence:
         self.counts["without"] += not shown
         self.counts["chunks"] += len(shown)
         return Augmented(
-            question.model_copy(update={"passage": ""}) if golden else question,
+            question.model_copy(update={"passage": "" if golden else passage}),
             tuple(piece.text for piece in shown),
             tuple(piece.document for piece in shown),
         )
@@ -127,13 +131,21 @@ class Evidence:
         share = self.settings.raft.without if self.settings.raft else 0.0
         return draw(self.seed, "golden", *_key(question)) < share * 2**64
 
-    def _distractors(self, question: Question, golden: str, raft: Raft) -> list[_Piece]:
-        """The best chunks that are not of the passage itself."""
-        own = Quotes()
-        own.add(golden, question.group)
-        hits = self.hits(question, 4 * raft.distractors)
-        others = [_piece(hit.chunk) for hit in hits if own.find(hit.chunk.text) is None]
-        return others[: raft.distractors]
+    def _distractors(self, question: Question, raft: Raft) -> list[_Piece]:
+        """The best chunks that are not of the passage itself: no part of it, however short."""
+        own, golden = Quotes(), kept_characters(question.passage or "")
+        own.add(question.passage or "", question.group)
+
+        def is_other(text: str) -> bool:
+            return own.find(text) is None and kept_characters(text) not in golden
+
+        k = 4 * raft.distractors
+        while True:
+            hits = self.hits(question, k)
+            others = [_piece(hit.chunk) for hit in hits if is_other(hit.chunk.text)]
+            if len(others) >= raft.distractors or len(hits) < k:
+                return others[: raft.distractors]
+            k *= 2  # the passage itself has many chunks
 
     def _within_budget(self, given: list[_Piece], pieces: Sequence[_Piece]) -> list[_Piece]:
         """What is given, and of the pieces those that still have room, the best first."""

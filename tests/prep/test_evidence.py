@@ -156,6 +156,20 @@ def test_raft_mixes_the_passage_and_leaves_it_out_of_a_share(place: Path) -> Non
     assert "clock.txt" not in found(quoted).documents
 
 
+def test_no_part_of_a_passage_stands_next_to_it(tmp_path: Path) -> None:
+    parts = [f"{k}번 마을에는 소금을 파는 장터가 {k}개 있다." for k in range(1, 9)]
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents/own.txt").write_text(" ".join(parts), "utf-8")
+    (tmp_path / "documents/other.txt").write_text("소금은 바다에서 난다.", "utf-8")
+    cut = {"characters": 50, "overlap": 0, "raft": {"distractors": 1, "without": 0.0}}
+    one = asked(question="소금을 파는 마을의 장터는?", passage=" ".join(parts))
+    whole = evidence(tmp_path, **cut)(one)
+    assert sorted(whole.documents) == sorted([one.group, "other.txt"])
+    in_part = evidence(tmp_path, **cut)(one, parts[0])
+    assert sorted(in_part.documents) == sorted([one.group, "other.txt"])
+    assert parts[0] in in_part.evidence
+
+
 def row(number: int, question: str, options: list[str], answer: int | str) -> dict[str, Any]:
     problem = {"question": question, "choices": options, "answer": answer}
     return {"id": f"q-{number}", "paragraph": "", "problems": repr(problem), "question_plus": ""}
