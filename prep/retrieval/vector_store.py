@@ -143,6 +143,10 @@ def in_store(vectors: Vectors, ids: Sequence[str], said: VectorStore) -> StoredV
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a key goes to this machine by http, which it warns of
         client = QdrantClient(
-            url=said.address, api_key=key, timeout=PATIENCE, check_compatibility=False
+            url=said.address,
+            api_key=key,
+            timeout=PATIENCE,
+            check_compatibility=False,
+            trust_env=not addresses.here(said.address),  # no proxy reads what stays on this machine
         )
     return StoredVectors(client, said.address, vectors, ids)

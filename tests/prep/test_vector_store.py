@@ -177,12 +177,23 @@ def test_a_store_that_is_down_or_refuses_is_said_in_one_sentence(
         with answering(status) as address:
             opened(address, "QDRANT_KEY")
     opened(closed, "NO_SUCH_KEY")
+    monkeypatch.setenv("ODD_KEY", "made-up\n열쇠")
+    opened(closed, "ODD_KEY")
+    with answering(500) as proxy:  # to which nothing of this machine goes
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        opened(closed, "QDRANT_KEY")
     assert sentences[0].startswith(f"{closed}: no Qdrant answers there as one should (")
     assert sentences[0].endswith("correct `store`: nothing is lost, the next run goes on")
     assert "401 Unauthorized); name the variable of its key" in sentences[1]
     assert "(500 Internal Server Error); start it" in sentences[2]
     assert "no Qdrant answers there" in sentences[3]
     assert sentences[4].endswith("environment variable NO_SUCH_KEY is not set")
+    assert sentences[5].endswith(
+        "variable ODD_KEY holds letters, or line breaks, that no key has; set it anew"
+    )
+    assert "Connection refused" in sentences[6]
     for one in sentences:
         assert "\n" not in one
         assert "made-up" not in one
@@ -194,6 +205,9 @@ def test_a_store_that_is_down_or_refuses_is_said_in_one_sentence(
         ({"address": "http://10.0.0.1:6333"}, "not of this machine; give it as https"),
         ({"address": "https://key:secret@db.example"}, "address holds a secret; name its"),
         ({"address": "db.example"}, "is no http address"),
+        ({"address": "https://db example:6333"}, "is no http address"),
+        ({"address": "http://localhost:66333"}, "Port out of range"),
+        ({"address": "http://localhost:port"}, "Port could not be cast"),
     ],
 )
 def test_an_address_that_is_not_safe_is_refused(place: Path, said: dict, why: str) -> None:
