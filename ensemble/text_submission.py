@@ -17,6 +17,7 @@ from typing import Any
 from core.errors import UserError, entry
 from core.files import atomic_file, require_place
 from core.jsonl import read_json
+from core.text import nfc
 from eval.written import WrittenText, read_texts
 
 
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     done = filled(items, texts, args.field, args.texts)
     with atomic_file(args.out) as file:
         file.write(json.dumps(done, ensure_ascii=False, indent=4) + "\n")
-    unfinished = sum(not one.ended or not one.text.strip() for one in texts.values())
+    unfinished = sum(not one.ended or not nfc(one.text) for one in texts.values())
     print(f"{args.out}: {len(done)} texts, {unfinished} of them empty or cut off")
 
 

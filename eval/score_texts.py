@@ -24,6 +24,7 @@ from rich.table import Table
 from core.errors import UserError, entry
 from core.files import require_place, sha256
 from core.jsonl import write_json, write_records
+from core.text import short
 from eval.metrics.answer_texts import MEASURES, measured, unread
 from eval.metrics.significance import intervals, rounded, too_few
 from eval.written import RightTexts, WrittenText, read_references, read_texts
@@ -107,9 +108,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     require_place(args.items, args.texts, args.references)
     try:
         form = re.compile(args.form, re.DOTALL) if args.form else None
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise UserError(
-            f"--form {args.form}: no regular expression ({error}); correct it"
+            f"--form {short(args.form)}: no regular expression ({error}); correct it"
         ) from None
 
     references = read_references(args.references)

@@ -9,6 +9,7 @@ from pydantic import Field
 from core.errors import UserError
 from core.jsonl import read_objects, read_records, validated
 from core.records import Row, Strict
+from core.text import nfc
 
 
 class WrittenText(Strict):
@@ -41,10 +42,14 @@ def read_references(path: Path) -> list[RightTexts]:
             raise UserError(f"{where}: ends with no right text; name rows with answers")
         right = [row.messages[-1].content]
         found.append(
-            RightTexts(id=row.id, references=right, group=row.group, category=row.category)
+            RightTexts(id=row.record, references=right, group=row.group, category=row.category)
         )
     if not found:
         raise UserError(f"{path}: holds no right text; name another file")
+    if empty := [one.id for one in found if not all(map(nfc, one.references))]:
+        raise UserError(
+            f"{path}: a right text of id {empty[0]} is empty; fill it in, or take it out"
+        )
     if twice := [id_ for id_, n in Counter(one.id for one in found).items() if n > 1]:
         raise UserError(
             f"{path}: id {twice[0]} stands there twice; put its texts into one list `references`"

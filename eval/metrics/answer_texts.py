@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Literal
 
 from core.morphemes import morphemes
-from core.text import compared
+from core.text import compared, nfc
 
 ROUGE = ("rouge1", "rouge2", "rougeL")
 MEASURES = ("exact", "f1", *ROUGE, "format")
@@ -39,7 +39,7 @@ def unread(text: str | None, ended: bool, form: re.Pattern[str] | None) -> Unrea
         return "missing"
     if not ended:
         return "cut-off"
-    if not text.strip():
+    if not nfc(text):
         return "empty"
     return "wrong-form" if form and not form.fullmatch(text.strip()) else None
 

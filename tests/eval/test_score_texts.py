@@ -13,7 +13,7 @@ from core.records import Message, Row
 from ensemble import text_submission
 from eval import generate, score_texts
 from eval.metrics.answer_texts import MEASURES, character_f1, exact, measured, rouge, unread
-from eval.written import RightTexts, WrittenText
+from eval.written import RightTexts, WrittenText, read_references
 from tests.support.paths import ROOT
 
 RIGHT = "세종 대왕이 훈민정음을 만들었다."
@@ -51,6 +51,7 @@ def test_of_several_right_texts_the_best_counts() -> None:
     [
         (None, True, "missing"),
         (" \n", True, "empty"),
+        ("\u200b\u3164\n", True, "empty"),
         ("답: 서울", False, "cut-off"),
         ("서울", True, "wrong-form"),
         ("답: 서울\n", True, None),
@@ -151,10 +152,11 @@ def test_rows_to_a_submission_by_a_real_model(
         ([{"id": "b", "text": "가"}], [{"id": "a"}], "1 ids are not in .*, the first is b; name"),
         ([], [{"id": "a"}, {"id": "a"}], "id a stands there twice; put its texts into one list"),
         ([], [{"id": "a", "references": []}], r"line 1: field references: List should have at"),
+        ([], [{"id": "a", "references": ["가", "\u200b"]}], "a right text of id a is empty; fill"),
         ([], [], r"right\.jsonl: holds no right text"),
         ([], [row(1).model_dump()], "line 1: ends with no right text; name rows with answers"),
     ],
-    ids=["twice", "unknown", "doubled", "no-reference", "empty", "a-scoring-row"],
+    ids=["twice", "unknown", "doubled", "no-reference", "an-empty-one", "empty", "a-scoring-row"],
 )
 def test_files_that_do_not_fit_are_refused(
     texts: list[Any], right: list[Any], sentence: str, tmp_path: Path
@@ -169,13 +171,19 @@ def test_files_that_do_not_fit_are_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_a_row_in_another_order_is_joined_by_its_record(tmp_path: Path) -> None:
+    shown = row(1, "샘골").model_copy(update={"id": "t-1~BA"})  # generate.py writes t-1
+    write_records(tmp_path / "rows.jsonl", [shown])
+    assert [one.id for one in read_references(tmp_path / "rows.jsonl")] == ["t-1"]
+
+
 def test_a_form_that_is_none_and_a_submission_without_texts_are_refused(tmp_path: Path) -> None:
     write_records(tmp_path / "t.jsonl", [])
     write_records(tmp_path / "r.jsonl", [RightTexts(id="a", references=["가"])])
-    with pytest.raises(UserError, match=r"--form \(: no regular expression"):
-        score_texts.main(
-            [str(tmp_path / "t.jsonl"), "--references", str(tmp_path / "r.jsonl"), "--form", "("]
-        )
+    named = [str(tmp_path / "t.jsonl"), "--references", str(tmp_path / "r.jsonl")]
+    for form in ("(", "a{99999999999}", f"{'(' * 5000}{')' * 5000}"):
+        with pytest.raises(UserError, match=r"--form .{1,60}: no regular expression"):
+            score_texts.main([*named, "--form", form])
     for content, sentence in (
         ("[]", "is no list of items"),
         ('[{"output": ""}]', "item 1: has no id"),
