@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from experiments.pieces import digest, weights
 from prep.config import Run
 from prep.retrieval import documents
+from prep.retrieval.sentence_models import READ
 from prep.sources.downloads import fingerprint, is_there
 from prep.sources.source import Source
+
+TOKENIZER = ["*.json", "*.txt", "*.model", "*.jinja"]
 
 
 def inputs(run: Run, stages: Iterable[str]) -> dict[str, str]:
@@ -26,8 +28,7 @@ def inputs(run: Run, stages: Iterable[str]) -> dict[str, str]:
     if run.retrieve:
         shown = documents.files(run.retrieve.documents)
         found |= {f"documents/{name}": _read(str(path)) for name, path in shown.items()}
-        models = [one.model for one in (run.retrieve.embedder, run.retrieve.rerank) if one]
-        found |= {name: digest(weights(name)) for name in models}
+    found |= {path: _read(path) for path in _models(run)}
     return {name: hash_ for name, hash_ in found.items() if hash_}
 
 
@@ -37,6 +38,16 @@ def _others(run: Run, parts: Iterable[Source]) -> list[str]:
     named += run.lengths.recipes.values() if run.lengths else []
     named += [one.recipe for one in (run.retrieve, run.excerpts) if one]
     return [name for name in named if isinstance(name, str) and Path(name).is_file()]
+
+
+def _models(run: Run) -> list[str]:
+    """The files of an embedder, a reranker and of tokenizers that lie here, by their paths."""
+    said = run.retrieve
+    named = [(one.model, READ) for one in (said and said.embedder, said and said.rerank) if one]
+    measured = (run.lengths, run.retrieve, run.excerpts)
+    named += [(one.tokenizer, TOKENIZER) for one in measured if one and one.tokenizer]
+    below = (path for name, kinds in named for kind in kinds for path in Path(name).rglob(kind))
+    return sorted({str(path) for path in below})
 
 
 @cache  # variants share their files, and are asked for more than once

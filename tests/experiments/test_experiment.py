@@ -13,7 +13,7 @@ from experiments import inputs
 from experiments.ablate import prepare
 from experiments.experiment import ACCURACY, BROUGHT, EVALUATION, load
 from experiments.jobs import build
-from experiments.pieces import alone, train_piece, weights
+from experiments.pieces import alone, train_piece
 from tests.support.experiment_place import RUN, SMALL, make_place, save
 from tests.support.paths import ROOT
 
@@ -165,6 +165,8 @@ def test_whatever_a_run_reads_makes_other_rows(place: Path) -> None:
         "data/known/deep/one.md": "물시계",
         "data/model/model.safetensors": "weights",
         "data/model/config.json": "{}",
+        "data/model/1_Pooling/config.json": "{}",
+        "data/tokens/tokenizer.json": "{}",
         "data/own.jinja": "{{ question }}",
         "data/long.yml": "sequence_len: 512",
     }
@@ -179,15 +181,14 @@ def test_whatever_a_run_reads_makes_other_rows(place: Path) -> None:
     ]
     run = RUN | {
         "corpus": {"train": "data/*/train.json"},
-        "lengths": {"recipes": {"stage2": "data/long.yml"}},
+        "lengths": {"recipes": {"stage2": "data/long.yml"}, "tokenizer": "data/tokens"},
         "retrieve": {"documents": ["data/known"], "rerank": {"model": "data/model"}},
         "stages": {**RUN["stages"], "stage2": mixed},
     }
     (place / "params.yaml").write_text(yaml.safe_dump({"runs": {"demo": run}}), "utf-8")
 
     def rows() -> Path:
-        for kept in (weights, inputs._read):
-            kept.cache_clear()
+        inputs._read.cache_clear()
         return build(load(save(place)).variants["base"]).folder
 
     folders = {rows()}
