@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
 
 from core.errors import UserError
 from core.jsonl import read_json
 from core.model_folder import why
 from prep.retrieval.knowledge import Knowledge
 from prep.retrieval.ranking import Hit, Wanted, ranked
-from prep.retrieval.sentence_models import folder_of, loaded
+from prep.retrieval.sentence_models import folder_of, loaded, unsaved
 from prep.retrieval.settings import Rerank, Retrieve
 from prep.retrieval.vectors import Vectors
 
@@ -37,8 +36,8 @@ class Reranker:
         self._model = loaded(CrossEncoder, folder, "rerank")
         if self._model.num_labels != 1:
             raise self._refused(f"a classifier of {self._model.num_labels} labels")
-        if unsaved := _unsaved_head(self._model.model, folder):
-            raise self._refused(f"a model whose files lack {unsaved}")
+        if lacking := unsaved(self._model):
+            raise self._refused(f"a model whose files lack {lacking[0]}")
         self._raw = Identity()
         self.scores("물음", ["글"])  # what cannot score a pair is refused before there is work
 
@@ -59,17 +58,6 @@ class Reranker:
             f"{self.said.model}: {what}, which puts nothing in order; name a cross-encoder with "
             "one score under `rerank`"
         )
-
-
-def _unsaved_head(model: Any, folder: Path) -> str | None:
-    """A weight of a model's head that its files lack: transformers draws it, without an error."""
-    saved: set[str] = set()
-    for file in folder.rglob("*.safetensors"):
-        with safe_open(file, "pt") as weights:
-            saved.update(weights.keys())
-    body = f"{model.base_model_prefix}."
-    names = [name for name, _ in model.named_parameters() if not name.startswith(body)]
-    return next((name for name in names if name not in saved), None)
 
 
 def _said(file: Path, key: str) -> Any:

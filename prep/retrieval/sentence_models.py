@@ -42,3 +42,19 @@ def loaded(kind: Callable[..., Any], folder: Path, key: str) -> Any:
             f"{folder}: sentence-transformers cannot load it ({why(error)}); name another model "
             f"under `{key}`"
         ) from None
+
+
+def unsaved(model: Any) -> list[str]:
+    """The weights that a loaded model's files lack, by name.
+
+    transformers draws them anew in each run, and says so in no error.
+    """
+    from transformers import PreTrainedModel
+
+    own = next((part for part in model.modules() if isinstance(part, PreTrainedModel)), None)
+    if own is None:  # words that each have a vector
+        return []
+    _, about = type(own).from_pretrained(
+        own.name_or_path, output_loading_info=True, device_map="meta", local_files_only=True
+    )
+    return sorted(about["missing_keys"])

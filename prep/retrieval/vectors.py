@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.errors import UserError
 from core.files import sha256
-from prep.retrieval.sentence_models import READ, folder_of, loaded
+from prep.retrieval.sentence_models import READ, folder_of, loaded, unsaved
 from prep.retrieval.settings import Embedder
 from prep.retrieval.store import stored
 
@@ -33,6 +33,12 @@ class Encoder:
         self.said, self.folder = said, folder_of(said.model, said.revision, "embedder")
         self._asked: dict[str, NDArray[np.float32]] = {}
         self._model = loaded(SentenceTransformer, self.folder, "embedder")
+        # a pooler is no part of a text's vector, which is made of its tokens'
+        if lacking := [name for name in unsaved(self._model) if "pooler" not in name]:
+            raise UserError(
+                f"{said.model}: its files lack {lacking[0]}, without which no text has a vector of "
+                "its own; download it again, or name another under `embedder`"
+            )
 
     @property
     def made_of(self) -> dict[str, Any]:

@@ -90,10 +90,11 @@ def test_rows_command_and_card_say_it(place: Path, capsys: pytest.CaptureFixture
 def test_what_puts_nothing_in_order_is_refused(place: Path, tmp_path: Path) -> None:
     pickled = tmp_path / "pickled"
     pickled.mkdir()
-    lacking = save_cross_encoder(tmp_path / "lacking")
+    lacking, cut_off = (save_cross_encoder(tmp_path / name) for name in ("lacking", "cut-off"))
     weights = load_file(lacking / "model.safetensors")
-    del weights["classifier.weight"]
-    save_file(weights, lacking / "model.safetensors", {"format": "pt"})
+    for name, file in ("classifier.weight", lacking), ("bert.pooler.dense.bias", cut_off):
+        kept = {key: value for key, value in weights.items() if key != name}
+        save_file(kept, file / "model.safetensors", {"format": "pt"})
     (pickled / "pytorch_model.bin").write_bytes(b"")
     cases = {
         save_cross_encoder(
@@ -104,6 +105,7 @@ def test_what_puts_nothing_in_order_is_refused(place: Path, tmp_path: Path) -> N
         ): "a classifier of 3 labels, which puts nothing",
         save_embedder(tmp_path / "embedder"): "a model without a head, which puts nothing in order",
         lacking: "a model whose files lack classifier.weight, which puts nothing in order",
+        cut_off: "a model whose files lack bert.pooler.dense.bias, which puts nothing in order",
         Path("recipes/tiny/base"): "a model that reads no pair .*, which puts nothing in order",
         pickled: "has no weights as safetensors, and others are not read",
         Path("owner/name"): "no such folder; name one under `rerank`, or give its `revision`",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
+from transformers import BertModel
 
 from core.errors import UserError
 from core.jsonl import write_records
@@ -15,6 +17,7 @@ from prep.retrieval.knowledge import index
 from prep.retrieval.ranking import Hit, Wanted, ranked
 from prep.retrieval.settings import Cut, Embedder, Ranking, Retrieve
 from prep.retrieval.vectors import Encoder, vectors
+from tests.support.cross_encoder import save_cross_encoder
 from tests.support.questions import exam
 from tests.support.word_vectors import TEXTS, save_embedder
 
@@ -106,7 +109,16 @@ def test_what_is_no_embedder_is_refused_in_one_sentence(
     modules = json.loads((strange / "modules.json").read_text("utf-8"))
     (strange / "modules.json").write_text(json.dumps([{**modules[0], "type": "mine.Model"}]))
     (strange / "mine.py").write_text("raise SystemExit('code of a model was run')")
+    lacking, whole = (
+        save_cross_encoder(tmp_path / name, BertModel) for name in ("cut-off", "whole")
+    )
+    weights = load_file(whole / "model.safetensors")
+    for name, file in ("embeddings.word_embeddings.weight", lacking), ("pooler.dense.bias", whole):
+        kept = {key: value for key, value in weights.items() if key != name}
+        save_file(kept, file / "model.safetensors", {"format": "pt"})
+    Encoder(Embedder(model=str(whole)))  # what it lacks makes no vector
     cases = {
+        str(lacking): r"its files lack embeddings\.word_embeddings\.weight, without which no text",
         "none": "none: no such model folder; name a folder of a model of sentence-transformers",
         "owner/name": "owner/name: no such folder; name one under `embedder`, or give",
         str(pickled): "has no weights as safetensors, and others are not read; save them so",
