@@ -82,6 +82,8 @@ class Retrieve(Cut):
     def _measured(self) -> Self:
         if bool(self.tokens) != bool(self.recipe):
             raise ValueError("tokens and recipe come together: a budget is in a recipe's tokens")
+        if self.tokenizer and not self.recipe:
+            raise ValueError("tokenizer measures tokens in the place of a recipe's; give both too")
         if (self.method == "bm25") != (self.embedder is None):
             raise ValueError("dense and fusion need an `embedder`, and bm25 has none")
         if self.store and self.method == "bm25":

@@ -226,6 +226,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(
         ({"track": "ga"}, "track 가 allows no data besides the corpus; take retrieve out"),
         ({"retrieve": {"documents": ["elsewhere"]}}, r"elsewhere does not lie in inputs \(corpus"),
         ({"retrieve": {**known, "tokens": 9}}, "tokens and recipe come together"),
+        ({"retrieve": {**known, "tokenizer": "m"}}, "tokenizer measures tokens in the place of a"),
         ({"retrieve": {**known, "k": 0}}, r"field retrieve\.k: Input should be greater than or"),
         ({"retrieve": {**known, "query": "answer"}}, r"field retrieve\.query: Input should be"),
     ]
