@@ -35,7 +35,7 @@ class Excerpts:
     def __call__(self, question: Question) -> Question:
         """The question with its passage, or with the parts of it that have room.
 
-        Raises `UserError` where not one has.
+        Raises `UserError` where not one has, or none holds a word.
         """
         key = (question.source, question.split, question.id)
         if key not in self._known:
@@ -54,7 +54,13 @@ class Excerpts:
 
     def _parts(self, question: Question, passage: str) -> str:
         given = [KnowledgeDocument(id=ALONE, text=passage)]
-        text, _ = build(given, Cut(characters=CHARACTERS, overlap=0), ALONE)
+        try:
+            text, _ = build(given, Cut(characters=CHARACTERS, overlap=0), ALONE)
+        except UserError:  # of documents, which a question has none of
+            raise UserError(
+                f"{question.source}, {question.id}: no word stands in its passage of more than "
+                f"{self.settings.tokens} tokens; correct it, or raise `tokens` under `excerpts`"
+            ) from None
         hits = ranked(query(question, "options", text), text, None, "bm25", len(text.chunks))
         first = [hit.chunk.id for hit in hits]
         rest = [chunk.id for chunk in text.chunks if chunk.id not in first]

@@ -51,6 +51,10 @@ def test_no_room_for_a_sentence_is_refused() -> None:
     tight = Excerpts(Excerpt(tokens=50, recipe="r.yml"), lambda text: 9 * len(text))
     with pytest.raises(UserError, match="e-1: no sentence of its passage has room in 50 tokens; "):
         tight(asked())
+    with pytest.raises(
+        UserError, match="e-1: no word stands in its passage of more than 50 tokens"
+    ):
+        Excerpts(Excerpt(tokens=50, recipe="r.yml"), len)(asked(passage="★ ㅋㅋ! " * 20))
 
 
 def test_rows_of_all_orders_show_the_excerpt_and_the_card_counts_it(
