@@ -91,10 +91,13 @@ def answers_of(proposal: Proposal, stated: str | None, found: list[dict[str, Any
         return proposal.answers[0]
     column = str(proposal.columns["answer"])
     values = list(dict.fromkeys(short(value_at(record, column)) for record in found))[:6]
-    fits = ", ".join(f"'{one}'" for one in proposal.answers) or "none"
+    seen = f"how column {column} writes answers is not clear ({', '.join(values)}"
+    if proposal.answers:
+        fits = ", ".join(f"'{one}'" for one in proposal.answers)
+        raise UserError(f"{seen}; all can be read by {fits}); state it by --answers, one of these")
     raise UserError(
-        f"how column {column} writes answers is not clear ({', '.join(values)}; all can be read by "
-        f"{fits}); state it by --answers, one of {', '.join(ANSWERS)}"
+        f"{seen}; not all can be read by any one of {', '.join(ANSWERS)}); rewrite them, or give "
+        "--answers to be told the first that does not fit"
     )
 
 

@@ -85,7 +85,8 @@ def option_of(
     answer is one of them. A number may be out of range: it is not looked at here.
     """
     if keys is not None:
-        return keys.index(as_key(value)) if as_key(value) in keys else None
+        known = [as_key(key) for key in keys]
+        return known.index(as_key(value)) if as_key(value) in known else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool):
@@ -131,7 +132,7 @@ def split_numbered(text: str) -> list[str]:
     """The options of one text that numbers them: ① …, 1) …, (1) …, 1. …, A) … or 가. …
 
     Raises `ValueError`, in words, where the text begins with no such number, or where it does not
-    tell in one way where an option ends.
+    tell in one way where an option ends, as where a number is left out.
     """
     for series in (CIRCLED, tuple(map(str, range(1, len(LABELS) + 1))), LABELS, SYLLABLES):
         marks = [_mark(label, series is CIRCLED) for label in series]
@@ -143,6 +144,8 @@ def split_numbered(text: str) -> list[str]:
         for label, each in zip(series, found[:count], strict=False):
             if len(each) > 1:
                 raise ValueError(f"has the number {label} {len(each)} times")
+        if any(found[count + 1 : count + 2]):
+            raise ValueError(f"has the number {series[count + 1]}, but no {series[count]}")
         places = [each[0] for each in found[:count]]
         if any(one.start() >= two.start() for one, two in pairwise(places)):
             raise ValueError("has its numbers in another order than they count")
@@ -161,6 +164,8 @@ SPEAKER_KEYS = ("speaker", "speaker_id", "role", "from", "화자", "name")
 TEXT_KEYS = ("text", "utterance", "content", "value", "발화", "form", "sentence")
 ID_KEYS = ("id", "utterance_id", "turn_id")
 SPOKEN_LINE = re.compile(r"\s*([^\s:：][^:：]{0,29}?)\s*[:：]\s*(.+)", re.DOTALL)
+NO_SPEAKER = re.compile(r"\s*\w+://|[^:：]*(?<![^\W_])\d{1,2}[:：]\d\d(?!\d)")  # addresses, times
+LISTED = re.compile(r"\s*\[\s*[\[{\"'\]]")  # a list of turns, where [민지] is a speaker
 
 
 def turns_of(value: Any, where: str) -> list[tuple[str | None, str, str]]:
@@ -169,8 +174,7 @@ def turns_of(value: Any, where: str) -> list[tuple[str | None, str, str]]:
     Raises `ValueError`, in words, for another form, and `UserError` for a broken list.
     """
     if isinstance(value, str):
-        text = value.strip()
-        value = literal(text, where) if text.startswith("[") else _lines(text)
+        value = literal(value, where) if LISTED.match(value) else _lines(value)
     if not isinstance(value, list) or not value:
         raise ValueError(f"is a {type(value).__name__}, no list of turns and no lines of a speaker")
     return [_turn(one, number) for number, one in enumerate(value, start=1)]
@@ -212,14 +216,18 @@ def _turn(one: Any, number: int) -> tuple[str | None, str, str]:
             next((one[key] for key in keys if present(one.get(key)) is not None), None)
             for keys in (SPEAKER_KEYS, TEXT_KEYS, ID_KEYS)
         )
+        named = TEXT_KEYS if speaker is not None else SPEAKER_KEYS
+        empty = next((key for key in named if key in one and present(one[key]) is None), None)
+        if (speaker is None or text is None) and empty:
+            raise ValueError(f"has in turn {number} an empty {empty}; fill it or delete the turn")
         if speaker is None or not isinstance(text, str):
             raise ValueError(
                 f"has in turn {number} no speaker or no text (its keys: {', '.join(one)}); call "
                 "them speaker and text"
             )
-        named = f"화자{speaker}" if str(speaker).isdecimal() else str(speaker)
-        return None if own is None else nfc(str(own)), one_line(named), text
+        name = f"화자{speaker}" if str(speaker).isdecimal() else str(speaker)
+        return None if own is None else nfc(str(own)), one_line(name), text
     found = SPOKEN_LINE.fullmatch(one) if isinstance(one, str) else None
-    if found is None:
+    if found is None or NO_SPEAKER.match(one):
         raise ValueError(f"has in line {number} no speaker before a colon ({short(one)!r})")
     return None, one_line(found[1]), found[2]

@@ -4,7 +4,8 @@ Nothing is left out: a record that does not fit stops the build with one sentenc
 file of a task is read so too, and each of its questions must be answered.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, time, timedelta
 from typing import Any
 
 from core.errors import UserError
@@ -16,8 +17,14 @@ from prep.sources.forms import Found
 from prep.sources.mapping import Columns, TableMapping, has, line, value_at
 from prep.sources.reader import Option, Place, as_id
 
-CELLS = (".csv", ".tsv", ".xlsx")  # forms that have empty cells, and may have had merged ones
+CELLS = (
+    ".csv",
+    ".tsv",
+    ".xlsx",
+    ".parquet",
+)  # forms that have empty cells, and may have had merged ones
 COUNTED = {"from 1": 1, "from 0": 0}
+UNCLEAR = ("none", "null", "n/a")  # of an option: a text, or what a program wrote for nothing
 MERGED = ("passage", "dialogue", "group", "category")
 
 
@@ -40,11 +47,11 @@ def checked(found: Iterable[Found], mapping: TableMapping, split: Split) -> list
             f"{where}: holds names of columns once more, so that the file has two header lines; "
             "leave one"
         )
-    if file.lower().removesuffix(".gz").endswith(CELLS):
+    if mapping.empty or file.lower().removesuffix(".gz").endswith(CELLS):
         records = _filled(records, columns, mapping.empty)
     seen: dict[str, str] = {}
     for _, place, record in records if columns.id else ():
-        own = nfc(str(as_id(value_at(record, columns.id)) or ""))
+        own = _id(record, columns)
         if not own:
             raise UserError(f"{place}: has no id in column {columns.id}; give it one")
         if own in seen:
@@ -68,17 +75,16 @@ def question(record: dict[str, Any], place: Place) -> Iterator[Question | Remove
     def text(column: str | None) -> Option:
         value = cell(column)
         if isinstance(value, list | dict):
+            inside = f", or one in it such as {column}.{next(iter(value))}"
             raise UserError(
                 f"{place.where}: column {column} holds a {type(value).__name__}, not a text; name "
-                "another column"
+                f"another column{inside if isinstance(value, dict) and value else ''}"
             )
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        return value if isinstance(value, str | None) else str(value)
+        return value if isinstance(value, str | None) else _number(value)
 
-    own = as_id(cell(columns.id))
+    own = _id(record, columns)
     turns, focus = _dialogue(cell(columns.dialogue), cell(columns.reference), own, place)
-    options = _options(cell, mapping, place)
+    options = _options(record, mapping, place)
     shown = [one_line(str(option)) for option in options]
     asked = text(columns.question) if columns.question else mapping.fixed.question
     if (asked is None or not nfc(str(asked))) and not turns:
@@ -96,6 +102,17 @@ def question(record: dict[str, Any], place: Place) -> Iterator[Question | Remove
         group=_group(cell(columns.group), place),
         most=len(LABELS),
     )
+
+
+def _id(record: Mapping[str, Any], columns: Columns) -> str | None:
+    """A record's own id as text, whatever a column makes of it: 1.5, a date."""
+    value = None if columns.id is None else as_id(value_at(record, columns.id))
+    return None if value is None else nfc(str(value)) or None
+
+
+def _number(value: Any) -> str | int:
+    """A value that is no text; a number without its ".0", which a column with gaps has."""
+    return int(value) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _require_columns(records: Sequence[Found], columns: Columns, split: Split, file: str) -> None:
@@ -190,13 +207,16 @@ def _dialogue(
         ) from None
 
 
-def _options(cell: Any, mapping: TableMapping, place: Place) -> list[Option]:
+def _options(record: Mapping[str, Any], mapping: TableMapping, place: Place) -> list[Option]:
     """The options as published, two or more, none absent or alike."""
     column = mapping.columns.options if mapping.columns else None
     if column is None:
         return [*(mapping.fixed.texts or [])]
     where = f"{place.where}, {'column ' + column if isinstance(column, str) else 'options'}"
-    value = [cell(one) for one in column] if isinstance(column, list) else cell(column)
+    if isinstance(column, list):
+        value: Any = [value_at(record, one) for one in column]
+    else:
+        value = present(value_at(record, column))
     if isinstance(value, str):
         try:
             given = value.strip().startswith("[")
@@ -208,6 +228,18 @@ def _options(cell: Any, mapping: TableMapping, place: Place) -> list[Option]:
     if not isinstance(value, list):
         raise UserError(f"{where}: holds no options; give it some, as a list or a numbered text")
     options = [one.get("text") if isinstance(one, dict) else one for one in value]
+    options = [_number(one) if isinstance(present(one), float | bool) else one for one in options]
+    for number, one in enumerate(options, start=1):
+        if isinstance(one, str) and nfc(one).lower() in UNCLEAR:
+            raise UserError(
+                f"{where}: option {number} reads {short(one)!r}, a text or none at all; put it in "
+                "quotation marks if it is meant, else empty it"
+            )
+        if isinstance(one, date | time | timedelta):
+            raise UserError(
+                f"{where}: option {number} is the date or time {one}, as spreadsheets make of 1/2 "
+                "or 3:30; format its column as text, and type it anew"
+            )
     while options and present(options[-1]) is None:  # a question with fewer than others
         options.pop()
     for number, one in enumerate(options, start=1):
@@ -221,7 +253,7 @@ def _options(cell: Any, mapping: TableMapping, place: Place) -> list[Option]:
             f"{where}: two options read {short(doubled[0])!r}, so that two answers would be right; "
             "correct or delete the record"
         )
-    return [str(one) if isinstance(one, float | bool) else one for one in options]
+    return options
 
 
 def _answer(value: Any, options: Sequence[str], place: Place) -> int | None:

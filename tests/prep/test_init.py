@@ -107,7 +107,10 @@ def test_what_is_not_clear_is_asked_and_nothing_is_written(
     made = [record(number) for number in range(10)]
     both = "can be read by 'from 1', 'from 0'.; state it by --answers"
     refused([{**one, "정답": 1 + n % 2} for n, one in enumerate(made)], both)
-    refused([{**one, "정답": "몰라"} for one in made], "몰라; all can be read by none")
+    refused(
+        [{**one, "정답": "몰라"} for one in made],
+        "몰라; not all can be read by any one of from 1, ",
+    )
     refused([{"이름": "가", "값": 1}], "its answer and its options and its question is not clear")
     refused([*made, made[0]], "id q-0 stands there twice")
     refused([made[0], {**made[1], "지문": ""}], "지문 is empty under a cell that is not")

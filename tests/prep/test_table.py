@@ -107,6 +107,13 @@ def test_fewer_options_in_the_last_columns(tmp_path: Path) -> None:
     refused(path, {"columns": columns}, "line 2, options: option 2 is empty")
 
 
+def test_whole_numbers_are_options_without_a_fraction(tmp_path: Path) -> None:
+    # as pandas keeps a column of numbers in which a question with fewer options has none
+    given = [{**FIRST, "보기4": 12.0, "정답": "4"}, {**SECOND, "보기4": None}]
+    first, second = of(save(tmp_path / "made.parquet", given), KOREAN).questions
+    assert (first.options[3], first.answer, len(second.options)) == ("12", 3, 3)
+
+
 DIALOGUES = {
     "a list": [{"speaker": "민지", "text": "비 온대."}, {"speaker": "준호", "text": "우산 챙겨."}],
     "roles": [{"role": "민지", "content": "비 온대."}, {"role": "준호", "content": "우산 챙겨."}],
@@ -129,6 +136,13 @@ def test_dialogues_and_their_references(kind: str, reference: Any, tmp_path: Pat
     ]
     assert question.focus == ([] if reference is None else ["2"])
     assert (question.passage, question.question) == (None, "왜?")
+
+
+def test_a_speaker_in_brackets_and_times_that_are_said(tmp_path: Path) -> None:
+    columns = {"dialogue": "대화", "options": "선택지"}
+    record = {"대화": "[민지]: 3:30에 와.\n화자2:10분 늦어.", "선택지": TEXT}
+    said = [(turn.speaker, turn.text) for turn in one(tmp_path, record, columns=columns).turns]
+    assert said == [("[민지]", "3:30에 와."), ("화자2", "10분 늦어.")]
 
 
 def test_turns_with_ids_and_numbered_speakers(tmp_path: Path) -> None:
@@ -164,16 +178,21 @@ def test_an_unlabelled_test_file_is_read(tmp_path: Path) -> None:
     refused(path, KOREAN, "has no column 정답;")
 
 
-@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize("form", ["csv", "xlsx", "parquet"])
 def test_cells_that_were_merged_are_filled_where_the_mapping_says_so(
     form: str, tmp_path: Path
 ) -> None:
     path = save(tmp_path / f"made.{form}", [FIRST, {**SECOND, "지문": "", "지문번호": ""}])
-    refused(path, KOREAN, "line 3: 지문 is empty under a cell that is not, as merged cells are")
+    refused(
+        path, KOREAN, "(line 3|row 2): 지문 is empty under a cell that is not, as merged cells are"
+    )
     first, second = of(path, {**KOREAN, "empty": "above"}).questions
     assert (second.passage, second.group) == (first.passage, first.group)
     second = of(path, {**KOREAN, "empty": "none"}).questions[1]
     assert second.passage == ""
+    path = save(tmp_path / "made.jsonl", [FIRST, {**SECOND, "지문": None}])
+    assert of(path, KOREAN).questions[1].passage == ""
+    assert of(path, {**KOREAN, "empty": "above"}).questions[1].passage == first.passage
 
 
 PUBLISHED: dict[str, tuple[list[dict[str, Any]], str, str]] = {

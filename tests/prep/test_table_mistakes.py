@@ -1,5 +1,6 @@
 """What is wrong with a table of one's own, or with its mapping, ends in one sentence."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.support.own_tables import COLUMNS, FIRST, KOREAN, SECOND, TEXT, as_cs
         ("② 여름 ① 봄", "begins with no number"),
         ("① 봄 ③ 가을 ② 여름", "another order"),
         ("1) 3.5 2) 2) 개", "number 2 2 times"),
+        ("① 봄 ② 여름 ④ 겨울", "has the number ④, but no ③"),
+        ("1) 봄 2) 여름 4) 겨울", "has the number 4, but no 3"),
     ],
 )
 def test_a_numbered_text_that_can_be_read_in_two_ways_is_refused(
@@ -59,7 +62,11 @@ def test_an_answer_that_names_no_option_is_refused(
     [
         ("비가 온다", None, r"column 대화 has in line 1 no speaker before a colon"),
         ([], None, "column 대화 is a list, no list of turns"),
+        ("가: 말\n내일 3:30에 보자", None, "has in line 2 no speaker before a colon"),
+        ("가: 말\nhttps://a.kr", None, "has in line 2 no speaker before a colon"),
+        ("[가] [오후 12:05] 말", None, "has in line 1 no speaker before a colon"),
         ([{"speaker": "가"}], None, "column 대화 has in turn 1 no speaker or no text"),
+        ([{"speaker": "가", "text": ""}], None, "has in turn 1 an empty text; fill it or delete"),
         ("가: 말", 0, "column 참조 '0' is no turn"),
         ("가: 말", 2, "column 참조 '2' is no turn"),
         (None, None, "has no dialogue in column 대화"),
@@ -83,6 +90,27 @@ def test_a_missing_column_says_what_is_there_what_is_expected_and_what_to_write(
     assert "expected are 번호, 지문, 질문, 보기, A, B, 정답" in said
     proposed = yaml.safe_load("columns: {" + said.partition("columns: {")[2])
     assert proposed == {"columns": COLUMNS}
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("None", "option 4 reads 'None', a text or none at all; put it in quotation marks"),
+        ("NULL", "option 4 reads 'NULL', a text or none at all"),
+        (datetime(2026, 1, 2), "option 4 is the date or time 2026-01-02 .*1/2 .*as text"),
+    ],
+)
+def test_an_option_that_a_program_may_have_made_is_refused(
+    option: Any, sentence: str, tmp_path: Path
+) -> None:
+    path = save(tmp_path / "made.xlsx", [{**FIRST, "보기4": option}])
+    refused(path, KOREAN, f"line 2, options: {sentence}")
+
+
+def test_an_object_in_the_place_of_a_text_says_what_is_in_it(tmp_path: Path) -> None:
+    path = save(tmp_path / "made.jsonl", [{"문제": {"발문": "?"}, "선택지": TEXT}])
+    columns = {"question": "문제", "options": "선택지"}
+    refused(path, {"columns": columns}, "holds a dict, .*one in it such as 문제.발문")
 
 
 def test_what_is_wrong_with_a_table_is_one_sentence(tmp_path: Path) -> None:
