@@ -139,14 +139,23 @@ def _parquet(content: bytes, column: str, answers: Sequence[Any]) -> bytes:
     made = pa.array(answers)
     if column in table.column_names:
         place = table.column_names.index(column)
-        kind = table.schema.field(column).type
-        kind = made.type if pa.types.is_null(kind) else kind
-        table = table.set_column(place, column, made.cast(kind, safe=False))
+        table = table.set_column(place, column, _cast(made, table.schema.field(column).type))
     else:
         table = table.append_column(column, made)
     file = io.BytesIO()
     parquet.write_table(table, file)
     return file.getvalue()
+
+
+def _cast(answers: Any, kind: Any) -> Any:
+    """Answers in their column's own type where that can hold them: one without values may not."""
+    import pyarrow as pa
+
+    try:
+        given = answers.cast(kind)
+        return given if given.cast(answers.type).equals(answers) else answers
+    except pa.ArrowException:
+        return answers
 
 
 def _workbook(content: bytes, column: str, answers: Sequence[Any]) -> bytes:
@@ -157,7 +166,13 @@ def _workbook(content: bytes, column: str, answers: Sequence[Any]) -> bytes:
     [sheet] = [one for one in book if any(cell.value is not None for row in one for cell in row)]
     rows = [row for row in sheet if any(cell.value is not None for cell in row)]
     names = [nfc(str(cell.value)) if cell.value is not None else "" for cell in rows[0]]
-    place = names.index(column) + 1 if column in names else len(names) + 1
+    width = max(
+        place for row in rows for place, cell in enumerate(row, 1) if cell.value is not None
+    )
+    place = names.index(column) + 1 if column in names else width + 1
+    for merged in [*sheet.merged_cells.ranges]:  # but the first of them holds no value
+        if merged.min_col <= place <= merged.max_col:
+            sheet.unmerge_cells(merged.coord)
     for row, value in zip(rows, [column, *answers], strict=True):
         sheet.cell(row[0].row, place).value = value
     file = io.BytesIO()

@@ -31,7 +31,10 @@ def _composed(value: Any) -> Any:
 def _keyed(value: Any) -> Any:
     """Fixed options; keys and texts that YAML reads as true, 1 and the like are text."""
     if isinstance(value, dict):
-        return {as_key(key): _composed(text) for key, text in value.items()}
+        return {
+            nfc(key) if isinstance(key, str) else as_key(key): _composed(text)
+            for key, text in value.items()
+        }
     return _composed(value)
 
 
@@ -107,7 +110,8 @@ class Fixed(Strict):
 
     @property
     def keys(self) -> list[str] | None:
-        """What the answer's column says for each option, where that is stated by keys."""
+        """What the answer's column says for each option, where that is stated by keys, as written
+        there; compared by `as_key`."""
         return [*self.options] if isinstance(self.options, dict) else None
 
 
@@ -150,6 +154,9 @@ class TableMapping(Strict):
             raise ValueError(f"{where}: name the question under either columns or fixed")
         if self.fixed.texts and not 2 <= len(set(self.fixed.texts)) == len(self.fixed.texts):
             raise ValueError(f"{where}: fixed options are two or more, no two alike")
+        keys = self.fixed.keys or []
+        if len({as_key(key) for key in keys}) < len(keys):
+            raise ValueError(f"{where}: keys of fixed options differ in more than case")
         if columns.answer and (self.answers is None) == (self.fixed.keys is None):
             raise ValueError(
                 f"{where}: answers are stated by `answers:` (one of {', '.join(ANSWERS)}), or by "

@@ -1,11 +1,16 @@
 """A submission for a table of one's own: the table again, its answers filled in, nothing else."""
 
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import openpyxl
+import pyarrow as pa
 import pytest
 import yaml
+from openpyxl.styles import Font
+from pyarrow import parquet
 
 from core.errors import UserError
 from core.records import Prediction
@@ -61,6 +66,38 @@ def test_answers_are_written_as_they_are_read(answers: str, value: Any, tmp_path
     assert read_back(tmp_path / "out.jsonl")[0]["정답"] == value
 
 
+@pytest.mark.parametrize("kind", [pa.float64(), pa.int64(), pa.bool_(), pa.null(), pa.string()])
+def test_a_parquet_column_without_answers_may_be_of_any_type(kind: Any, tmp_path: Path) -> None:
+    path, out = save(tmp_path / "test.parquet", [FIRST]), tmp_path / "out.parquet"
+    table = parquet.read_table(path).drop_columns("정답")
+    parquet.write_table(table.append_column("정답", pa.array([None], kind)), path)
+    for answers, value in (("①", "③"), ("text", "구름"), ("from 1", 3)):
+        sheet(path, answers=answers).write(out, {"가-1": 2})
+        assert read_back(out)[0]["정답"] in (value, str(value))
+
+
+def test_a_workbook_with_merged_answers_and_formats_beside_the_table(tmp_path: Path) -> None:
+    path, out = tmp_path / "test.xlsx", tmp_path / "out.xlsx"
+    blind = [{k: v for k, v in one.items() if k != "정답"} for one in (FIRST, SECOND)]
+    for given in (blind, [{**one, "정답": None} for one in blind]):
+        book = openpyxl.load_workbook(save(path, given))
+        book.active["T3"].font = Font(bold=True)  # a cell that is there, and holds nothing
+        book.active.merge_cells("K2:K3")
+        book.save(path)
+        sheet(path).write(out, {"가-1": 2, "가-2": 1})
+        assert [one["정답"] for one in read_back(out)] == [3, 2]
+        assert [*read_back(out)[0]] == [*blind[0], "정답"]
+
+
+@pytest.mark.parametrize("own", [1.5, datetime(2026, 1, 2)])
+def test_an_id_that_a_spreadsheet_keeps_as_a_number_or_date(own: Any, tmp_path: Path) -> None:
+    path, out = save(tmp_path / "test.xlsx", [{**FIRST, "번호": own}]), tmp_path / "out.xlsx"
+    made = sheet(path)
+    assert made.ids == [str(own)]
+    made.write(out, {str(own): 2})
+    assert read_back(out)[0]["정답"] == 3
+
+
 def test_answers_by_keys_within_an_object_and_without_ids(tmp_path: Path) -> None:
     given = [{"s": "해는 동쪽에서 뜬다.", "t": {"label": None, "n": 1}}, {"s": "글", "t": {"n": 2}}]
     path = save(tmp_path / "test.json", given)
@@ -71,8 +108,8 @@ def test_answers_by_keys_within_an_object_and_without_ids(tmp_path: Path) -> Non
     made = TableSheet(path, TableMapping.model_validate(mapping))
     made.write(tmp_path / "out.json", dict(zip(made.ids, (1, 0), strict=True)))
     first, second = read_back(tmp_path / "out.json")
-    assert first == {"s": "해는 동쪽에서 뜬다.", "t": {"label": "x", "n": 1}}
-    assert second == {"s": "글", "t": {"n": 2}, "t.label": "o"}
+    assert first == {"s": "해는 동쪽에서 뜬다.", "t": {"label": "X", "n": 1}}
+    assert second == {"s": "글", "t": {"n": 2}, "t.label": "O"}
 
 
 def test_what_is_no_answer_to_the_test_file_is_refused(tmp_path: Path) -> None:
