@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     sheet.require_suffix(args.out)
     require_places(args)
     metas = member_answers.read_members(args.predictions, args.mixed)
+    if not args.mixed:
+        member_answers.require_test(args.test, args.predictions, metas)
     name, intercept, by_member = weigh(args, sheet, metas)
     if name == K_FOLD:
         member_weights.require_different_folds(args.predictions, metas)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
+from core.files import sha256
 from core.jsonl import write_json
 from ensemble import vote
 from tests.support.scored_rows import save_rows
@@ -85,6 +86,23 @@ def test_wrong_test_files_are_refused(case: Case) -> None:
     case.refused("malformed JSON at line 1", good)
     case.test.unlink()
     case.refused("no such file", good)
+
+
+def test_answers_to_another_test_file_of_the_same_ids_are_refused(case: Case) -> None:
+    member = case.scored("a.jsonl", "01201")
+    report = {
+        "inputs": {"made/test": {"file": "official.json", "sha256": sha256(case.test)}},
+        "outputs": {"test.jsonl": {"sha256": sha256(case.folder / "test.jsonl"), "lines": 5}},
+    }
+    write_json(case.folder / "build.json", report)
+    said = case.vote(member)
+    case.items[1]["input"]["inference_1"] = "다른 보기"
+    case.write_test()
+    case.refused("a.jsonl: answers .*test.jsonl, built of official.json, but .* another", member)
+    assert case.vote(member, more=("--mixed",)) == said
+    report["outputs"]["test.jsonl"]["sha256"] = "0" * 64  # built anew since: it says nothing
+    write_json(case.folder / "build.json", report)
+    assert case.vote(member) == said
 
 
 def test_a_test_file_that_no_submission_can_repeat_is_refused(case: Case) -> None:
