@@ -87,6 +87,11 @@ def decoded(content: bytes, path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if content.startswith((b"PK\3\4", b"PAR1", b"\x1f\x8b")):
+            raise UserError(
+                f"{path}: is a workbook, a Parquet file or an archive, where text is read; name "
+                "the text file that is meant"
+            ) from None
         raise UserError(
             f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8"
         ) from None

@@ -20,6 +20,7 @@ import yaml
 
 from core.errors import UserError, entry
 from core.files import atomic_file, read_text
+from core.jsonl import read_json
 from core.text import short
 from core.yaml_io import read_mapping
 from prep.assembly import Build, build
@@ -168,7 +169,8 @@ def recipe_of(name: str, machine: Machine, made: Build) -> str:
         longest = ruler(Path(machine.recipe), keys["base_model"])
         rows = [*made.files["stage2.jsonl"], *made.files["dev-loss.jsonl"]]
         most = max(longest.length(row) for row in rows)
-        keys["sequence_len"] = SPARE * (most // SPARE + 1)
+        room = read_json(Path(keys["base_model"]) / "config.json")["max_position_embeddings"]
+        keys["sequence_len"] = min(SPARE * (most // SPARE + 1), room)  # training names what is over
     kept = {key: value for key, value in keys.items() if value is not None}
     body = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=100)
     return f"# {name} on {machine.what}; from {machine.recipe}, written by prep/init.py\n\n{body}"
@@ -247,6 +249,9 @@ def main() -> None:
         name = args.train.resolve().parent.name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise UserError(f"{name}: no name for a run; give one of letters and digits by --name")
+    for file in filter(None, (args.train, args.dev, args.test)):
+        if file.is_dir():
+            raise UserError(f"{file}: is a folder; name the file of questions in it")
     recipe = Path(f"outputs/{name}/recipe.yml")
     if recipe.exists():
         raise UserError(f"{recipe}: is there already; give another --name")

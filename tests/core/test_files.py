@@ -9,7 +9,7 @@ import pytest
 
 from core import files
 from core.errors import UserError
-from core.files import require_place
+from core.files import decoded, require_place
 from core.jsonl import loads, read_json, read_objects, write_json, write_records
 
 
@@ -70,3 +70,9 @@ def test_a_repeated_key_is_refused_however_deep(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("{}\n" + twice, encoding="utf-8")
     with pytest.raises(UserError, match=r"a\.jsonl, line 2: key 가 stands twice in an object; "):
         list(read_objects(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize("head", [b"PK\3\4", b"PAR1", b"\x1f\x8b"])
+def test_a_workbook_or_an_archive_is_not_to_be_saved_as_text(head: bytes) -> None:
+    with pytest.raises(UserError, match=r"rows\.xlsx: is a workbook, .*name the text file"):
+        decoded(head + b"\xff\xfe", Path("rows.xlsx"))

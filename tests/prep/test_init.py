@@ -67,6 +67,21 @@ def test_a_run_a_recipe_and_four_commands(
     assert Path("outputs/own/recipe.yml").read_bytes() == again
 
 
+def test_a_row_that_the_base_cannot_hold_does_not_stretch_the_recipe(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = {**record(10), "지문": " ".join(f"{n}번 이야기" for n in range(2500))}
+    save(place / "my/train.csv", [*map(record, range(10)), long])
+    run(monkeypatch, "my/train.csv", "--name", "own", "--machine", "cpu")
+    assert ruler(Path("outputs/own/recipe.yml")).limit == 8192
+
+
+def test_a_folder_is_no_file_of_questions(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for given in (("my",), ("my/train.csv", "--test", "my"), ("my/train.csv", "--dev", "my")):
+        with pytest.raises(UserError, match="my: is a folder; name the file of questions in it"):
+            run(monkeypatch, *given, "--name", "own")
+
+
 def test_a_gpu_gets_a_recipe_of_its_own(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
