@@ -172,10 +172,13 @@ def main() -> None:
     args = parser.parse_args()
 
     table = load_members(args.members)
-    names = args.names + [name for name, one in table.members.items() if one.set == args.set]
+    sets = ", ".join(dict.fromkeys(one.set for one in table.members.values()))
+    of_set = [name for name, one in table.members.items() if one.set == args.set]
+    if args.set and not of_set:
+        raise UserError(f"no set {args.set}; the sets are {sets}")
+    names = args.names + of_set
     if not names:
-        sets = dict.fromkeys(one.set for one in table.members.values())
-        raise UserError(f"no member named; name one, or one of the sets {', '.join(sets)} by --set")
+        raise UserError(f"no member named; name one, or one of the sets {sets} by --set")
     # all are made before the first is written: what is wrong with one shows at once
     for made in [compose(name, table, args.params) for name in names]:
         with atomic_file(made.path) as file:

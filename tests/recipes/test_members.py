@@ -248,6 +248,14 @@ def test_unknown_fields_and_names_are_refused(tmp_path):
         compose("best-pola", MEMBERS)
 
 
+def test_an_unknown_set_is_not_left_out_beside_a_member(monkeypatch, tmp_path):
+    monkeypatch.setattr(composing, "OUTPUTS", tmp_path / "outputs")
+    monkeypatch.setattr("sys.argv", ["compose.py", "demo-stage1", "--set", "nope"])
+    with pytest.raises(UserError, match="no set nope; the sets are demo, small, cci"):
+        composing.main()
+    assert not (tmp_path / "outputs").exists()
+
+
 KEYS = st.dictionaries(st.sampled_from("abcdef"), st.none() | st.integers())
 
 
