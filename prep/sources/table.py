@@ -17,12 +17,7 @@ from prep.sources.forms import Found
 from prep.sources.mapping import Columns, TableMapping, has, line, value_at
 from prep.sources.reader import Option, Place, as_id
 
-CELLS = (
-    ".csv",
-    ".tsv",
-    ".xlsx",
-    ".parquet",
-)  # forms that have empty cells, and may have had merged ones
+CELLS = (".csv", ".tsv", ".xlsx", ".parquet")  # have empty cells, and may have had merged ones
 COUNTED = {"from 1": 1, "from 0": 0}
 UNCLEAR = ("none", "null", "n/a")  # of an option: a text, or what a program wrote for nothing
 MERGED = ("passage", "dialogue", "group", "category")
@@ -33,7 +28,7 @@ def checked(found: Iterable[Found], mapping: TableMapping, split: Split) -> list
 
     Empty cells take what stands above them where the mapping says so. Raises `UserError` where a
     column is missing (that of the answers may be, of a test file), where an id stands twice, and
-    where a table has a second header or, perhaps, merged cells.
+    where a table has a second header, a line of empty cells or, perhaps, merged cells.
     """
     records = list(found)
     if not records or mapping.columns is None:
@@ -47,6 +42,9 @@ def checked(found: Iterable[Found], mapping: TableMapping, split: Split) -> list
             f"{where}: holds names of columns once more, so that the file has two header lines; "
             "leave one"
         )
+    for _, place, record in records:
+        if all(present(value) is None for value in record.values()):
+            raise UserError(f"{place}: is empty; delete the line")
     if mapping.empty or file.lower().removesuffix(".gz").endswith(CELLS):
         records = _filled(records, columns, mapping.empty)
     seen: dict[str, str] = {}

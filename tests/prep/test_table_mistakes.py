@@ -137,6 +137,8 @@ def test_what_is_wrong_with_a_table_is_one_sentence(tmp_path: Path) -> None:
     english = "id,passage,question,note,a,b,c,d,answer,subject,group"
     path.write_text(f"{header}\n{english}\n{rest}", "utf-8")
     refused(path, KOREAN, "line 2: holds names of columns once more")
+    path.write_text(as_csv([FIRST]) + "," * header.count(",") + "\n", "utf-8")
+    refused(path, KOREAN, "line 3: is empty; delete the line")
 
 
 @pytest.mark.parametrize(
