@@ -68,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--out", type=Path, required=True, help="the submission to write")
     add("--field", default="output", help="where a text belongs, default %(default)s")
     args = parser.parse_args(argv)
+    if args.field == "id":
+        raise UserError("--field id: holds the items' ids; name the field of the text")
     require_place(args.out, args.texts, args.test)
     items = read_items(args.test)
     texts = read_texts(args.texts, [item["id"] for item in items], args.test)

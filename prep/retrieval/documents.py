@@ -44,8 +44,13 @@ def files(named: list[str]) -> dict[str, Path]:
         path = as_spelled(Path(name))
         if not path.exists():
             raise UserError(f"{name}: no such file or folder; correct `documents`")
-        below = [p for p in path.rglob("*") if p.name.lower().endswith(SUFFIXES)]
-        below = sorted(p for p in below if not p.is_dir())
+        everything = sorted(path.rglob("*"))
+        if linked := [one for one in everything if one.is_dir() and one.is_symlink()]:
+            raise UserError(
+                f"{linked[0]}: is a link to a folder, which is not followed; take it out, and name "
+                "that folder under `documents`"
+            )
+        below = [p for p in everything if p.name.lower().endswith(SUFFIXES) and not p.is_dir()]
         if path.is_dir() and not below:
             raise UserError(f"{name}: holds no {', '.join(SUFFIXES)}; name another folder")
         if path.is_file() and not path.name.lower().endswith(SUFFIXES):
@@ -57,7 +62,7 @@ def files(named: list[str]) -> dict[str, Path]:
             if title in found:
                 raise UserError(f"{one}: {found[title]} has the same name; rename one of them")
             if not one.is_file():
-                raise UserError(f"{one}: is a link to no file; mend it, or take it out")
+                raise UserError(f"{one}: is a link to no file; correct it, or take it out")
             writable(title, f"the name {title!a}")
             found[title] = one
     return found

@@ -6,6 +6,7 @@ right in two orders, and where it is not answered rightly without the text in bo
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
 from pydantic import Field
@@ -69,11 +70,23 @@ class Written(Signed):
 def texts(
     documents: Iterable[KnowledgeDocument], scored: Sequence[Question], most: int | None
 ) -> tuple[list[Text], list[Removed]]:
-    """The texts of documents, at most so many, and those that hold a scored question."""
+    """The texts of documents, at most so many, and those that hold a scored question.
+
+    A question may stand in one text and its options in the next: then both hold it.
+    """
     pieces = [
         Text(chunk.id, chunk.document, chunk.text) for chunk, _ in cut(documents, CHARACTERS, 0)
     ]
     held = holding(((one.id, one.text) for one in pieces), scored)
+    pairs = [
+        pair
+        for pair in pairwise(pieces)
+        if len({one.document for one in pair}) == 1 and not held.keys() & {one.id for one in pair}
+    ]
+    joined = holding(((one.id, f"{one.text} {two.text}") for one, two in pairs), scored)
+    for one, two in pairs:
+        if near := joined.get(one.id):
+            held[one.id] = held[two.id] = near
     removed = [
         Removed(id=id_, source=SOURCE, split="train", reason="near-scored", near=near)
         for id_, near in held.items()

@@ -139,6 +139,8 @@ def test_rows_to_a_submission_by_a_real_model(
     )
     with pytest.raises(UserError, match=r"item t-1: output is no object; give another --field"):
         text_submission.main([str(texts), *handed, "--field", "output.answer"])
+    with pytest.raises(UserError, match="--field id: holds the items' ids; name the field of"):
+        text_submission.main([str(texts), *handed, "--field", "id"])
     write_records(rows, [row(1, "샘골")])
     write_records(texts, written[:1])
     score_texts.main([str(texts), "--references", str(rows)])

@@ -217,9 +217,13 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.md/a.txt").touch()
     assert list(documents.files([str(tmp_path)])) == ["folder.md/a.txt"]
     (tmp_path / "folder.md/b.txt").symlink_to("nowhere")
-    with pytest.raises(UserError, match=r"b\.txt: is a link to no file; mend it, or take it out"):
+    with pytest.raises(UserError, match=r"b\.txt: is a link to no file; correct it, or"):
         documents.files([str(tmp_path)])
     (tmp_path / "folder.md/b.txt").unlink()
+    (tmp_path / "linked").symlink_to("folder.md")
+    with pytest.raises(UserError, match=r"linked: is a link to a folder, which is not followed"):
+        documents.files([str(tmp_path)])
+    (tmp_path / "linked").unlink()
     (tmp_path / os.fsdecode(b"\xb1\xe8.txt")).touch()  # as an archive of another system leaves it
     with pytest.raises(UserError, match=r"^the name '.*udcb1.*txt': holds half a character"):
         documents.files([str(tmp_path)])
