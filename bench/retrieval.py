@@ -165,8 +165,8 @@ def read_by_words(args: argparse.Namespace) -> dict[str, object]:
         nothing, retrieved, passage = values.T
         gains = np.stack((retrieved - nothing, passage - nothing, passage - retrieved), axis=1)
         size = {"questions": len(some), "passages": len(set(groups))}
-        told = _means(np.hstack((values, gains)), groups, READ)
-        result[name] = {**size, **told}
+        about = _means(np.hstack((values, gains)), groups, READ)
+        result[name] = {**size, **about}
     return result
 
 
@@ -247,14 +247,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     of_click.add_argument("--data", type=Path, required=True, help="CLIcK's folder")
     of_click.add_argument("--distractors", nargs="+", help="files and folders of more documents")
     of_click.add_argument("--characters", type=int, default=400, help="of a chunk")
-    told = "whether the passage of a question is found"
-    one = parts.add_parser("found", help=told, parents=[of_click])
+    about = "whether the passage of a question is found"
+    one = parts.add_parser("found", help=about, parents=[of_click])
     one.add_argument("--embedder", metavar="MODEL", help="a folder: vectors and both, too")
     one.add_argument("--reranker", metavar="MODEL", help="a folder: in its order, too")
     one.add_argument("--index", type=Path, default=INDEXES, help="folder of the indexes")
     one.set_defaults(measure=found)
-    told = "how often a reader that compares words is right"
-    one = parts.add_parser("read", help=told, parents=[of_click])
+    about = "how often a reader that compares words is right"
+    one = parts.add_parser("read", help=about, parents=[of_click])
     one.add_argument("--k", type=int, default=3, help="chunks that are shown")
     one.set_defaults(measure=read_by_words)
     one = parts.add_parser("speed", help="how fast an index is built and searched")
