@@ -165,8 +165,8 @@ def read_by_words(args: argparse.Namespace) -> dict[str, object]:
         nothing, retrieved, passage = values.T
         gains = np.stack((retrieved - nothing, passage - nothing, passage - retrieved), axis=1)
         size = {"questions": len(some), "passages": len(set(groups))}
-        about = _means(np.hstack((values, gains)), groups, READ)
-        result[name] = {**size, **about}
+        measured = _means(np.hstack((values, gains)), groups, READ)
+        result[name] = {**size, **measured}
     return result
 
 
