@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sheet.require_suffix(args.out)
     require_places(args)
     metas = member_answers.read_members(args.predictions, args.mixed)
-    if not args.mixed:
+    if not args.set and not args.mixed:  # of a set, dvc.yaml makes both of the same file
         member_answers.require_test(args.test, args.predictions, metas)
     name, intercept, by_member = weigh(args, sheet, metas)
     if name == K_FOLD:
