@@ -17,11 +17,11 @@ from pyarrow import json as arrow_json
 from core.errors import UserError
 from core.files import sha256
 from core.jsonl import read_json
+from core.layout import BUILT
 from core.records import Prediction
 from eval import predictions
 
 BITS = {None: "as stored", "4bit": "in 4 bits", "8bit": "in 8 bits"}  # how weights were loaded
-REPORT = "build.json"  # of prep/build.py, in the folder of the rows
 AHEAD = 2  # files read while one is counted; each in a thread of its own
 SCHEMA = pa.schema(
     {
@@ -163,10 +163,11 @@ def require_test(test: Path, paths: Sequence[Path], metas: Sequence[predictions.
     Ids and options do not tell: many a table counts its ids from 1. The build's report beside the
     rows does, where it is of these rows, and of a file of the test file's form.
     """
+    now = sha256(test)
     for path, meta in zip(paths, metas, strict=True):
         rows = Path(meta.data.path)
         try:
-            report = read_json(rows.parent / REPORT)
+            report = read_json(rows.parent / BUILT)
             written = {name: one["sha256"] for name, one in report["outputs"].items()}
         except (UserError, KeyError, TypeError):
             continue
@@ -177,7 +178,7 @@ def require_test(test: Path, paths: Sequence[Path], metas: Sequence[predictions.
             if title.endswith(f"/{split}") and Path(one.get("file", "")).suffix == test.suffix
         }
         known = {*made_of, *written.values()}  # the test file may be rows too
-        if written.get(rows.name) == meta.data.sha256 and made_of and sha256(test) not in known:
+        if written.get(rows.name) == meta.data.sha256 and made_of and now not in known:
             raise UserError(
                 f"{path}: answers {rows}, built of {', '.join(made_of.values())}, but {test} is "
                 "another file or has changed since; build and score its rows, or say --mixed where "
